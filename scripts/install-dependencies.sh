@@ -1,0 +1,50 @@
+#!/bin/bash
+# Installs the Debian packages that Rollcall needs and this machine lacks. Does nothing when there are none.
+#
+#   scripts/install-dependencies.sh          what building and running needs
+#   scripts/install-dependencies.sh --test   what the tests need as well
+set -euo pipefail
+
+packages=(
+    ca-certificates git make pkg-config   # to fetch and build
+    libnanomsg-dev                        # the transport between nodes
+    libmsgpack-dev                        # the coding of messages and journal records
+    libsqlite3-dev                        # the embedded coordinator
+    zlib1g-dev                            # the HTTP server and client
+)
+if [ "${1:-}" = "--test" ]; then
+    # The tests speak wire and websocket from another language, /usr/bin/python3 with these modules, and look into the
+    # coordinator's file as an operator would; openssl makes keys of other issuers.
+    packages+=(openssl sqlite3 python3 python3-websockets python3-msgpack python3-cryptography)
+fi
+
+if ! command -v swift >/dev/null; then
+    echo "Swift is missing. Install Swift 6.3 or later from https://www.swift.org/install/ and put it on the PATH." >&2
+    exit 1
+fi
+
+missing=()
+for package in "${packages[@]}"; do
+    status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$status" = "installed" ] || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    if ! command -v sudo >/dev/null; then
+        echo "These packages are missing, and installing them needs root or sudo, of which there is neither:" >&2
+        echo "    apt-get install ${missing[*]}" >&2
+        exit 1
+    fi
+    as_root=(sudo)
+fi
+if ! command -v apt-get >/dev/null; then
+    echo "This is not a Debian machine. Install what these Debian packages hold, and try again: ${missing[*]}" >&2
+    exit 1
+fi
+
+echo "installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+"${as_root[@]}" apt-get update -qq </dev/null
+"${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" </dev/null
