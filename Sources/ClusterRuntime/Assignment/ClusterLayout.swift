@@ -1,0 +1,68 @@
+public import RegistrarEvents
+
+/// What the router needs of a topology: which nodes there are and where, and which domains they are to serve.
+public struct ClusterLayout: Hashable, Sendable {
+    /// Every node of every role, by name.
+    public let nodes: [Node]
+    /// By name.
+    public let domains: [Domain]
+
+    public struct Node: Hashable, Sendable {
+        public var name: NodeName
+        public var role: NodeRole
+        public var site: String
+        public var server: String
+        /// Nodes with a lower one are chosen first.
+        public var order: Int
+        /// Share of the domains relative to other nodes of the same order; at least 1.
+        public var weight: Int
+
+        public init(
+            name: NodeName, role: NodeRole, site: String, server: String, order: Int = NodeSpec.defaultOrder,
+            weight: Int = NodeSpec.defaultWeight
+        ) {
+            self.name = name
+            self.role = role
+            self.site = site
+            self.server = server
+            self.order = order
+            self.weight = weight
+        }
+    }
+
+    public struct Domain: Hashable, Sendable {
+        public var name: DomainName
+        /// Copies in all, the owner's included.
+        public var replicas: Int
+
+        public init(name: DomainName, replicas: Int) {
+            self.name = name
+            self.replicas = replicas
+        }
+    }
+
+    /// Takes nodes and domains in any order. Names must be unique.
+    public init(nodes: [Node], domains: [Domain]) {
+        precondition(Set(nodes.map(\.name)).count == nodes.count, "two nodes with one name")
+        precondition(Set(domains.map(\.name)).count == domains.count, "two domains with one name")
+        self.nodes = nodes.sorted { $0.name < $1.name }
+        self.domains = domains.sorted { $0.name < $1.name }
+    }
+
+    public init(_ topology: Topology) {
+        self.init(
+            nodes: topology.nodes.map {
+                Node(
+                    name: $0.name, role: $0.role, site: $0.site, server: $0.server, order: $0.order, weight: $0.weight)
+            },
+            domains: topology.domains.map { Domain(name: $0.name, replicas: $0.replicas) })
+    }
+
+    /// The nodes of a role, by name.
+    public func nodes(of role: NodeRole) -> [Node] { nodes.filter { $0.role == role } }
+
+    /// The routers in the order in which they campaign.
+    public var routers: [NodeName] {
+        nodes(of: .router).sorted { ($0.order, $0.name) < ($1.order, $1.name) }.map(\.name)
+    }
+}

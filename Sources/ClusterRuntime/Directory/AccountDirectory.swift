@@ -1,0 +1,100 @@
+public import RegistrarEvents
+
+/// Who may register: the accounts of every domain, and the check of their passwords. A port; `FileDirectory`
+/// is the real thing and `InMemoryDirectory` its twin.
+public protocol AccountDirectory: Sendable {
+    /// Checks a password. Takes as long for an account that does not exist, so an answer's time tells nobody
+    /// which do. Hashing happens on a thread of its own: this may be awaited from an event loop's handler.
+    func verify(_ domain: DomainName, _ account: AccountID, password: String) async -> PasswordVerdict
+
+    /// Whether the account exists.
+    func contains(_ domain: DomainName, _ account: AccountID) -> Bool
+
+    /// The accounts, sorted by domain, kind and name; of one domain when given. A range is one entry.
+    func list(_ domain: DomainName?) -> [AccountEntry]
+
+    /// Adds accounts: all of them or, when one is refused, none. Takes some ten milliseconds of CPU for each.
+    /// - Throws: `.invalid`, `.exists`, `.file`.
+    func add(_ accounts: [NewAccount]) throws(DirectoryError)
+
+    /// Removes an account, or with a range's own text (`u1..u100`) the whole range. One account taken out of
+    /// a range splits it.
+    /// - Throws: `.unknown`, `.file`.
+    func remove(_ domain: DomainName, _ account: AccountID) throws(DirectoryError)
+
+    /// Reads the accounts again when they were changed behind our back, and forgets the passwords proven
+    /// before.
+    /// - Returns: whether there was a change.
+    /// - Throws: what is wrong with the changed accounts; those read before stay in force.
+    func reloadIfChanged() throws(DirectoryError) -> Bool
+}
+
+/// The answer to a password check. None of them is an error.
+public enum PasswordVerdict: Hashable, Sendable {
+    case accepted
+    /// No such account, or not its password: which of the two is not told.
+    case refused
+    /// Too many checks are waiting (`Limits.pendingLogins`): try again later.
+    case overloaded
+}
+
+/// An account to be added, with its password in clear: it lives until the hash is made, and is never written.
+public struct NewAccount: Hashable, Sendable {
+    public let domain: DomainName
+    public let account: AccountID
+    public let password: String
+
+    /// Longest account name and longest password, in bytes.
+    public static let maximumNameLength = 128
+    public static let maximumPasswordLength = 1024
+
+    public init(_ domain: DomainName, _ account: AccountID, password: String) {
+        self.domain = domain
+        self.account = account
+        self.password = password
+    }
+}
+
+/// A line of the account list.
+public struct AccountEntry: Hashable, Sendable {
+    public let domain: DomainName
+    public let kind: AccountKind
+    /// The account's name, or a range such as `u1..u100`.
+    public let name: String
+    /// How many accounts it stands for.
+    public let count: Int
+    /// Whether the hashes that SIP digest authentication needs are there.
+    public let hasDigest: Bool
+}
+
+/// Why an account could not be added, removed or read.
+public enum DirectoryError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// Everything that is wrong with the accounts' file, or with the file they are imported from.
+    case problems([FileProblem])
+    /// The file cannot be read or written: why, and what was expected.
+    case file(String)
+    case exists(DomainName, AccountID)
+    case unknown(DomainName, AccountID)
+    /// The account or its password is not one that can be: why, and what was expected.
+    case invalid(String)
+
+    public var description: String {
+        switch self {
+        case .problems(let problems): problems.map(\.description).joined(separator: "\n")
+        case .file(let reason), .invalid(let reason): reason
+        case .exists(let domain, let account):
+            "\(account.kind.name) \(account.name) of \(domain) is already there; expected a new name"
+        case .unknown(let domain, let account):
+            "there is no \(account.kind.name) \(account.name) of \(domain); expected one that is listed"
+        }
+    }
+}
+
+extension AccountDirectory {
+    /// Adds one account.
+    public func add(
+        _ domain: DomainName, _ account: AccountID, password: String
+    ) throws(DirectoryError) {
+        try add([NewAccount(domain, account, password: password)])
+    }
+}

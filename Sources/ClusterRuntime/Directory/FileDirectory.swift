@@ -1,0 +1,125 @@
+import Foundation
+public import RegistrarEvents
+import Synchronization
+
+/// The accounts of a YAML file. Holds password hashes only; the file is written whole, to its owner's eyes
+/// alone.
+///
+/// Several processes may have the same file open: changes are made under a lock beside it (`FILE.lock`) to
+/// what is on disk at that moment, and `reloadIfChanged` picks up the others' changes.
+public final class FileDirectory: AccountDirectory {
+    private struct State {
+        var table: AccountTable
+        var stamp: Stamp?
+    }
+
+    /// What tells one state of the file from another: a rename gives it a new inode, an edit a new time.
+    private struct Stamp: Equatable {
+        let inode: UInt64
+        let seconds: Int
+        let nanoseconds: Int
+        let size: Int
+    }
+
+    /// The file's path.
+    public let path: String
+    private let verifier: PasswordVerifier
+    private let state: Mutex<State>
+
+    /// Opens a file of accounts.
+    /// - Parameters:
+    ///   - path: the file, at most 64 MiB.
+    ///   - limits: `pendingLogins` and `provenPasswords` are used.
+    ///   - create: makes an empty file when there is none, as `account add` wants it.
+    /// - Throws: what is wrong with the file, all of it.
+    public init(path: String, limits: Limits = Limits(), create: Bool = false) throws(DirectoryError) {
+        self.path = path
+        verifier = PasswordVerifier(limits: limits)
+        if create {
+            try Self.rethrow { () throws(FileFault) in
+                _ = try LocalFile.createOnce(path, Array(AccountFile.text(AccountTable(), header: "").utf8))
+            }
+        }
+        // The stamp first: a change in between is then read twice rather than missed.
+        let stamp = Self.stamp(of: path)
+        state = Mutex(State(table: try AccountFile.read(path), stamp: stamp))
+    }
+
+    public func verify(
+        _ domain: DomainName, _ account: AccountID, password: String
+    ) async -> PasswordVerdict {
+        let credentials = state.withLock { $0.table.credentials(domain, account) }
+        return await verifier.verify(password, for: domain, account, credentials, cost: .standard)
+    }
+
+    public func contains(_ domain: DomainName, _ account: AccountID) -> Bool {
+        state.withLock { $0.table.credentials(domain, account) != nil }
+    }
+
+    public func list(_ domain: DomainName?) -> [AccountEntry] {
+        state.withLock { $0.table.entries(domain) }
+    }
+
+    public func add(_ accounts: [NewAccount]) throws(DirectoryError) {
+        try change { (table) throws(DirectoryError) in
+            try AccountRules.adding(accounts, to: table, cost: .standard)
+        }
+    }
+
+    public func remove(_ domain: DomainName, _ account: AccountID) throws(DirectoryError) {
+        try change { (table) throws(DirectoryError) in
+            var table = table
+            guard table.remove(domain, account) else { throw .unknown(domain, account) }
+            return table
+        }
+    }
+
+    public func reloadIfChanged() throws(DirectoryError) -> Bool {
+        let stamp = Self.stamp(of: path)
+        guard stamp != state.withLock(\.stamp) else { return false }
+        let table = try AccountFile.read(path)
+        install(table, stamp)
+        return true
+    }
+
+    private func change(
+        _ body: (AccountTable) throws(DirectoryError) -> AccountTable
+    ) throws(DirectoryError) {
+        try LocalFile.withLock(on: path + ".lock") { () throws(DirectoryError) in
+            let table = try body(AccountFile.read(path))
+            try Self.rethrow { () throws(FileFault) in
+                let old = try LocalFile.read(path, limit: AccountFile.maximumSize)
+                let header = AccountFile.header(of: String(decoding: old, as: UTF8.self))
+                let new = Array(AccountFile.text(table, header: header).utf8)
+                guard new.count <= AccountFile.maximumSize else {
+                    throw FileFault(
+                        wrong: "\(path) would become too large",
+                        expected: "at most \(Quantity.text(bytes: AccountFile.maximumSize))")
+                }
+                try LocalFile.replace(path, new)
+            }
+            install(table, Self.stamp(of: path))
+        }
+    }
+
+    private func install(_ table: AccountTable, _ stamp: Stamp?) {
+        state.withLock { $0 = State(table: table, stamp: stamp) }
+        verifier.forget()
+    }
+
+    private static func stamp(of path: String) -> Stamp? {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        return Stamp(
+            inode: UInt64(status.st_ino), seconds: status.st_mtim.tv_sec, nanoseconds: status.st_mtim.tv_nsec,
+            size: Int(status.st_size))
+    }
+
+    private static func rethrow(_ body: () throws(FileFault) -> Void) throws(DirectoryError) {
+        do throws(FileFault) {
+            try body()
+        } catch {
+            throw .file("\(error.wrong); expected \(error.expected)")
+        }
+    }
+}

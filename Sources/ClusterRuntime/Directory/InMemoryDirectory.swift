@@ -1,0 +1,55 @@
+public import RegistrarEvents
+import Synchronization
+
+/// Accounts that live as long as the process: for tests, simulations and the development cluster. Its hashes
+/// are cheap.
+public final class InMemoryDirectory: AccountDirectory {
+    private let table = Mutex(AccountTable())
+    private let verifier: PasswordVerifier
+
+    public init(limits: Limits = Limits()) {
+        verifier = PasswordVerifier(limits: limits)
+    }
+
+    public func verify(
+        _ domain: DomainName, _ account: AccountID, password: String
+    ) async -> PasswordVerdict {
+        let credentials = table.withLock { $0.credentials(domain, account) }
+        return await verifier.verify(password, for: domain, account, credentials, cost: .trivial)
+    }
+
+    public func contains(_ domain: DomainName, _ account: AccountID) -> Bool {
+        table.withLock { $0.credentials(domain, account) != nil }
+    }
+
+    public func list(_ domain: DomainName?) -> [AccountEntry] {
+        table.withLock { $0.entries(domain) }
+    }
+
+    public func add(_ accounts: [NewAccount]) throws(DirectoryError) {
+        try table.withLock { (table) throws(DirectoryError) in
+            table = try AccountRules.adding(accounts, to: table, cost: .trivial)
+        }
+    }
+
+    public func remove(_ domain: DomainName, _ account: AccountID) throws(DirectoryError) {
+        let removed = table.withLock { $0.remove(domain, account) }
+        guard removed else { throw .unknown(domain, account) }
+    }
+
+    /// Nobody else can change what is in memory.
+    public func reloadIfChanged() -> Bool { false }
+}
+
+extension PasswordVerifier {
+    /// Checks a password against an account's credentials, or against a decoy's when it has none.
+    func verify(
+        _ password: String, for domain: DomainName, _ account: AccountID, _ credentials: Credentials?,
+        cost: PasswordHash.Cost
+    ) async -> PasswordVerdict {
+        let hash =
+            credentials?.password
+            ?? decoy(for: "\(account.kind.name)/\(account.name)@\(domain)", cost: cost)
+        return await verify(password, against: hash)
+    }
+}

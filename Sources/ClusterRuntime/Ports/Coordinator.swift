@@ -1,0 +1,78 @@
+/// Where routers agree on who of them leads, and where assignments outlive them all.
+///
+/// What an implementation promises:
+/// - At most one router holds an unexpired lease, and every lease that follows another holder's, or one that ran out,
+///   has a higher term.
+/// - A store happens entirely or not at all, and only in the latest term.
+/// - What was stored, and the terms that were granted, survive a crash.
+public protocol Coordinator: Sendable {
+    /// Asks to lead for `lease` from now on, or to go on leading. Keeps the term while the router's lease lasts.
+    /// A higher incarnation of the holder takes over at once, since the earlier life is gone.
+    func campaign(as router: NodeID, lease: Duration) async throws(CoordinatorError) -> Campaign
+
+    /// Gives up the leadership of this term, so that another router need not wait for the lease to end.
+    /// Does nothing when the term is not the latest one.
+    func resign(term: UInt64) async throws(CoordinatorError)
+
+    /// Everything that is stored.
+    func load() async throws(CoordinatorError) -> StoredAssignments
+
+    /// Stores all changes, or none. Revisions are given out in the order of the changes.
+    /// - Parameter term: in which the caller leads.
+    /// - Throws: when the outcome is unknown or nothing was stored.
+    func store(_ changes: [AssignmentChange], term: UInt64) async throws(CoordinatorError) -> StoreOutcome
+}
+
+/// How a campaign went.
+public enum Campaign: Hashable, Sendable {
+    case leading(term: UInt64)
+    /// Another router leads.
+    case standby(leader: NodeID?)
+}
+
+/// What a coordinator holds: all assignments, by domain name, and the highest revision given out.
+public struct StoredAssignments: Hashable, Sendable {
+    public var revision: UInt64
+    public var assignments: [Assignment]
+
+    public init(revision: UInt64, assignments: [Assignment]) {
+        self.revision = revision
+        self.assignments = assignments
+    }
+}
+
+/// An assignment to be stored in place of the one with the expected revision.
+public struct AssignmentChange: Hashable, Sendable {
+    /// Its own revision is not looked at: the coordinator gives it a new one.
+    public var assignment: Assignment
+    /// The revision of the assignment that it replaces; 0 when there must be none.
+    public var expected: UInt64
+
+    public init(assignment: Assignment, expected: UInt64) {
+        self.assignment = assignment
+        self.expected = expected
+    }
+}
+
+/// How a store went.
+public enum StoreOutcome: Hashable, Sendable {
+    /// All changes, with their new revisions, in the order in which they were given.
+    case stored([Assignment])
+    /// An assignment was not at the expected revision. Nothing was stored.
+    case conflict
+    /// The term is not the latest, or was resigned. Nothing was stored.
+    case deposed
+}
+
+/// Why a coordinator could not be asked. Worth another try, after an operator has looked when it is `damaged`.
+public enum CoordinatorError: Error, Hashable, Sendable, CustomStringConvertible {
+    case unavailable(String)
+    case damaged(String)
+
+    public var description: String {
+        switch self {
+        case .unavailable(let what): "the coordinator cannot be reached: \(what)"
+        case .damaged(let what): "the coordinator's data cannot be used: \(what)"
+        }
+    }
+}

@@ -1,0 +1,45 @@
+import Synchronization
+
+/// The coordinator's in-memory twin: one process long, and it can be made unreachable.
+public final class InMemoryCoordinator: Coordinator {
+    private struct Guarded {
+        var state = CoordinatorState()
+        var isReachable = true
+    }
+
+    private let guarded = Mutex(Guarded())
+    private let now: @Sendable () -> MonotonicInstant
+
+    /// - Parameter now: the clock on which leases end.
+    public init(now: @escaping @Sendable () -> MonotonicInstant = { SystemClock.monotonic() }) {
+        self.now = now
+    }
+
+    /// While unreachable every call throws, and nothing is stored.
+    public func setReachable(_ isReachable: Bool) { guarded.withLock { $0.isReachable = isReachable } }
+
+    public func campaign(as router: NodeID, lease: Duration) async throws(CoordinatorError) -> Campaign {
+        let now = now()
+        return try access { $0.campaign(as: router, lease: lease, at: now) }
+    }
+
+    public func resign(term: UInt64) async throws(CoordinatorError) {
+        try access { $0.resign(term: term) }
+    }
+
+    public func load() async throws(CoordinatorError) -> StoredAssignments {
+        try access { $0.load() }
+    }
+
+    public func store(_ changes: [AssignmentChange], term: UInt64) async throws(CoordinatorError) -> StoreOutcome {
+        try access { $0.store(changes, term: term) }
+    }
+
+    private func access<Answer: Sendable>(
+        _ body: (inout CoordinatorState) -> Answer
+    ) throws(CoordinatorError) -> Answer {
+        let answer: Answer? = guarded.withLock { $0.isReachable ? body(&$0.state) : nil }
+        guard let answer else { throw .unavailable("switched off") }
+        return answer
+    }
+}

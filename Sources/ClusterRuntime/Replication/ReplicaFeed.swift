@@ -1,0 +1,240 @@
+public import RegistrarEvents
+
+/// What an owner's log looks like to its feeds.
+public struct FeedSource {
+    public let domain: DomainName
+    public let epoch: UInt64
+    /// The last committed entry.
+    public let committed: UInt64
+    public let replayEnd: UInt64
+
+    public init(domain: DomainName, epoch: UInt64, committed: UInt64, replayEnd: UInt64) {
+        self.domain = domain
+        self.epoch = epoch
+        self.committed = committed
+        self.replayEnd = replayEnd
+    }
+}
+
+/// Brings one replica up to date and keeps it there: the sending half of replication.
+///
+/// A replica whose next entry is still in the ring gets entries; any other gets a snapshot: the table's slots in order,
+/// chunk by chunk, *in the stream of entries*, each to be taken in right after the entry before which it was made. As
+/// entries are results, a chunk that is newer than its place does no harm: what it anticipates follows and says the
+/// same. Nothing needs to be frozen meanwhile.
+///
+/// What is under way is bounded by windows of entries and chunks. A loss is noticed by the replica (a gap) or by time,
+/// and sending goes on from what was acknowledged.
+public struct ReplicaFeed: Sendable {
+    /// Limits of what is sent but not acknowledged, and of one message.
+    public enum Window {
+        public static let entries: UInt64 = 8_192
+        public static let chunks = 16
+        /// A chunk holds what is in so many slots, so that a chunk made again after a loss covers the same ones. The
+        /// longest contacts there may be fill 7 MiB of a frame of 8.
+        public static let slotsPerChunk = 448
+        public static let entriesPerMessage = 512
+        public static let bytesPerMessage = 128 * 1_024
+    }
+
+    public let node: NodeID
+    public let role: Follow.Role
+    /// Everything up to here is applied by the replica.
+    public private(set) var acknowledged: UInt64 = 0
+    public private(set) var isComplete = false
+    public private(set) var lastHeard: MonotonicInstant
+    /// Since when something is outstanding and nothing was acknowledged; nil when nothing is outstanding.
+    public private(set) var waitingSince: MonotonicInstant?
+    /// Whether only a snapshot can help the replica, and none may be begun.
+    public private(set) var isStranded = false
+
+    private var sent: UInt64 = 0
+    private var rewoundAt = MonotonicInstant.distantPast
+    private var snapshot: Snapshot?
+    private var needsSnapshot = false
+    private var lastSent = MonotonicInstant.distantPast
+    /// The end of the replay, once told, is told with every append; the first time must not wait for one.
+    private var toldReplayEnd: UInt64 = 0
+
+    private struct Snapshot: Sendable {
+        let id: UInt64
+        /// The log's end when it was begun: whoever has it whole has come at least that far.
+        let began: UInt64
+        /// Whether the replica has been heard amid it.
+        var isTaken = false
+        /// Chunks before this one are taken in.
+        var acknowledged: UInt32 = 0
+        var nextChunk: UInt32 = 0
+        var isSealed = false
+        var outstanding: UInt32 { nextChunk - acknowledged }
+    }
+
+    static let heartbeatInterval = Duration.milliseconds(500)
+    static let resendAfter = Duration.milliseconds(400)
+
+    public init(_ first: Follow, from node: NodeID, at now: MonotonicInstant) {
+        self.node = node
+        role = first.role
+        lastHeard = now
+    }
+
+    /// Whether the feed is sending a snapshot.
+    public var isInSnapshot: Bool { snapshot != nil }
+
+    // MARK: What the replica says
+
+    /// - Parameter ring: the log, to see whether it reaches back to where the replica is.
+    public mutating func receive(_ follow: Follow, epoch: UInt64, ring: EventRing, at now: MonotonicInstant) {
+        lastHeard = now
+        isComplete = follow.complete && follow.applied.epoch == epoch
+        let applied = follow.applied.epoch == epoch ? min(follow.applied.seq, ring.lastSeq) : 0
+        if let current = snapshot {
+            guard follow.snapshot == current.id else {
+                otherThan(current, follow, applied, at: now)
+                return
+            }
+            take(chunksBefore: follow.nextChunk, at: now)
+        } else if follow.snapshot != 0 {
+            // It is amid a snapshot of an earlier feed, of which nothing is known here.
+            needsSnapshot = true
+        } else if applied < acknowledged {
+            beginAnew(at: applied)
+        }
+        progress(to: applied, at: now)
+        if follow.rewind { rewind(to: applied, at: now) }
+    }
+
+    private mutating func take(chunksBefore next: UInt32, at now: MonotonicInstant) {
+        guard var current = snapshot else { return }
+        current.isTaken = true
+        if next > current.acknowledged {
+            current.acknowledged = next
+            current.nextChunk = max(current.nextChunk, next)
+            waitingSince = now
+        }
+        snapshot = current
+    }
+
+    /// The replica is not amid the snapshot that it is being sent: it has it whole, gave it up, or has not begun.
+    private mutating func otherThan(
+        _ current: Snapshot, _ follow: Follow, _ applied: UInt64, at now: MonotonicInstant
+    ) {
+        if follow.snapshot == 0, isComplete, applied >= current.began {
+            snapshot = nil
+            // What it is sent next is unchanged; what it has is what it says, not where the snapshot began.
+            acknowledged = applied
+            sent = max(sent, applied)
+            waitingSince = sent == acknowledged ? nil : now
+            if follow.rewind { rewind(to: applied, at: now) }
+        } else if follow.snapshot == 0, current.isTaken {
+            snapshot = nil
+            beginAnew(at: applied)
+        } else if follow.rewind {
+            rewind(to: nil, at: now)
+        }
+    }
+
+    private mutating func beginAnew(at applied: UInt64) {
+        acknowledged = applied
+        sent = applied
+        waitingSince = nil
+    }
+
+    private mutating func progress(to applied: UInt64, at now: MonotonicInstant) {
+        if applied > acknowledged {
+            acknowledged = applied
+            waitingSince = now
+        }
+        sent = max(sent, acknowledged)
+        if sent == acknowledged, snapshot?.outstanding ?? 0 == 0 { waitingSince = nil }
+    }
+
+    /// Goes back to what was acknowledged.
+    private mutating func rewind(to applied: UInt64?, at now: MonotonicInstant) {
+        sent = applied ?? acknowledged
+        rewoundAt = now
+        guard let current = snapshot, current.outstanding > 0 else { return }
+        snapshot?.nextChunk = current.acknowledged
+        snapshot?.isSealed = false
+    }
+
+    // MARK: What the replica is sent
+
+    /// Everything that may be sent now.
+    /// - Parameter mayRestart: whether a snapshot may be begun, which empties the replica: never for one in sync.
+    /// - Parameter nextSnapshot: names a new snapshot; taken up when one is begun.
+    public mutating func pump(
+        _ source: FeedSource, ring: EventRing, replica: DomainReplica, mayRestart: Bool,
+        nextSnapshot: inout UInt64, at now: Moment
+    ) -> [Message] {
+        var messages: [Message] = []
+        let last = role == .standby ? ring.lastSeq : source.committed
+        if let waitingSince, now.monotonic - max(waitingSince, rewoundAt) > Self.resendAfter,
+            now.monotonic - lastHeard < .seconds(1)
+        {
+            rewind(to: nil, at: now.monotonic)
+        }
+        isStranded = false
+        if needsSnapshot || sent + 1 < ring.firstSeq {
+            guard mayRestart else {
+                isStranded = true
+                return []
+            }
+            needsSnapshot = false
+            nextSnapshot += 1
+            snapshot = Snapshot(id: nextSnapshot, began: last)
+            // Nothing before the chunks themselves is needed.
+            sent = last
+            acknowledged = last
+        }
+        while sent < last, sent - min(acknowledged, sent) < Window.entries {
+            let entries = ring.entries(
+                from: sent + 1, through: last, limit: Window.entriesPerMessage, bytes: Window.bytesPerMessage)
+            guard !entries.isEmpty else { break }
+            messages.append(append(source, entries))
+            sent += UInt64(entries.count)
+        }
+        while sent == last, let chunk = nextChunk(source, ring, replica, at: now) { messages.append(.chunk(chunk)) }
+        let isNews = source.replayEnd != toldReplayEnd
+        if messages.isEmpty, isNews || now.monotonic - lastSent >= Self.heartbeatInterval {
+            messages.append(append(source, []))
+        } else if !messages.isEmpty, waitingSince == nil {
+            waitingSince = now.monotonic
+        }
+        if !messages.isEmpty {
+            lastSent = now.monotonic
+            toldReplayEnd = source.replayEnd
+        }
+        return messages
+    }
+
+    private func append(_ source: FeedSource, _ entries: [LogEntry]) -> Message {
+        .append(
+            Append(
+                domain: source.domain, epoch: source.epoch, base: sent, entries: entries,
+                committed: source.committed, replayEnd: source.replayEnd))
+    }
+
+    private mutating func nextChunk(
+        _ source: FeedSource, _ ring: EventRing, _ replica: DomainReplica, at now: Moment
+    ) -> SnapshotChunk? {
+        guard var current = snapshot, !current.isSealed, current.outstanding < Window.chunks else { return nil }
+        let slots = replica.table.slotCount
+        let start = min(Int(current.nextChunk) * Window.slotsPerChunk, slots)
+        let end = min(start + Window.slotsPerChunk, slots)
+        var contacts: [LiveContact] = []
+        for slot in start..<end {
+            guard let found = replica.table.contact(inSlot: slot) else { continue }
+            contacts.append(LiveContact(contact: found.contact, ttl: replica.remaining(found.deadline, at: now)))
+        }
+        current.isSealed = end == slots
+        let seal = SnapshotChunk.Seal(
+            seq: ring.lastSeq, count: UInt64(replica.table.count), digest: replica.table.digest)
+        let chunk = SnapshotChunk(
+            domain: source.domain, epoch: source.epoch, snapshot: current.id, index: current.nextChunk, after: sent,
+            contacts: contacts, seal: current.isSealed ? seal : nil)
+        current.nextChunk += 1
+        snapshot = current
+        return chunk
+    }
+}

@@ -1,0 +1,216 @@
+public import RegistrarEvents
+
+/// Keeps a copy of a domain in step with its owner: the receiving half of replication, for standbys and followers.
+///
+/// It decides which entries and chunks to take in and what to ask for. Its whole state towards the owner is a position
+/// (and the next chunk of a snapshot under way); it repeats that in `Follow`, which acknowledges, asks and shows life
+/// at once, so any message may be lost.
+///
+/// Invariants: an entry is applied only right after its predecessor; nothing is taken from anyone but the owner of the
+/// assignment in force, in its epoch; a snapshot counts as whole only when count and digest match the owner's.
+public struct ReplicaReceiver: Sendable {
+    public enum Event: Sendable {
+        /// The assignment in force.
+        case assigned(Assignment)
+        case append(Append, from: NodeID)
+        case chunk(SnapshotChunk, from: NodeID)
+        /// Time goes by; about each 100 ms.
+        case tick
+        /// Everything that had arrived has been handled: acknowledge.
+        case turnEnded
+    }
+
+    public enum Directive: Sendable, Hashable {
+        case send(Message, to: NodeName)
+        /// Keep this on disk (standbys only).
+        case store(JournalRecord)
+        /// Entries of the domain's log, in order, each once (followers only; not those within a snapshot).
+        case applied([LogEntry], epoch: UInt64)
+        /// A snapshot replaced the whole list, which now is as of this position.
+        case resynced(Position)
+        /// After a `clear`: everything live has been restated by here.
+        case replayed(Position)
+        /// Something that ought not to happen; for the log and a counter.
+        case alarm(String)
+    }
+
+    public let domain: DomainName
+    public let role: Follow.Role
+    public var replica: DomainReplica
+    /// When the owner was last heard: a new owner stretches deadlines from here.
+    public private(set) var lastHeard: MonotonicInstant?
+
+    private let followInterval: Duration
+    private var assignment: Assignment?
+    private var snapshot: UInt64 = 0
+    /// The last snapshot of this owner that was taken in whole: what is still under way of it says nothing new.
+    private var finished: UInt64 = 0
+    private var nextChunk: UInt32 = 0
+    private var seal: SnapshotChunk.Seal?
+    private var isAcknowledgementDue = false
+    private var isRewindDue = false
+    private var lastFollow = MonotonicInstant.distantPast
+    private var lastRewind = MonotonicInstant.distantPast
+
+    /// - Parameter followInterval: how often an idle replica shows life.
+    public init(
+        domain: DomainName, role: Follow.Role, replica: DomainReplica = DomainReplica(),
+        followInterval: Duration = .milliseconds(500)
+    ) {
+        self.domain = domain
+        self.role = role
+        self.replica = replica
+        self.followInterval = followInterval
+    }
+
+    /// How long to wait for what was asked again before asking once more.
+    private static let rewindInterval = Duration.milliseconds(100)
+
+    private var isInSnapshot: Bool { snapshot != 0 }
+    private var epoch: UInt64 { assignment?.epoch ?? 0 }
+    /// How far this epoch's log is applied.
+    private var applied: UInt64 { replica.position.epoch == epoch ? replica.position.seq : 0 }
+
+    public mutating func handle(_ event: Event, at now: Moment) -> [Directive] {
+        switch event {
+        case .assigned(let assignment): return assigned(assignment, at: now)
+        case .append(let append, let sender): return take(append, from: sender, at: now)
+        case .chunk(let chunk, let sender): return take(chunk, from: sender, at: now)
+        case .tick:
+            guard now.monotonic - lastFollow >= followInterval else { return [] }
+            return follow(at: now)
+        case .turnEnded:
+            return isAcknowledgementDue || isRewindDue ? follow(at: now) : []
+        }
+    }
+
+    // MARK: Assignment
+
+    private mutating func assigned(_ new: Assignment, at now: Moment) -> [Directive] {
+        let isNewOwner = new.epoch != assignment?.epoch || new.owner != assignment?.owner
+        assignment = new
+        guard isNewOwner else { return [] }
+        finished = 0
+        // Part of a list is nothing to go on from: what is missing of it would never come.
+        guard isInSnapshot || !replica.isComplete, replica.position != .start else { return follow(at: now) }
+        abandonSnapshot()
+        return store(.reset(.start)) + follow(at: now)
+    }
+
+    private mutating func abandonSnapshot() {
+        snapshot = 0
+        nextChunk = 0
+        seal = nil
+        replica.reset(to: .start)
+    }
+
+    /// Tells the owner where this replica is.
+    private mutating func follow(at now: Moment) -> [Directive] {
+        guard let owner = assignment?.owner else { return [] }
+        let rewinds = isRewindDue && now.monotonic - lastRewind >= Self.rewindInterval
+        if rewinds { lastRewind = now.monotonic }
+        isRewindDue = isRewindDue && !rewinds
+        isAcknowledgementDue = false
+        lastFollow = now.monotonic
+        return [.send(.follow(message(rewind: rewinds)), to: owner.name)]
+    }
+
+    private func message(rewind: Bool) -> Follow {
+        Follow(
+            domain: domain, role: role, epoch: epoch, applied: replica.position,
+            complete: replica.isComplete && replica.isReplayed,
+            snapshot: snapshot, nextChunk: nextChunk, rewind: rewind)
+    }
+
+    /// Whether a message comes from the owner in force. A deposed owner is told so.
+    private func isFromOwner(_ sender: NodeID, epoch messageEpoch: UInt64) -> (Bool, [Directive]) {
+        guard let assignment else { return (false, []) }
+        if messageEpoch < assignment.epoch { return (false, [.send(.follow(message(rewind: false)), to: sender.name)]) }
+        return (sender == assignment.owner && messageEpoch == assignment.epoch, [])
+    }
+
+    // MARK: The log
+
+    private mutating func take(_ append: Append, from sender: NodeID, at now: Moment) -> [Directive] {
+        let (isValid, answer) = isFromOwner(sender, epoch: append.epoch)
+        guard isValid else { return answer }
+        lastHeard = now.monotonic
+        isAcknowledgementDue = isAcknowledgementDue || !append.entries.isEmpty
+        guard append.base <= applied else {
+            isRewindDue = true
+            return []
+        }
+        var directives: [Directive] = []
+        var fresh: [LogEntry] = []
+        for entry in append.entries where entry.seq == applied + 1 {
+            replica.apply(entry, epoch: epoch, at: now)
+            fresh.append(entry)
+            isRewindDue = false
+            if isInSnapshot, let seal, applied == seal.seq {
+                flush(&fresh, into: &directives)
+                directives += close(seal)
+            }
+        }
+        flush(&fresh, into: &directives)
+        if !isInSnapshot, !replica.isReplayed, append.replayEnd > 0, applied >= append.replayEnd {
+            replica.sweep()
+            if role == .standby { directives.append(.store(.swept)) }
+            directives.append(.replayed(replica.position))
+        }
+        return directives
+    }
+
+    private func flush(_ entries: inout [LogEntry], into directives: inout [Directive]) {
+        guard !entries.isEmpty else { return }
+        switch role {
+        case .standby: directives.append(.store(.entries(epoch: epoch, entries)))
+        case .follower: if !isInSnapshot { directives.append(.applied(entries, epoch: epoch)) }
+        }
+        entries = []
+    }
+
+    // MARK: Snapshots
+
+    private mutating func take(_ chunk: SnapshotChunk, from sender: NodeID, at now: Moment) -> [Directive] {
+        let (isValid, answer) = isFromOwner(sender, epoch: chunk.epoch)
+        guard isValid else { return answer }
+        lastHeard = now.monotonic
+        isAcknowledgementDue = true
+        var directives: [Directive] = []
+        if chunk.index == 0, chunk.snapshot > max(snapshot, finished) {
+            replica.reset(to: Position(epoch: epoch, seq: chunk.after))
+            (snapshot, nextChunk, seal) = (chunk.snapshot, 0, nil)
+            directives += store(.reset(replica.position))
+        }
+        guard chunk.snapshot == snapshot, chunk.index == nextChunk, chunk.after == applied else {
+            isRewindDue = isRewindDue || (chunk.snapshot == snapshot && chunk.index >= nextChunk)
+            return directives
+        }
+        nextChunk += 1
+        isRewindDue = false
+        replica.take(chunk.contacts, at: now)
+        directives += store(.contacts(chunk.contacts))
+        seal = chunk.seal
+        if let seal, applied == seal.seq { directives += close(seal) }
+        return directives
+    }
+
+    /// The replica is where the snapshot ends: it must hold what the owner held there.
+    private mutating func close(_ sealed: SnapshotChunk.Seal) -> [Directive] {
+        let table = replica.table
+        guard UInt64(table.count) == sealed.count, table.digest == sealed.digest else {
+            let text =
+                "snapshot of \(domain) ended with \(table.count) contacts, digest \(table.digest); "
+                + "expected \(sealed.count), digest \(sealed.digest)"
+            abandonSnapshot()
+            isRewindDue = true
+            return store(.reset(.start)) + [.alarm(text)]
+        }
+        finished = snapshot
+        (snapshot, nextChunk, seal) = (0, 0, nil)
+        replica.seal()
+        return store(.sealed) + [.resynced(replica.position)]
+    }
+
+    private func store(_ record: JournalRecord) -> [Directive] { role == .standby ? [.store(record)] : [] }
+}

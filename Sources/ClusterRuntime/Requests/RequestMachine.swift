@@ -1,0 +1,178 @@
+public import RegistrarEvents
+
+/// Brings requests to the owners of their domains, and decides when to ask again.
+///
+/// Each request is *waiting* (to be sent when its domain's lane is open) or *sent* (to the owner of an epoch, to be
+/// repeated unless a reply comes), until it is finished, exactly once. A domain's lane is open, or closed until an
+/// instant or until a new owner is known.
+///
+/// Invariants:
+/// - At most `maximumPending` requests are unfinished; none longer than its deadline and one tick.
+/// - Requests of a domain are sent in the order of their ids: while the lane is closed newer ones wait behind older
+///   ones. A request is not sent again once a newer one on the same contact has come, so a repeated registration
+///   cannot undo the unregistration that followed it.
+/// - Every attempt names the epoch of the newest assignment known, and an owner of another epoch refuses it.
+///
+/// What it does not know: whether a request without a reply was carried out.
+public struct RequestMachine: Sendable {
+    /// What happens to the machine.
+    public enum Event: Sendable {
+        /// A new request. Ids only grow, and those of an earlier life of the node are lower.
+        case perform(id: UInt64, Request.Operation, on: DomainName, deadline: Duration)
+        case replied([Reply], from: NodeID)
+        case assigned([Assignment])
+        /// Time has passed. To be sent about every `tickPeriod` while requests are pending.
+        case tick
+    }
+
+    /// What the shell is to do, in order.
+    public enum Directive: Hashable, Sendable {
+        /// - Parameter attempt: 1 for the first.
+        case send(Request, to: NodeName, attempt: Int)
+        case finish(id: UInt64, Reply.Result)
+    }
+
+    /// How often time is looked at.
+    public static let tickPeriod: Duration = .milliseconds(25)
+    /// How long a reply is waited for: at first, and at most. Each attempt waits twice as long as the one before.
+    static let firstTimeout: Duration = .milliseconds(250)
+    static let longestTimeout: Duration = .seconds(1)
+    /// How long a lane is closed when the node asked does not own the domain (and no newer assignment comes).
+    static let ownerWait: Duration = .milliseconds(100)
+    /// How long a lane is closed when its owner may not or cannot act now; doubled from refusal to refusal.
+    static let firstBackoff: Duration = .milliseconds(50)
+    static let longestBackoff: Duration = .milliseconds(500)
+
+    private let maximumPending: Int
+    var pending: [UInt64: Pending] = [:]
+    /// The newest request of each contact that has one pending.
+    var newest: [ContactOfDomain: UInt64] = [:]
+    /// Pending requests that change more than one contact; hardly ever any. By id.
+    var wide: [UInt64] = []
+    var lanes: [DomainName: Lane] = [:]
+    var jitter: SplitMix64
+
+    struct Pending: Sendable {
+        let domain: DomainName
+        let operation: Request.Operation
+        let deadline: MonotonicInstant
+        var attempts = 0
+        /// Whom it was sent to; nil while it waits.
+        var sentTo: NodeName?
+        var repeatAt: MonotonicInstant
+        /// Whether a newer request on the same contact forbids sending this one again.
+        var superseded = false
+        /// The request on the same contact that came before and was pending at that time.
+        var predecessor: UInt64?
+    }
+
+    /// The way to a domain's owner.
+    struct Lane: Sendable {
+        var assignment: Assignment
+        /// Nothing is sent until then; nil when the lane is open.
+        var closedUntil: MonotonicInstant?
+        var backoff = RequestMachine.firstBackoff
+    }
+
+    struct ContactOfDomain: Hashable, Sendable {
+        let domain: DomainName
+        let key: ArraySlice<UInt8>
+    }
+
+    /// - Parameters:
+    ///   - seed: of the jitter that keeps many nodes from asking again at once.
+    ///   - maximumPending: requests that may be unfinished; more are refused as overload.
+    public init(seed: UInt64, maximumPending: Int = defaultMaximumPending) {
+        precondition(maximumPending > 0, "a request machine for \(maximumPending) requests")
+        self.maximumPending = maximumPending
+        jitter = SplitMix64(seed: seed)
+    }
+
+    public static let defaultMaximumPending = 65_536
+
+    /// How many requests are unfinished.
+    public var pendingCount: Int { pending.count }
+
+    public mutating func handle(_ event: Event, at now: Moment) -> [Directive] {
+        switch event {
+        case .perform(let id, let operation, let domain, let deadline):
+            perform(id, operation, on: domain, until: now.monotonic + deadline, at: now.monotonic)
+        case .replied(let replies, let node):
+            replies.flatMap { replied($0, from: node, at: now.monotonic) }
+        case .assigned(let assignments): assignments.flatMap { assigned($0, at: now.monotonic) }
+        case .tick: tick(at: now.monotonic)
+        }
+    }
+
+    // MARK: New requests
+
+    private mutating func perform(
+        _ id: UInt64, _ operation: Request.Operation, on domain: DomainName, until deadline: MonotonicInstant,
+        at now: MonotonicInstant
+    ) -> [Directive] {
+        guard let lane = lanes[domain] else { return [.finish(id: id, .refused(.notOwner))] }
+        guard pending.count < maximumPending else { return [.finish(id: id, .refused(.overloaded))] }
+        let former = pending.updateValue(
+            Pending(domain: domain, operation: operation, deadline: deadline, repeatAt: now), forKey: id)
+        precondition(former == nil, "request id \(id) was used twice")
+        supersede(by: id, operation, on: domain)
+        guard lane.isOpen else { return [] }
+        return send(id, at: now)
+    }
+
+    /// Sees to it that nothing older on the same contacts is sent again.
+    private mutating func supersede(by id: UInt64, _ operation: Request.Operation, on domain: DomainName) {
+        switch operation {
+        case .register, .unregister:
+            guard let key = operation.key else { return }
+            let contact = ContactOfDomain(domain: domain, key: key)
+            if let older = newest.updateValue(id, forKey: contact) {
+                pending[older]?.superseded = true
+                pending[id]?.predecessor = older
+            }
+            for older in wide where pending[older]?.domain == domain && covers(older, key) {
+                pending[older]?.superseded = true
+            }
+        case .deleteAccount, .clear:
+            for older in unfinished(of: domain) where older != id {
+                guard let key = pending[older]?.operation.key, operation.covers(key) else { continue }
+                pending[older]?.superseded = true
+            }
+            wide.append(id)
+        case .list: break
+        }
+    }
+
+    private func covers(_ id: UInt64, _ key: ArraySlice<UInt8>) -> Bool {
+        pending[id]?.operation.covers(key) ?? false
+    }
+
+    /// The unfinished requests of a domain by id. Walks all of them, so it is for what is rare.
+    func unfinished(of domain: DomainName) -> [UInt64] {
+        pending.filter { $0.value.domain == domain }.keys.sorted()
+    }
+}
+
+extension RequestMachine.Lane {
+    var isOpen: Bool { closedUntil == nil && assignment.owner != nil }
+}
+
+extension Request.Operation {
+    /// The packed key of the one contact that the operation changes.
+    var key: ArraySlice<UInt8>? {
+        switch self {
+        case .register(let contact, _): contact.keyBytes
+        case .unregister(let key, _): key[...]
+        case .deleteAccount, .clear, .list: nil
+        }
+    }
+
+    /// Whether it changes more than one contact, this one among them.
+    func covers(_ key: ArraySlice<UInt8>) -> Bool {
+        switch self {
+        case .deleteAccount(let account): key.starts(with: account.packedPrefix)
+        case .clear: true
+        case .register, .unregister, .list: false
+        }
+    }
+}

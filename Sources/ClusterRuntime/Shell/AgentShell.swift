@@ -1,0 +1,67 @@
+public import RegistrarEvents
+import Synchronization
+
+/// Runs a node's `NodeAgent`: ticks it, hands it what routers say, and passes on what it decides.
+public final class AgentShell: Sendable {
+    private let agent: Mutex<NodeAgent>
+    private let transport: any Transport
+    private let interval: Duration
+    private let onAssigned: @Sendable ([Assignment]) -> Void
+    private let onLease: @Sendable (MonotonicInstant) -> Void
+
+    /// - Parameters:
+    ///   - onAssigned: called in order of revision with assignments that changed; must return soon.
+    ///   - onLease: called when the owner lease is extended.
+    public init(
+        agent: NodeAgent, transport: any Transport, heartbeat: Duration,
+        onAssigned: @escaping @Sendable ([Assignment]) -> Void,
+        onLease: @escaping @Sendable (MonotonicInstant) -> Void = { _ in }
+    ) {
+        self.agent = Mutex(agent)
+        self.transport = transport
+        interval = heartbeat / 2
+        self.onAssigned = onAssigned
+        self.onLease = onLease
+    }
+
+    /// The assignment of a domain as far as this node knows.
+    public func assignment(of domain: DomainName) -> Assignment? { agent.withLock { $0.table[domain] } }
+
+    /// All assignments, by domain name.
+    public var assignments: [Assignment] { agent.withLock { $0.table.all } }
+
+    /// The router that leads, as far as this node knows.
+    public var leader: NodeName? { agent.withLock { $0.leader } }
+
+    /// Takes what concerns the agent out of what arrived.
+    /// - Returns: whether it did.
+    public func receive(_ message: Message, from sender: NodeID) -> Bool {
+        switch message {
+        case .lead(let lead): perform(.lead(lead, from: sender))
+        case .assignments(let update): perform(.assignments(update, from: sender))
+        case .heartbeat, .copies, .replicaChange, .request, .reply, .follow, .append, .chunk: return false
+        }
+        return true
+    }
+
+    /// Sends heartbeats until cancelled.
+    public func run() async {
+        while !Task.isCancelled {
+            perform(.tick)
+            try? await Task.sleep(for: interval)  // ends early only when cancelled, which the loop sees
+        }
+    }
+
+    /// Decisions and their effects happen under one lock, so that effects keep the order of decisions.
+    private func perform(_ event: NodeAgent.Event) {
+        agent.withLock { agent in
+            for directive in agent.handle(event, at: SystemClock.now()) {
+                switch directive {
+                case .send(let message, let peer): transport.send(message, to: peer)
+                case .assigned(let assignments): onAssigned(assignments)
+                case .lease(let until): onLease(until)
+                }
+            }
+        }
+    }
+}

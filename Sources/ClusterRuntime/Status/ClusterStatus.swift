@@ -1,0 +1,121 @@
+/// The cluster as a router sees it: what `rollcall status` shows.
+///
+/// Encoded as JSON its keys are part of the product's interface: they may be added to, not changed.
+public struct ClusterStatus: Codable, Hashable, Sendable {
+    public var routers: [Router]
+    public var nodes: [Node]
+    public var domains: [Domain]
+
+    public init(routers: [Router], nodes: [Node], domains: [Domain]) {
+        self.routers = routers
+        self.nodes = nodes
+        self.domains = domains
+    }
+
+    public struct Router: Codable, Hashable, Sendable {
+        public enum State: String, Codable, Sendable { case active, standby, down }
+
+        public var name: String
+        public var state: State
+        /// The term it leads in; 0 unless active.
+        public var term: UInt64
+
+        public init(name: String, state: State, term: UInt64) {
+            self.name = name
+            self.state = state
+            self.term = term
+        }
+    }
+
+    public struct Node: Codable, Hashable, Sendable {
+        public enum Status: String, Codable, Sendable { case up, suspect, down, draining }
+
+        public var name: String
+        public var roles: [String]
+        public var site: String
+        public var server: String
+        /// 0 when the router has never heard it.
+        public var incarnation: UInt64
+        public var status: Status
+        public var pid: UInt64
+        public var uptimeSeconds: UInt64
+
+        public init(
+            name: String, roles: [String], site: String, server: String, incarnation: UInt64, status: Status,
+            pid: UInt64, uptimeSeconds: UInt64
+        ) {
+            self.name = name
+            self.roles = roles
+            self.site = site
+            self.server = server
+            self.incarnation = incarnation
+            self.status = status
+            self.pid = pid
+            self.uptimeSeconds = uptimeSeconds
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case name, roles, site, server, incarnation, status, pid
+            case uptimeSeconds = "uptime_s"
+        }
+    }
+
+    public struct Domain: Codable, Hashable, Sendable {
+        public var name: String
+        /// 0 while the domain has never had an owner.
+        public var epoch: UInt64
+        /// As last reported, so up to a second old.
+        public var seq: UInt64
+        public var owner: String?
+        public var standbys: [Standby]
+        public var contacts: Contacts
+
+        public init(
+            name: String, epoch: UInt64, seq: UInt64, owner: String?, standbys: [Standby], contacts: Contacts
+        ) {
+            self.name = name
+            self.epoch = epoch
+            self.seq = seq
+            self.owner = owner
+            self.standbys = standbys
+            self.contacts = contacts
+        }
+
+        /// Written out so that `owner` is there, as null, when there is none.
+        public func encode(to encoder: any Encoder) throws {
+            var container = encoder.container(keyedBy: CodingKeys.self)
+            try container.encode(name, forKey: .name)
+            try container.encode(epoch, forKey: .epoch)
+            try container.encode(seq, forKey: .seq)
+            try container.encode(owner, forKey: .owner)
+            try container.encode(standbys, forKey: .standbys)
+            try container.encode(contacts, forKey: .contacts)
+        }
+    }
+
+    public struct Standby: Codable, Hashable, Sendable {
+        public var name: String
+        public var inSync: Bool
+
+        public init(name: String, inSync: Bool) {
+            self.name = name
+            self.inSync = inSync
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case name
+            case inSync = "in_sync"
+        }
+    }
+
+    /// How many contacts of each kind of account.
+    public struct Contacts: Codable, Hashable, Sendable {
+        public var user: UInt64
+        public var sipuser: UInt64
+
+        public init(user: UInt64, sipuser: UInt64) {
+            self.user = user
+            self.sipuser = sipuser
+        }
+    }
+}

@@ -1,0 +1,46 @@
+public import RegistrarEvents
+
+/// A domain (tenant) as the topology describes it.
+public struct DomainSpec: Hashable, Sendable {
+    /// What an owner does with writes while it has no in-sync standby and no lease of the router.
+    public enum Availability: String, CaseIterable, Sendable {
+        /// Refuses them: an acknowledged registration always survives.
+        case refuse
+        /// Accepts them: better a registration that may be lost than none.
+        case accept
+    }
+
+    public let name: DomainName
+    /// Copies in all, the owner's included.
+    public let replicas: Int
+    /// Most contacts the domain may have.
+    public let contacts: Int
+    /// Most devices (contacts) one account may have.
+    public let devices: Int
+    /// A shorter `expires` that a client asks for is refused or raised to this.
+    public let minimumExpires: Duration
+    /// A longer `expires` that a client asks for is cut to this.
+    public let maximumExpires: Duration
+    public let availability: Availability
+
+    public static let replicasRange = 1...7
+    public static let defaultReplicas = 2
+    public static let defaultMinimumExpires: Duration = .seconds(30)
+    public static let defaultMaximumExpires: Duration = .seconds(3600)
+    /// What `expires` may be set to.
+    public static let expiresRange: ClosedRange<Duration> = .seconds(1) ... .seconds(7 * 86400)
+
+    public init(
+        name: DomainName, replicas: Int = defaultReplicas, contacts: Int = Limits().contactsPerDomain,
+        devices: Int = Limits().devices, minimumExpires: Duration = defaultMinimumExpires,
+        maximumExpires: Duration = defaultMaximumExpires, availability: Availability = .refuse
+    ) {
+        self.name = name
+        self.replicas = replicas
+        self.contacts = contacts
+        self.devices = devices
+        self.minimumExpires = minimumExpires
+        self.maximumExpires = maximumExpires
+        self.availability = availability
+    }
+}

@@ -1,0 +1,61 @@
+/// A node as the topology describes it: what it does, where it runs and where it listens.
+public struct NodeSpec: Hashable, Sendable {
+    public let name: NodeName
+    public let role: NodeRole
+    /// Who comes first among nodes of a role: the lowest. Routers campaign in this order.
+    public let order: Int
+    /// Share of the domains an `sr` node takes, relative to the others'.
+    public let weight: Int
+    public let site: String
+    public let server: String
+    /// Host name or IP address of the node's server; nodes bind it and reach each other by it.
+    public let address: String
+    /// TCP port of the node's inbox for other nodes.
+    public let clusterPort: Int
+    /// TCP port of the node's HTTP address: health, metrics, REST.
+    public let adminPort: Int
+    /// TCP port for websockets; only a `wssubscr` has one, and every one has it.
+    public let websocketPort: Int?
+
+    /// Range of `order` and of `weight`.
+    public static let rankRange = 1...1000
+    public static let defaultOrder = 1
+    public static let defaultWeight = 100
+
+    public init(
+        name: NodeName, role: NodeRole, order: Int = defaultOrder, weight: Int = defaultWeight,
+        site: String = "main", server: String, address: String = "127.0.0.1", clusterPort: Int,
+        adminPort: Int,
+        websocketPort: Int? = nil
+    ) {
+        self.name = name
+        self.role = role
+        self.order = order
+        self.weight = weight
+        self.site = site
+        self.server = server
+        self.address = address
+        self.clusterPort = clusterPort
+        self.adminPort = adminPort
+        self.websocketPort = websocketPort
+    }
+
+    /// Every port the node listens on, with the key that sets it.
+    var ports: [(key: String, port: Int)] {
+        [("cluster", clusterPort), ("admin", adminPort)]
+            + (websocketPort.map { [("websocket.listen", $0)] } ?? [])
+    }
+}
+
+/// A physical or virtual machine: failures take it down as a whole, so standbys go to another.
+public struct ServerSpec: Hashable, Sendable {
+    public let name: String
+    public let address: String
+    public let nodes: [NodeSpec]
+}
+
+/// A place with servers. Standbys prefer another server first, another site next.
+public struct SiteSpec: Hashable, Sendable {
+    public let name: String
+    public let servers: [ServerSpec]
+}

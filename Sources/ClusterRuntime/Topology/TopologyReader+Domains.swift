@@ -1,0 +1,58 @@
+import RegistrarEvents
+
+extension TopologyReader {
+    /// Most domains of one topology.
+    static let maximumDomains = 50_000
+
+    func domains(_ value: YAMLValue?, limits: Limits) -> [Located<DomainSpec>] {
+        guard let value else { return [] }
+        let items = value.items(atMost: Self.maximumDomains)
+        if items.isEmpty { value.reject("no domain", expected: "at least one domain") }
+        return items.compactMap { domain($0, limits: limits) }
+    }
+
+    private func domain(_ value: YAMLValue, limits: Limits) -> Located<DomainSpec>? {
+        let known = ["name", "replicas", "limits", "expires", "availability"]
+        let later = ["kafka", "destinations", "plugins", "group", "sites", "pin"]
+        guard let fields = value.fields(known, later: later) else { return nil }
+        let name = domainName(fields.required("name", "the domain's name"))
+        let replicas = fields["replicas"]?.integer(in: DomainSpec.replicasRange)
+        let own = fields["limits"]?.fields(["contacts", "devices"])
+        let expires = expires(fields["expires"])
+        let availability = fields["availability"]?.choice(
+            DomainSpec.Availability.allCases.map { ($0.rawValue, $0) })
+        let spec = name.map { name in
+            DomainSpec(
+                name: name,
+                replicas: replicas ?? DomainSpec.defaultReplicas,
+                contacts: own?["contacts"]?.integer(in: 1...100_000_000) ?? limits.contactsPerDomain,
+                devices: own?["devices"]?.integer(in: 1...10_000) ?? limits.devices,
+                minimumExpires: expires.lowerBound, maximumExpires: expires.upperBound,
+                availability: availability ?? .refuse)
+        }
+        return spec.map { Located(value: $0, line: value.line) }
+    }
+
+    private func domainName(_ value: YAMLValue?) -> DomainName? {
+        guard let value, let text = value.text("a domain name") else { return nil }
+        if let name = DomainName(text) { return name }
+        value.reject("found \(quoted(text))", expected: "a domain name such as demo.example")
+        return nil
+    }
+
+    private func expires(_ value: YAMLValue?) -> ClosedRange<Duration> {
+        let fallback = DomainSpec.defaultMinimumExpires...DomainSpec.defaultMaximumExpires
+        guard let value, let fields = value.fields(["min", "max"]) else { return fallback }
+        let least =
+            fields["min"]?.duration(in: DomainSpec.expiresRange, bareSeconds: true) ?? fallback.lowerBound
+        let most =
+            fields["max"]?.duration(in: DomainSpec.expiresRange, bareSeconds: true) ?? fallback.upperBound
+        guard least <= most else {
+            value.reject(
+                "min \(Quantity.text(least)) is above max \(Quantity.text(most))", expected: "min at most max"
+            )
+            return fallback
+        }
+        return least...most
+    }
+}

@@ -1,0 +1,104 @@
+import Yams
+
+extension TopologyReader {
+    func secret(_ value: YAMLValue?) -> Topology.SecretSource {
+        guard let value else { return .none }
+        if case .scalar(let scalar) = value.node {
+            if scalar.string != "none" {
+                value.reject("found \(value.found)", expected: "{ file: PATH }, or none")
+            }
+            return .none
+        }
+        let file = value.fields(["file"])?.required("file", "the path of the secret's file")
+        return path(file).map { .file(path: $0) } ?? .none
+    }
+
+    func coordinator(_ value: YAMLValue?) -> Topology.CoordinatorSource {
+        .embedded(path: pathOfKind("embedded", later: "etcd", value, also: ["endpoints", "tls"]) ?? "")
+    }
+
+    func directory(_ value: YAMLValue?) -> Topology.DirectorySource {
+        .file(path: pathOfKind("file", later: "sqlite", value) ?? "")
+    }
+
+    func journal(_ value: YAMLValue?) -> String {
+        path(value?.fields(["path"])?.required("path", "a directory")) ?? resolve("var/journal")
+    }
+
+    func adminIsOpen(_ value: YAMLValue?) -> Bool {
+        value?.fields(["open"])?["open"]?.flag() ?? false
+    }
+
+    func periods(_ value: YAMLValue?) -> Periods {
+        var periods = Periods()
+        guard let value, let fields = value.fields(Periods.fields.map(\.key)) else { return periods }
+        let before = problems.count
+        for field in Periods.fields {
+            guard let given = fields[field.key]?.duration(in: field.range) else { continue }
+            periods[keyPath: field.path] = given
+        }
+        if problems.count == before { report(periods.violations, of: fields) }
+        return periods
+    }
+
+    func limits(_ value: YAMLValue?) -> Limits {
+        var limits = Limits()
+        guard let value, let fields = value.fields(Limits.fields.map(\.key)) else { return limits }
+        let before = problems.count
+        for field in Limits.fields {
+            guard let value = fields[field.key] else { continue }
+            let given =
+                switch field.unit {
+                case .count: value.integer(in: field.range)
+                case .bytes: value.bytes(in: field.range)
+                }
+            if let given { limits[keyPath: field.path] = given }
+        }
+        if problems.count == before { report(limits.violations, of: fields) }
+        return limits
+    }
+
+    func tokenKeys(_ value: YAMLValue?) -> [TokenKeySpec] {
+        let items = value?.fields(["keys"])?.required("keys", "a list of keys")?.items(atMost: 64) ?? []
+        let keys = items.compactMap(tokenKey)
+        for (index, key) in keys.enumerated() where keys[..<index].contains(where: { $0.keyID == key.keyID }) {
+            value?.reject(
+                key.keyID.map { "kid \(quoted($0)) is given to two keys" } ?? "two keys have no kid",
+                expected: "a kid of its own for each key")
+        }
+        return keys
+    }
+
+    private func tokenKey(_ value: YAMLValue) -> TokenKeySpec? {
+        guard let fields = value.fields(["kid", "alg", "secret", "public_key"]) else { return nil }
+        let algorithms = TokenKeySpec.Algorithm.allCases.map { ($0.rawValue, $0) }
+        let algorithm = fields.required("alg", "the signature's algorithm")?.choice(algorithms)
+        guard let algorithm else { return nil }
+        let (wanted, other) = algorithm == .hs256 ? ("secret", "public_key") : ("public_key", "secret")
+        if let surplus = fields[other] {
+            surplus.reject("not for \(algorithm.rawValue)", expected: "`\(wanted)` alone")
+        }
+        let holder = fields.required(wanted, "{ file: PATH }")?.fields(["file"])
+        guard let path = path(holder?.required("file", "the path of the key")) else { return nil }
+        return TokenKeySpec(keyID: fields["kid"]?.text(), algorithm: algorithm, path: path)
+    }
+
+    /// Reads `{ kind: …, path: … }` where this version knows one kind and the grammar has one more.
+    private func pathOfKind(
+        _ kind: String, later: String, _ value: YAMLValue?, also laterKeys: [String] = []
+    ) -> String? {
+        guard let fields = value?.fields(["kind", "path"], later: laterKeys) else { return nil }
+        let kindIsKnown = fields.required("kind", kind)?.choice([(kind, true)], later: [later]) ?? false
+        // What belongs beside another kind is that kind's business.
+        return kindIsKnown ? path(fields.required("path", "the path of the file")) : nil
+    }
+
+    private func report(_ violations: [SettingViolation], of fields: YAMLFields) {
+        for violation in violations {
+            // A default can be what does not fit; then the section's own line has to do.
+            problems.report(
+                line: fields[violation.setting]?.line ?? fields.line, violation.wrong,
+                expected: violation.expected)
+        }
+    }
+}

@@ -1,0 +1,105 @@
+import ClusterRuntime
+import Foundation
+import RegistrarEvents
+import Testing
+
+/// What holds for every account directory, run against the twin and the real thing.
+@Suite struct DirectoryContractTests {
+    enum Kind: CaseIterable, Sendable { case inMemory, file }
+
+    static let demo = DomainName("demo.example")!
+    static let acme = DomainName("acme.example")!
+    static let alice = AccountID(.user, "alice")
+
+    private func withDirectory(
+        _ kind: Kind, _ body: (any AccountDirectory) async throws -> Void
+    ) async throws {
+        switch kind {
+        case .inMemory: try await body(InMemoryDirectory())
+        case .file:
+            try await TopologyFixture.withDirectory { directory in
+                try await body(FileDirectory(path: directory + "/accounts.yaml", create: true))
+            }
+        }
+    }
+
+    @Test(arguments: Kind.allCases)
+    func onlyTheAccountsOwnPasswordIsAccepted(_ kind: Kind) async throws {
+        try await withDirectory(kind) { directory in
+            try directory.add(Self.demo, Self.alice, password: "right")
+            for _ in 0..<2 {  // the second time from memory
+                #expect(await directory.verify(Self.demo, Self.alice, password: "right") == .accepted)
+                #expect(await directory.verify(Self.demo, Self.alice, password: "wrong") == .refused)
+                #expect(await directory.verify(Self.demo, Self.alice, password: "") == .refused)
+            }
+            #expect(await directory.verify(Self.acme, Self.alice, password: "right") == .refused)
+            #expect(
+                await directory.verify(Self.demo, AccountID(.sipuser, "alice"), password: "right") == .refused
+            )
+            #expect(
+                await directory.verify(Self.demo, AccountID(.user, "Alice"), password: "right") == .refused)
+            let long = String(repeating: "x", count: NewAccount.maximumPasswordLength + 1)
+            #expect(await directory.verify(Self.demo, Self.alice, password: long) == .refused)
+        }
+    }
+
+    @Test(arguments: Kind.allCases)
+    func aRemovedAccountIsRefusedAtOnce(_ kind: Kind) async throws {
+        try await withDirectory(kind) { directory in
+            try directory.add(Self.demo, Self.alice, password: "right")
+            #expect(await directory.verify(Self.demo, Self.alice, password: "right") == .accepted)
+            try directory.remove(Self.demo, Self.alice)
+            #expect(await directory.verify(Self.demo, Self.alice, password: "right") == .refused)
+            #expect(!directory.contains(Self.demo, Self.alice))
+            #expect(throws: DirectoryError.unknown(Self.demo, Self.alice)) {
+                try directory.remove(Self.demo, Self.alice)
+            }
+        }
+    }
+
+    @Test(arguments: Kind.allCases)
+    func accountsAreAddedTogetherOrNotAtAll(_ kind: Kind) async throws {
+        try await withDirectory(kind) { directory in
+            try directory.add(Self.demo, Self.alice, password: "a")
+            let bob = NewAccount(Self.demo, AccountID(.user, "bob"), password: "b")
+            #expect(throws: DirectoryError.exists(Self.demo, Self.alice)) {
+                try directory.add([bob, NewAccount(Self.demo, Self.alice, password: "c")])
+            }
+            #expect(throws: DirectoryError.exists(Self.demo, bob.account)) { try directory.add([bob, bob]) }
+            #expect(directory.list(nil).map(\.name) == ["alice"])
+        }
+    }
+
+    @Test(arguments: Kind.allCases)
+    func accountsAreListedInOrder(_ kind: Kind) async throws {
+        try await withDirectory(kind) { directory in
+            try directory.add([
+                NewAccount(Self.demo, AccountID(.sipuser, "2001"), password: "p"),
+                NewAccount(Self.demo, AccountID(.user, "bob"), password: "p"),
+                NewAccount(Self.demo, Self.alice, password: "p"),
+                NewAccount(Self.acme, Self.alice, password: "p"),
+            ])
+            #expect(
+                directory.list(nil).map { "\($0.domain)/\($0.name)" } == [
+                    "acme.example/alice", "demo.example/alice", "demo.example/bob", "demo.example/2001",
+                ])
+            #expect(directory.list(Self.demo).map(\.hasDigest) == [false, false, true])
+        }
+    }
+
+    @Test(arguments: Kind.allCases)
+    func namesThatWouldEscapeAPathOrDigestAreRefused(_ kind: Kind) async throws {
+        try await withDirectory(kind) { directory in
+            for name in [
+                "", "a b", "a:b", "a/b", "a\nb", "a\"b", "u1..u9", "a\u{202e}b",
+                String(repeating: "x", count: 129),
+            ] {
+                #expect(throws: DirectoryError.self) {
+                    try directory.add(Self.demo, AccountID(.user, name), password: "p")
+                }
+            }
+            #expect(throws: DirectoryError.self) { try directory.add(Self.demo, Self.alice, password: "") }
+            #expect(directory.list(nil).isEmpty)
+        }
+    }
+}

@@ -1,0 +1,66 @@
+import ClusterRuntime
+import RegistrarEvents
+import Testing
+
+/// The ring against an array.
+struct EventRingTests {
+    private func entry(_ seq: UInt64, size: Int) throws -> LogEntry {
+        let contact = try #require(
+            PackedContact(
+                Registration(
+                    account: "u", contact: "c", user: UserDetails(app: String(repeating: "x", count: size)))))
+        return LogEntry(seq: seq, timestamp: 0, change: .registered(contact, ttl: 1, replay: false))
+    }
+
+    @Test(arguments: ReplicationFixture.seeds)
+    func itHoldsTheNewestWithinItsLimits(seed: UInt64) throws {
+        print("seed \(seed)")
+        var random = SplitMix64(seed: seed)
+        var ring = EventRing(maximumEntries: 40, maximumBytes: 8_000)
+        var all: [LogEntry] = []
+        for step in 0..<800 {
+            if step == 500 {
+                ring.reset()
+                all = []
+            }
+            all.append(try entry(ring.lastSeq + 1, size: random.below(random.happens(5) ? 12_000 : 300)))
+            ring.append(try #require(all.last))
+            let kept = kept(of: all)
+            #expect(ring.lastSeq == UInt64(all.count))
+            #expect(ring.firstSeq == UInt64(all.count - kept.count + 1))
+            expectEntries(of: ring, kept, &random)
+        }
+    }
+
+    private func kept(of all: [LogEntry]) -> ArraySlice<LogEntry> {
+        var bytes = 0
+        var start = all.count
+        while start > 0, all.count - start < 40, bytes + all[start - 1].weight <= 8_000 || start == all.count {
+            start -= 1
+            bytes += all[start].weight
+        }
+        return all[start...]
+    }
+
+    private func expectEntries(of ring: EventRing, _ kept: ArraySlice<LogEntry>, _ random: inout SplitMix64) {
+        let from = UInt64(random.below(Int(ring.lastSeq) + 3))
+        let through = UInt64(random.below(Int(ring.lastSeq) + 3))
+        let (limit, bytes) = (1 + random.below(20), random.below(3_000))
+        var expected: [LogEntry] = []
+        var weight = 0
+        if from >= ring.firstSeq {
+            for entry in kept where entry.seq >= from && entry.seq <= through && expected.count < limit {
+                weight += entry.weight
+                if weight > bytes, !expected.isEmpty { break }
+                expected.append(entry)
+            }
+        }
+        #expect(ring.entries(from: from, through: through, limit: limit, bytes: bytes) == expected)
+    }
+
+    @Test func anEmptyRingHasNothingToGive() {
+        let ring = EventRing(maximumEntries: 4, maximumBytes: 1_000)
+        #expect(ring.firstSeq == 1 && ring.lastSeq == 0)
+        #expect(ring.entries(from: 1, through: 9, limit: 5, bytes: 1_000).isEmpty)
+    }
+}

@@ -1,0 +1,131 @@
+import ClusterRuntime
+import RegistrarEvents
+import Testing
+
+/// Feed and receiver over a link that loses, doubles and delays, against constant writes.
+struct ReplicationTests {
+    @Test(arguments: ReplicationFixture.seeds, [Follow.Role.standby, .follower])
+    func aReplicaConvergesByTheLog(seed: UInt64, role: Follow.Role) throws {
+        var rig = try ReplicationRig(role: role, seed: seed)
+        for _ in 0..<300 { try rig.step(writes: rig.random.below(6)) }
+        try rig.expectToConverge()
+        #expect(rig.snapshots == 0)
+        #expect(rig.alarms.isEmpty)
+    }
+
+    @Test(arguments: ReplicationFixture.seeds.prefix(4), [Follow.Role.standby, .follower])
+    func aReplicaConvergesBySnapshotsWhenTheLogIsTooShort(seed: UInt64, role: Follow.Role) throws {
+        var rig = try ReplicationRig(role: role, seed: seed, ringEntries: 150, contacts: 3_000)
+        for _ in 0..<600 { try rig.step(writes: rig.random.below(8)) }
+        try rig.expectToConverge()
+        #expect(rig.snapshots > 0 && rig.resyncs > 0)
+        #expect(rig.alarms.isEmpty)
+    }
+
+    @Test(arguments: ReplicationFixture.seeds, [Follow.Role.standby, .follower])
+    func aReplicaConvergesOverChangesOfOwner(seed: UInt64, role: Follow.Role) throws {
+        var rig = try ReplicationRig(role: role, seed: seed, ringEntries: 400, contacts: 1_000)
+        for round in 0..<6 {
+            for _ in 0..<(20 + rig.random.below(150)) { try rig.step(writes: rig.random.below(8)) }
+            if round < 5 { rig.changeOwner() }
+        }
+        try rig.expectToConverge()
+        #expect(rig.alarms.isEmpty)
+    }
+
+    /// Part of a snapshot is no copy: a replica that lost its place in it must not go on by the log.
+    @Test(arguments: ReplicationFixture.seeds.prefix(4), [true, false])
+    func aReceiverThatBeganAnewAmidASnapshotConverges(seed: UInt64, keepsCopy: Bool) throws {
+        var rig = try ReplicationRig(role: .standby, seed: seed, ringEntries: 1_000, contacts: 9_000)
+        try rig.stepIntoASnapshot()
+        if keepsCopy {
+            rig.receiver = ReplicaReceiver(domain: rig.domain, role: .standby, replica: rig.receiver.replica)
+            rig.assign()
+        } else {
+            rig.restartReplica()
+        }
+        try rig.expectToConverge()
+        #expect(rig.alarms.isEmpty)
+    }
+
+    @Test(arguments: ReplicationFixture.seeds.prefix(4), [Follow.Role.standby, .follower])
+    func aFeedThatBeganAnewAmidASnapshotConverges(seed: UInt64, role: Follow.Role) throws {
+        var rig = try ReplicationRig(role: role, seed: seed, ringEntries: 300, contacts: 9_000)
+        try rig.stepIntoASnapshot()
+        rig.feed = nil
+        try rig.expectToConverge()
+        #expect(rig.alarms.isEmpty)
+    }
+
+    /// Small ones in which the last chunk is the first, and large ones.
+    @Test(arguments: ReplicationFixture.seeds.prefix(4), [150, 4_000])
+    func aSnapshotThatDoesNotAddUpIsTakenAgain(seed: UInt64, contacts: Int) throws {
+        for role in [Follow.Role.standby, .follower] {
+            var rig = try ReplicationRig(role: role, seed: seed, ringEntries: 10, contacts: contacts)
+            var isTampered = false
+            rig.tamper = { message in
+                guard case .chunk(var chunk) = message, chunk.contacts.count > 10 else { return }
+                chunk.contacts.removeLast()
+                message = .chunk(chunk)
+            }
+            for _ in 0..<4_000 where rig.alarms.isEmpty {
+                try rig.step(writes: rig.random.below(2))
+                isTampered = true
+            }
+            #expect(isTampered && !rig.alarms.isEmpty)
+            #expect(!rig.isConverged)
+            rig.tamper = nil
+            try rig.expectToConverge()
+        }
+    }
+
+    /// What an in-sync replica holds is what the next owner needs: it is never emptied, whatever it lacks.
+    @Test(arguments: ReplicationFixture.seeds)
+    func aReplicaInSyncIsNeverSentASnapshot(seed: UInt64) throws {
+        var rig = try ReplicationRig(role: .standby, seed: seed, ringEntries: 500)
+        rig.loss = 0
+        for _ in 0..<100 { try rig.step(writes: 3) }
+        try rig.expectToConverge()
+        rig.mayRestart = false
+        rig.loss = 100
+        let count = rig.receiver.replica.table.count
+        for _ in 0..<300 { try rig.step(writes: 4) }
+        rig.loss = 20
+        for _ in 0..<100 { try rig.step(writes: 1) }
+        #expect(rig.feed?.isStranded == true)
+        #expect(rig.chunksSent == 0 && rig.snapshots == 0)
+        #expect(rig.receiver.replica.table.count == count)
+        // Once it is not in sync any more, it is helped.
+        rig.mayRestart = true
+        try rig.expectToConverge()
+        #expect(rig.snapshots > 0)
+    }
+
+    /// The acknowledgement of a whole snapshot may be lost: what is sent again must not empty the replica again.
+    @Test(arguments: ReplicationFixture.seeds)
+    func aSnapshotThatWasTakenInWholeIsNotTakenTwice(seed: UInt64) throws {
+        var rig = try ReplicationRig(role: .follower, seed: seed, ringEntries: 30, contacts: 100)
+        rig.loss = 0
+        for _ in 0..<2_000 where rig.resyncs == 0 { try rig.step(writes: 3) }
+        rig.loss = 50
+        for _ in 0..<40 { try rig.step(writes: 0) }
+        try rig.expectToConverge()
+        #expect(UInt64(rig.resyncs) <= rig.snapshots)
+    }
+
+    /// A replica that hears nothing but is heard is slow, however often it is sent everything again.
+    @Test func whoIsHeardButMakesNoProgressIsWaitedForSinceThen() throws {
+        var rig = try ReplicationRig(role: .standby, seed: 1)
+        rig.loss = 0
+        for _ in 0..<50 { try rig.step(writes: 2) }
+        try rig.expectToConverge()
+        let stopped = rig.now.monotonic
+        rig.isDeaf = true
+        for _ in 0..<300 {
+            try rig.step(writes: 1)
+            guard let since = rig.feed?.waitingSince else { continue }
+            #expect(since - stopped < .milliseconds(700))
+        }
+        #expect(rig.feed?.waitingSince != nil)
+    }
+}

@@ -1,0 +1,156 @@
+import ClusterRuntime
+import Foundation
+import Testing
+
+/// One thing spoilt, and what the operator is told.
+struct SpoiltTopology: Sendable, CustomTestStringConvertible {
+    let old: String
+    let new: String
+    let told: String
+
+    init(_ old: String, _ new: String, _ told: String) {
+        self.old = old
+        self.new = new
+        self.told = told
+    }
+
+    var testDescription: String { new }
+}
+
+@Suite struct TopologyProblemTests {
+    @Test(arguments: [
+        SpoiltTopology(
+            "replicas: 2", "replica: 2", "t.yaml:6: unknown key `domains[1].replica`; expected `replicas`"),
+        SpoiltTopology(
+            "replicas: 2", "replicas: 3",
+            "t.yaml:6: demo.example has replicas 3; expected at most 2, the number of sr nodes"),
+        SpoiltTopology(
+            "replicas: 2", "replicas: 8",
+            "t.yaml:6: domains[1].replicas: found `8`; expected a whole number from 1 to 7"),
+        SpoiltTopology(
+            "replicas: 2", "replicas: \"2\"",
+            "t.yaml:6: domains[1].replicas: found the quoted text `2`; expected a whole number from 1 to 7"),
+        SpoiltTopology(
+            "replicas: 2", "kafka: { topic: a }",
+            "t.yaml:6: domains[1].kafka is not supported by this version; expected it to be left out"),
+        SpoiltTopology(
+            "name: demo.example", "name: -demo",
+            "t.yaml:6: domains[1].name: found `-demo`; expected a domain name such as demo.example"),
+        SpoiltTopology(
+            "replicas: 2", "expires: { min: 90, max: 60 }",
+            "t.yaml:6: domains[1].expires: min 90s is above max 1m; expected min at most max"),
+        SpoiltTopology(
+            "embedded", "etcd",
+            "t.yaml:3: coordinator.kind: etcd is not supported by this version; expected embedded"),
+        SpoiltTopology(
+            "kind: file", "kind: sqlite",
+            "t.yaml:4: directory.kind: sqlite is not supported by this version; expected file"),
+        SpoiltTopology(
+            "role: router", "role: rooter",
+            "t.yaml:13: sites[1].servers[1].nodes[1].role: found `rooter`; "
+                + "expected one of router, sr, wssubscr (did you mean router?)"),
+        SpoiltTopology(
+            "role: wssubscr", "role: sg",
+            "t.yaml:16: sites[1].servers[1].nodes[4].role: sg is not supported by this version; "
+                + "expected router, sr, wssubscr"),
+        SpoiltTopology(
+            "role: router", "role: sr", "t.yaml:8: no node has role router; expected at least one router"),
+        SpoiltTopology(
+            "name: sr2", "name: sr1", "t.yaml:15: node sr1 is already on line 14; expected a name of its own"),
+        SpoiltTopology(
+            "cluster: 7102", "cluster: 8111",
+            "t.yaml:15: cluster port 8111 of sr2 is taken by admin of sr1, line 14; "
+                + "expected each port once at 127.0.0.1"),
+        SpoiltTopology(
+            "cluster: 7102", "cluster: 70000",
+            "t.yaml:15: sites[1].servers[1].nodes[3].cluster: found `70000`; "
+                + "expected a whole number from 1 to 65535"),
+        SpoiltTopology(
+            ", websocket: { listen: 8101 }", "",
+            "t.yaml:16: sites[1].servers[1].nodes[4]: websocket is missing; expected { listen: PORT }"),
+        SpoiltTopology(
+            "admin: 8112", "admin: 8112, websocket: { listen: 9 }",
+            "t.yaml:15: sites[1].servers[1].nodes[3].websocket: not for role sr; "
+                + "expected websocket at wssubscr nodes alone"),
+        SpoiltTopology(
+            "address: 127.0.0.1", "address: 127.0.0.300",
+            "t.yaml:11: sites[1].servers[1].address: found `127.0.0.300`; "
+                + "expected a host name or an IP address, without port"),
+        SpoiltTopology("cluster: test\n", "", "t.yaml:1: cluster is missing; expected the cluster's name"),
+        SpoiltTopology(
+            "cluster: test", "cluster: test\ncluster: again",
+            "t.yaml:1: key `cluster` is given more than once; expected each key once"),
+        SpoiltTopology(
+            "cluster: test", "cluster: test\n\"cluster\": again",
+            "t.yaml:1: key `cluster` is given more than once; expected each key once"),
+        SpoiltTopology(
+            "cluster: test", "cluster: test\n!other cluster: again",
+            "t.yaml:2: key `cluster` is given more than once; expected each key once"),
+        SpoiltTopology(
+            "cluster: test", "cluster: test\ndestinations: {}",
+            "t.yaml:2: destinations is not supported by this version; expected it to be left out"),
+        SpoiltTopology(
+            "cluster: test", "cluster: test\nperiods: { heartbeat: 200 }",
+            "t.yaml:2: periods.heartbeat: found `200`; "
+                + "expected a duration from 10ms to 10s, such as 200ms, 1.5s or 2m"),
+        SpoiltTopology(
+            "cluster: test", "cluster: test\nperiods:\n  heartbeat: 400ms",
+            "t.yaml:3: suspect is 600ms; expected at least 800ms, "
+                + "twice the heartbeat: one lost heartbeat is not silence"),
+        SpoiltTopology(
+            "cluster: test", "cluster: test\nlimits: { ring_bytes: 1TiB }",
+            "t.yaml:2: limits.ring_bytes: found `1TiB`; expected a size from 64KiB to 8GiB, such as 64KiB or 8MiB"
+        ),
+        SpoiltTopology(
+            "cluster: test", "cluster: test\nadmin: { open: yes }",
+            "t.yaml:2: admin.open: found `yes`; expected true or false"),
+    ])
+    func oneMistakeIsToldWithItsLine(_ spoilt: SpoiltTopology) {
+        let problems = TopologyFixture.problems(in: TopologyFixture.replacing(spoilt.old, spoilt.new))
+        #expect(problems.contains(spoilt.told), "told: \(problems)")
+    }
+
+    @Test func allMistakesAreToldAtOnceByLine() {
+        let text = TopologyFixture.replacing("replicas: 2", "replica: 2")
+            .replacingOccurrences(of: "cluster: 7102", with: "cluster: x")
+            .replacingOccurrences(of: "kind: embedded", with: "kind: zookeeper")
+        let lines = TopologyFixture.problems(in: text).map {
+            $0.prefix { $0 != ";" }.split(separator: ":")[1]
+        }
+        #expect(lines == ["3", "6", "15"])
+    }
+
+    @Test func whatNeedsLoopbackIsRefusedElsewhere() {
+        let text = TopologyFixture.replacing("127.0.0.1", "10.0.0.1")
+            .replacingOccurrences(of: "{ file: var/secret }", with: "none")
+        #expect(
+            TopologyFixture.problems(in: text + "\nadmin: { open: true }") == [
+                "t.yaml:2: secret is none although server host-a is at 10.0.0.1; "
+                    + "expected { file: PATH }; none is for loopback addresses alone",
+                "t.yaml:17: admin.open is true although server host-a is at 10.0.0.1; "
+                    + "expected open admin addresses on loopback alone",
+            ])
+    }
+
+    @Test(arguments: ["127.0.0.1", "127.8.8.8", "localhost", "\"::1\""])
+    func everyFormOfLoopbackMayDoWithoutSecret(_ address: String) {
+        let text = TopologyFixture.replacing("127.0.0.1", address)
+            .replacingOccurrences(of: "{ file: var/secret }", with: "none")
+        #expect(TopologyFixture.problems(in: text + "\nadmin: { open: true }") == [])
+    }
+
+    @Test func routersOfSeveralMachinesCannotShareAFile() {
+        let other = """
+                  - name: host-b
+                    address: 10.0.0.2
+                    nodes:
+                      - { name: router2, role: router, cluster: 7001, admin: 8080 }
+            """
+        let indented = other.split(separator: "\n").map { "\n" + $0 }.joined()
+        #expect(
+            TopologyFixture.problems(in: TopologyFixture.text + indented) == [
+                "t.yaml:20: router router2 is at 10.0.0.2, router1 at 127.0.0.1; "
+                    + "expected all routers at one address with the embedded coordinator"
+            ])
+    }
+}

@@ -1,0 +1,88 @@
+import ClusterRuntime
+import RegistrarEvents
+import Testing
+
+@Suite struct TopologyReadingTests {
+    @Test func localTopologyIsTheDocumentedCluster() throws {
+        let path = TopologyFixture.repository + "/topology/local.yaml"
+        let topology = try Topology.load(path: path)
+        #expect(topology.nodes(of: .router).map(\.adminPort) == [8080, 8081])
+        #expect(topology.nodes(of: .sr).map(\.adminPort) == [8111, 8112, 8113])
+        #expect(topology.nodes(of: .sr).map(\.clusterPort) == [7101, 7102, 7103])
+        #expect(topology.nodes(of: .sr).map(\.server) == ["host-a", "host-b", "host-c"])
+        #expect(topology.nodes(of: .wssubscr).map(\.websocketPort) == [8101, 8102])
+        #expect(topology.domains.map(\.name.rawValue) == ["demo.example", "acme.example"])
+        #expect(topology.domains.map(\.replicas) == [2, 2])
+        #expect(topology.adminIsOpen)
+        #expect(topology.periods == Periods())
+        #expect(topology.journalPath(of: NodeName("sr1")).hasSuffix("topology/var/journal/sr1"))
+    }
+
+    @Test func bothExampleTopologiesCanRunAtOnce() throws {
+        let root = TopologyFixture.repository + "/topology/"
+        let local = try Topology.load(path: root + "local.yaml")
+        let single = try Topology.load(path: root + "single.yaml")
+        let ports = (local.nodes + single.nodes).flatMap { node in
+            [node.clusterPort, node.adminPort] + (node.websocketPort.map { [$0] } ?? [])
+        }
+        #expect(Set(ports).count == ports.count)
+        #expect(local.coordinator != single.coordinator)
+        #expect(local.journal != single.journal)
+    }
+
+    @Test func pathsAreRelativeToTheFile() throws {
+        let topology = try Topology.parse(
+            TopologyFixture.replacing("var/router.db", "/abs/router.db"), path: "/etc/rollcall/cluster.yaml")
+        #expect(topology.secret == .file(path: "/etc/rollcall/var/secret"))
+        #expect(topology.coordinator == .embedded(path: "/abs/router.db"))
+        #expect(topology.directory == .file(path: "/etc/rollcall/accounts.yaml"))
+        #expect(topology.journal == "/etc/rollcall/var/journal")
+    }
+
+    @Test func everySettingOfADomainIsRead() throws {
+        let text = TopologyFixture.replacing(
+            "replicas: 2 }",
+            "replicas: 1, limits: { contacts: 2_000, devices: 4 }, expires: { min: 60, max: 2m }, "
+                + "availability: accept }")
+        let domain = try #require(try Topology.parse(text, path: "t.yaml").domains.first)
+        #expect(domain.replicas == 1)
+        #expect(domain.contacts == 2000)
+        #expect(domain.devices == 4)
+        #expect(domain.minimumExpires == .seconds(60))
+        #expect(domain.maximumExpires == .seconds(120))
+        #expect(domain.availability == .accept)
+    }
+
+    @Test func domainsTakeTheClusterWideLimits() throws {
+        let text =
+            TopologyFixture.text + "\nlimits: { contacts_per_domain: 5000, devices: 3, ring_bytes: 32MiB }"
+        let topology = try Topology.parse(text, path: "t.yaml")
+        #expect(topology.domains.map(\.contacts) == [5000])
+        #expect(topology.domains.map(\.devices) == [3])
+        #expect(topology.limits.ringBytes == 32 << 20)
+    }
+
+    @Test func routersComeInTheirOrder() throws {
+        let text =
+            TopologyFixture.replacing("router, cluster: 7001", "router, order: 2, cluster: 7001")
+            + "\n          - { name: zeta, role: router, order: 1, weight: 7, cluster: 7002, admin: 8081 }"
+        let routers = try Topology.parse(text, path: "t.yaml").nodes(of: .router)
+        #expect(routers.map(\.name.rawValue) == ["zeta", "router1"])
+        #expect(routers.map(\.weight) == [7, NodeSpec.defaultWeight])
+    }
+
+    @Test func tokenKeysOfOtherIssuersAreRead() throws {
+        let text =
+            TopologyFixture.text + """
+
+                jwt:
+                  keys:
+                    - { alg: HS256, secret: { file: keys/shared } }
+                    - { kid: sso, alg: ES256, public_key: { file: keys/sso.pem } }
+                """
+        let keys = try Topology.parse(text, path: "/t/t.yaml").tokenKeys
+        #expect(keys.map(\.keyID) == [nil, "sso"])
+        #expect(keys.map(\.algorithm) == [.hs256, .es256])
+        #expect(keys.map(\.path) == ["/t/keys/shared", "/t/keys/sso.pem"])
+    }
+}
