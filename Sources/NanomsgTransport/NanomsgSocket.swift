@@ -1,0 +1,105 @@
+import CNanomsg
+import Glibc
+import Synchronization
+
+/// A nanomsg socket. The library's sockets are numbers that any thread may use; what this adds is that the number is
+/// closed once and not used afterwards by whoever still holds the object.
+final class NanomsgSocket: Sendable {
+    /// What the library said, in its words.
+    struct Failure: Error, CustomStringConvertible {
+        let call: String
+        let code: Int32
+
+        var description: String { "\(call): \(String(cString: nn_strerror(code)))" }
+    }
+
+    enum SendResult {
+        case sent
+        /// No connection, or the connection is busy.
+        case wouldBlock
+        case failed(Failure)
+    }
+
+    private let handle: Int32
+    private let closed = Atomic<Bool>(false)
+
+    private init(protocol number: Int32) throws(Failure) {
+        handle = nn_socket(AF_SP, number)
+        guard handle >= 0 else { throw Self.failure("nn_socket") }
+    }
+
+    deinit { close() }
+
+    /// A PULL socket that listens at an address.
+    static func inbox(at address: String, options: [Int32: Int]) throws(Failure) -> NanomsgSocket {
+        let socket = try NanomsgSocket(protocol: ROLLCALL_NN_PULL)
+        try socket.set(options)
+        guard nn_bind(socket.handle, address) >= 0 else { throw failure("nn_bind") }
+        return socket
+    }
+
+    /// A PUSH socket, not yet connected.
+    static func outbox(options: [Int32: Int]) throws(Failure) -> NanomsgSocket {
+        let socket = try NanomsgSocket(protocol: ROLLCALL_NN_PUSH)
+        try socket.set(options)
+        return socket
+    }
+
+    /// Starts connecting; the library goes on trying by itself.
+    /// - Returns: what `disconnect` takes.
+    func connect(to address: String) throws(Failure) -> Int32 {
+        let endpoint = nn_connect(handle, address)
+        guard endpoint >= 0 else { throw Self.failure("nn_connect") }
+        return endpoint
+    }
+
+    func disconnect(_ endpoint: Int32) { _ = nn_shutdown(handle, endpoint) }
+
+    func close() {
+        if !closed.exchange(true, ordering: .acquiringAndReleasing) { nn_close(handle) }
+    }
+
+    func send(_ frame: [UInt8]) -> SendResult {
+        let sent = frame.withUnsafeBytes { nn_send(handle, $0.baseAddress, $0.count, NN_DONTWAIT) }
+        if sent >= 0 { return .sent }
+        let failure = Self.failure("nn_send")
+        return failure.code == EAGAIN ? .wouldBlock : .failed(failure)
+    }
+
+    /// Waits for a frame and lends it to `body`.
+    /// - Throws: `EBADF` after `close`.
+    func receive(_ body: (UnsafeRawBufferPointer) -> Void) throws(Failure) {
+        var message: UnsafeMutableRawPointer?
+        let count = nn_recv(handle, &message, ROLLCALL_NN_MSG, 0)
+        guard count >= 0 else { throw Self.failure("nn_recv") }
+        body(UnsafeRawBufferPointer(start: message, count: Int(count)))
+        nn_freemsg(message)
+    }
+
+    /// Connections that stand now: 0 or 1 for an outbox.
+    var connections: UInt64 { nn_get_statistic(handle, NN_STAT_CURRENT_CONNECTIONS) }
+
+    /// Connections that ever stood.
+    var connectionsMade: UInt64 { nn_get_statistic(handle, NN_STAT_ESTABLISHED_CONNECTIONS) }
+
+    /// A descriptor that polls readable while `send` would not block.
+    func writableDescriptor() throws(Failure) -> Int32 {
+        var descriptor: Int32 = -1
+        var size = MemoryLayout<Int32>.size
+        guard nn_getsockopt(handle, NN_SOL_SOCKET, NN_SNDFD, &descriptor, &size) == 0 else {
+            throw Self.failure("nn_getsockopt")
+        }
+        return descriptor
+    }
+
+    private func set(_ options: [Int32: Int]) throws(Failure) {
+        // The order of options is of no consequence.
+        for (option, value) in options {
+            var value = Int32(clamping: value)
+            let status = nn_setsockopt(handle, NN_SOL_SOCKET, option, &value, MemoryLayout<Int32>.size)
+            guard status == 0 else { throw Self.failure("nn_setsockopt \(option)") }
+        }
+    }
+
+    private static func failure(_ call: String) -> Failure { Failure(call: call, code: nn_errno()) }
+}

@@ -1,0 +1,148 @@
+import ClusterRuntime
+import Glibc
+import MessagePack
+import Synchronization
+
+/// Gets one peer what is meant for it: hellos when they are due, then data frames. Sender thread only.
+struct PeerSender {
+    let peer: NodeName
+    let writable: Int32
+    private let address: String
+    private let socket: NanomsgSocket
+    private let patience: Duration
+    private let outboxBytes: Int
+    private var endpoint: Int32
+    private var queue: OutboxQueue
+    /// The first body of the queue, sealed, when the socket would not take it yet.
+    private var waiting: (frame: [UInt8], keyID: UInt32)?
+    /// The socket would block: there is nothing to do before `writable` polls readable.
+    private(set) var blocked = false
+    /// Since when the first body could not be sent.
+    private var stalledSince: MonotonicInstant?
+    private var connectedAnew = MonotonicInstant.distantPast
+
+    init(
+        peer: NodeName, address: String, socket: NanomsgSocket, configuration: NanomsgTransport.Configuration
+    ) throws(NanomsgSocket.Failure) {
+        self.peer = peer
+        self.address = address
+        self.socket = socket
+        patience = configuration.patience
+        outboxBytes = configuration.outboxBytes
+        queue = OutboxQueue(
+            batchBytes: configuration.batchBytes, maximumBody: configuration.maximumFrame - Self.frameOverhead)
+        endpoint = try socket.connect(to: address)
+        writable = try socket.writableDescriptor()
+    }
+
+    /// Header, array length and tag, generously.
+    static let frameOverhead = 128
+
+    var backlog: Int { queue.bytes }
+
+    mutating func add(_ messages: [Message], scratch: inout MessagePackWriter, tally: inout SendTally) {
+        for (index, message) in messages.enumerated() {
+            guard queue.bytes < outboxBytes else { return tally.drop(.outboxFull, count: messages.count - index) }
+            if !queue.append(message, scratch: &scratch) { tally.drop(.messageTooLarge) }
+        }
+    }
+
+    /// The peer said hello, so it listens. When our own connection waits for its next try, try now.
+    mutating func peerIsThere(at now: MonotonicInstant) throws(NanomsgSocket.Failure) {
+        // What waits from now on waits for a peer that is about to be ready.
+        stalledSince = nil
+        guard socket.connections == 0, now - connectedAnew >= SessionPeriods.firstRetry else { return }
+        connectedAnew = now
+        socket.disconnect(endpoint)
+        endpoint = try socket.connect(to: address)
+    }
+
+    mutating func becameWritable() { blocked = false }
+
+    /// Sends what can be sent.
+    /// - Returns: when to come again without being woken; nil: never.
+    mutating func flush(
+        _ table: borrowing Mutex<SessionTable>, at now: MonotonicInstant, tally: inout SendTally
+    ) -> MonotonicInstant? {
+        var due = table.withLock { $0.helloDue(to: peer) }
+        if let instant = due, instant <= now, !blocked { due = sendHello(table, at: now, tally: &tally) }
+        while !queue.isEmpty, !blocked, let sealed = sealFirst(table) {
+            waiting = nil
+            switch socket.send(sealed.frame) {
+            case .sent:
+                tally.sent(bytes: sealed.frame.count, messages: queue.removeFirst())
+                stalledSince = nil
+            case .wouldBlock:
+                blocked = true
+                waiting = sealed
+            case .failed(let failure):
+                tally.failures.append("\(peer): \(failure)")
+                tally.drop(.unreachable, count: queue.removeFirst())
+            }
+        }
+        let deadline = giveUp(at: now, tally: &tally)
+        // A hello that is due while the socket blocks goes out when the socket is writable again.
+        guard let due, !blocked else { return deadline }
+        return min(due, deadline ?? due)
+    }
+
+    /// - Returns: when the next hello is due.
+    private mutating func sendHello(
+        _ table: borrowing Mutex<SessionTable>, at now: MonotonicInstant, tally: inout SendTally
+    ) -> MonotonicInstant? {
+        let entropy = (0..<SessionCrypto.helloNonceLength).map { _ in UInt8.random(in: .min ... .max) }
+        guard let frame = table.withLock({ $0.hello(to: peer, entropy: entropy) }) else { return nil }
+        switch socket.send(frame) {
+        case .sent: tally.hellos += 1
+        case .wouldBlock:
+            blocked = true
+            return nil
+        case .failed(let failure): tally.failures.append("\(peer): \(failure)")
+        }
+        return table.withLock {
+            $0.helloSent(to: peer, at: now)
+            return $0.helloDue(to: peer)
+        }
+    }
+
+    /// - Returns: nil while there is no session.
+    private mutating func sealFirst(_ table: borrowing Mutex<SessionTable>) -> (frame: [UInt8], keyID: UInt32)? {
+        if let waiting, waiting.keyID == table.withLock({ $0.sendingKeyID(to: peer) }) { return waiting }
+        guard let ticket = table.withLock({ $0.ticket(to: peer) }) else { return nil }
+        return (ticket.seal(queue.first()), ticket.header.keyID)
+    }
+
+    /// Drops everything when nothing could be sent for too long: whoever wanted it has asked again or given up, and a
+    /// peer that comes back must not be greeted with the past.
+    /// - Returns: when that will be.
+    private mutating func giveUp(at now: MonotonicInstant, tally: inout SendTally) -> MonotonicInstant? {
+        guard !queue.isEmpty else { return nil }
+        guard let since = stalledSince else {
+            stalledSince = now
+            return now + patience
+        }
+        guard now - since >= patience else { return since + patience }
+        tally.drop(.unreachable, count: queue.messageCount)
+        queue.removeAll()
+        waiting = nil
+        return nil
+    }
+}
+
+/// What one turn of the sender thread did, to be added to the statistics at once.
+struct SendTally {
+    private(set) var frames = 0
+    private(set) var bytes = 0
+    private(set) var messages = 0
+    var hellos = 0
+    private(set) var drops: [(DropReason, Int)] = []
+    var failures: [String] = []
+
+    mutating func sent(bytes: Int, messages: Int) {
+        frames += 1
+        self.bytes += bytes
+        self.messages += messages
+    }
+
+    mutating func drop(_ reason: DropReason, count: Int = 1) { drops.append((reason, count)) }
+}

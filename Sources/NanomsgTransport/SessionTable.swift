@@ -1,0 +1,124 @@
+import ClusterRuntime
+import MessagePack
+
+/// The sessions of one node life with all its peers: takes frames in, gives hellos and keys out. Pure, like `Session`.
+///
+/// Opening and sealing bodies is left to the caller, between `examine` and `accept` and after `ticket`, so that a lock
+/// around the table is held for lookups only.
+struct SessionTable {
+    let node: NodeID
+    private let nonce: [UInt8]
+    private let crypto: SessionCrypto
+    private let maximumFrame: Int
+    /// Never iterated.
+    private var sessions: [NodeName: Session]
+
+    /// - Parameter nonce: 32 bytes that no other life of this node has drawn.
+    init(node: NodeID, peers: some Sequence<NodeName>, secret: [UInt8]?, nonce: [UInt8], maximumFrame: Int) {
+        precondition(nonce.count == Session.Hello.nonceLength, "a session nonce has \(Session.Hello.nonceLength) bytes")
+        self.node = node
+        self.nonce = nonce
+        self.maximumFrame = maximumFrame
+        crypto = SessionCrypto(secret: secret)
+        sessions = Dictionary(uniqueKeysWithValues: peers.map { ($0, Session()) })
+    }
+
+    func session(with peer: NodeName) -> Session? { sessions[peer] }
+
+    // MARK: Arriving frames
+
+    /// What to do with an arriving frame.
+    enum Examination {
+        /// Open the body with this key, and tell `accept` when it opened.
+        case data(FrameHeader, DirectionKey, headerLength: Int)
+        /// A hello was taken in; the peer may be due one, or ready for data.
+        case hello(from: NodeName)
+        /// Dropped. The peer, when one is named, may be due a hello.
+        case dropped(DropReason, peer: NodeName?)
+    }
+
+    mutating func examine(_ frame: UnsafeRawBufferPointer) -> Examination {
+        guard frame.count <= maximumFrame else { return .dropped(.oversized, peer: nil) }
+        switch FrameHeader.parse(frame) {
+        case .failure(let reason): return .dropped(reason, peer: nil)
+        case .success((let header, let length)):
+            let peer = header.sender.name
+            guard sessions[peer] != nil else { return .dropped(.unknownSender, peer: nil) }
+            guard header.sealed == crypto.sealed else { return .dropped(.sealing, peer: nil) }
+            switch header.kind {
+            case .hello:
+                let reason = receiveHello(header, frame: frame, headerLength: length)
+                return reason.map { .dropped($0, peer: nil) } ?? .hello(from: peer)
+            case .data: return examineData(header, headerLength: length)
+            }
+        }
+    }
+
+    /// The frame of an examination opened.
+    /// - Returns: why it is dropped all the same: the session moved on while the body was being opened.
+    mutating func accept(_ header: FrameHeader) -> DropReason? {
+        guard case .failure(let reason)? = sessions[header.sender.name]?.key(for: header) else {
+            sessions[header.sender.name]?.opened(header)
+            return nil
+        }
+        return reason
+    }
+
+    private mutating func examineData(_ header: FrameHeader, headerLength: Int) -> Examination {
+        let peer = header.sender.name
+        switch sessions[peer]?.key(for: header) {
+        case .success(let key): return .data(header, key, headerLength: headerLength)
+        case .failure(.unknownKey):
+            sessions[peer]?.owe()
+            return .dropped(.unknownKey, peer: peer)
+        case .failure(let reason): return .dropped(reason, peer: nil)
+        case nil: return .dropped(.unknownSender, peer: nil)
+        }
+    }
+
+    private mutating func receiveHello(
+        _ header: FrameHeader, frame: UnsafeRawBufferPointer, headerLength: Int
+    ) -> DropReason? {
+        let headerBytes = UnsafeRawBufferPointer(rebasing: frame[..<headerLength])
+        let body = UnsafeRawBufferPointer(rebasing: frame[headerLength...])
+        guard let opened = crypto.openHello(body, header: headerBytes) else { return .forged }
+        // Any error in it is the same to us.
+        guard let hello = try? Session.Hello(opened) else { return .undecodable }
+        guard hello.receiver == node.name else { return .misdirected }
+        return sessions[header.sender.name]?.receive(
+            hello, from: header.sender, me: node.name, own: nonce, crypto: crypto)
+    }
+
+    // MARK: Frames to be sent
+
+    /// When the next hello to the peer is due; nil: none is.
+    func helloDue(to peer: NodeName) -> MonotonicInstant? { sessions[peer]?.helloDue }
+
+    /// - Parameter entropy: 12 random bytes.
+    func hello(to peer: NodeName, entropy: [UInt8]) -> [UInt8]? {
+        guard let session = sessions[peer] else { return nil }
+        let header = FrameHeader(kind: .hello, sealed: crypto.sealed, sender: node).encoded
+        return crypto.sealHello(session.hello(own: nonce, to: peer).encoded, header: header, nonce: entropy)
+    }
+
+    mutating func helloSent(to peer: NodeName, at now: MonotonicInstant) { sessions[peer]?.helloSent(at: now) }
+
+    /// Leave to send one frame.
+    struct Ticket {
+        let header: FrameHeader
+        fileprivate let key: DirectionKey
+
+        func seal(_ body: [UInt8]) -> [UInt8] { key.seal(body, header: header) }
+    }
+
+    /// - Returns: nil when the peer cannot open anything of ours yet.
+    mutating func ticket(to peer: NodeName) -> Ticket? {
+        guard let (key, counter) = sessions[peer]?.takeCounter() else { return nil }
+        let header = FrameHeader(
+            kind: .data, sealed: crypto.sealed, sender: node, keyID: key.id, counter: counter)
+        return Ticket(header: header, key: key)
+    }
+
+    /// The id of the key that data to the peer goes under now.
+    func sendingKeyID(to peer: NodeName) -> UInt32? { sessions[peer]?.sending?.key.id }
+}
