@@ -1,0 +1,153 @@
+public import ClusterRuntime
+public import Logging
+import RegistrarEvents
+import Synchronization
+
+/// Runs one domain's machine on an `sr` node: takes what has arrived in one turn, carries out what the machine decides
+/// in order (disk before network), and wakes it when it asks.
+public actor DomainActor {
+    private var machine: DomainMachine
+    private let transport: any Transport
+    private let journal: any Journal
+    private let routers: [NodeName]
+    private let lease: LeaseHolder
+    private let log: Logger
+    private let mailbox: Mailbox<DomainMachine.Event>
+    private let latestReport: Mutex<CopyReport>
+    private var wake: (at: MonotonicInstant, task: Task<Void, Never>)?
+    private var checkpointedGeneration: UInt64
+
+    public init(
+        machine: DomainMachine, transport: any Transport, journal: any Journal, routers: [NodeName],
+        lease: LeaseHolder, mailboxLimit: Int, log: Logger
+    ) {
+        self.machine = machine
+        self.transport = transport
+        self.journal = journal
+        self.routers = routers
+        self.lease = lease
+        self.log = log
+        mailbox = Mailbox(limit: mailboxLimit)
+        latestReport = Mutex(machine.report)
+        checkpointedGeneration = journal.generation
+    }
+
+    deinit { wake?.task.cancel() }
+
+    /// What the copy was like at the end of the last turn.
+    public nonisolated var report: CopyReport { latestReport.withLock { $0 } }
+
+    /// How many events found the mailbox full.
+    public nonisolated var dropped: UInt64 { mailbox.dropped }
+
+    /// Hands over events, in order, and returns at once.
+    /// - Parameter isVital: for assignments, which must not be lost to a full mailbox; whatever else is, is sent again.
+    public nonisolated func post(_ events: [DomainMachine.Event], isVital: Bool = false) {
+        guard mailbox.post(events, isVital: isVital) else { return }
+        Task { await self.turn() }
+    }
+
+    private func turn() {
+        while let events = mailbox.take() {
+            let now = SystemClock.now()
+            var directives = machine.handle(.lease(until: lease.until), at: now)
+            directives += machine.handle(.journal(isWritable: journal.isWritable), at: now)
+            for event in events { directives += machine.handle(event, at: now) }
+            directives += machine.handle(.turnEnded, at: now)
+            perform(directives)
+            checkpointIfAsked(at: now)
+            latestReport.withLock { $0 = machine.report }
+        }
+        setWake()
+    }
+
+    private func perform(_ directives: [DomainMachine.Directive]) {
+        var records: [JournalRecord] = []
+        var outgoing = Outgoing()
+        for directive in directives {
+            switch directive {
+            case .store(let record): records.append(record)
+            case .send(let message, let peer): outgoing.add(message, for: peer)
+            case .askRouters(let change):
+                for router in routers { outgoing.add(.replicaChange(change), for: router) }
+            case .alarm, .becameOwner, .becameStandby, .deposed, .replayEnded: note(directive)
+            }
+        }
+        if !records.isEmpty { journal.append(records, of: machine.domain) }
+        for (peer, messages) in outgoing.byPeer { transport.send(messages, to: peer) }
+    }
+
+    private func note(_ directive: DomainMachine.Directive) {
+        let domain = machine.domain
+        switch directive {
+        case .alarm(let text): log.error("\(domain): \(text)")
+        case .becameOwner(let epoch, let cause, let contacts):
+            log.notice("\(domain): owner of epoch \(epoch) (\(cause.name)) with \(contacts) contacts to restate")
+        case .becameStandby(let epoch, let owner): log.info("\(domain): standby of \(owner) in epoch \(epoch)")
+        case .deposed(let epoch): log.notice("\(domain): deposed by epoch \(epoch); nothing is acknowledged any more")
+        case .replayEnded(let position): log.info("\(domain): everything restated by \(position)")
+        case .store, .send, .askRouters: break
+        }
+    }
+
+    /// Writes the copy into the journal's new generation once nothing of it is in between.
+    private func checkpointIfAsked(at now: Moment) {
+        let generation = journal.generation
+        guard generation != checkpointedGeneration, machine.replica.table.currentCount == machine.replica.table.count
+        else { return }
+        machine.replica.forEachCheckpointRecord(at: now) { journal.append([$0], of: machine.domain) }
+        checkpointedGeneration = generation
+        journal.checkpointed(machine.domain, in: generation)
+    }
+
+    /// One task sleeps for the actor; it is replaced only by an earlier one.
+    private func setWake() {
+        guard let next = machine.nextWake(at: SystemClock.now()) else { return }
+        if next <= SystemClock.monotonic() { return post([.tick]) }
+        if let wake, wake.at <= next, wake.at > SystemClock.monotonic() { return }
+        wake?.task.cancel()
+        let task = Task { [weak self] in
+            let wait = next - SystemClock.monotonic()
+            do {
+                if wait > .zero { try await Task.sleep(for: wait, tolerance: .zero) }
+            } catch {
+                return  // replaced by an earlier one
+            }
+            await self?.woken()
+        }
+        wake = (next, task)
+    }
+
+    private func woken() {
+        wake = nil
+        post([.tick])
+    }
+}
+
+/// Messages of one turn, by peer, peers and messages in the order in which they came up.
+private struct Outgoing {
+    private(set) var byPeer: [(NodeName, [Message])] = []
+
+    mutating func add(_ message: Message, for peer: NodeName) {
+        if let index = byPeer.firstIndex(where: { $0.0 == peer }) {
+            byPeer[index].1.append(message)
+        } else {
+            byPeer.append((peer, [message]))
+        }
+    }
+}
+
+/// Until when the node's lone owners may acknowledge; written by the agent, read by every domain.
+public final class LeaseHolder: Sendable {
+    private let nanoseconds = Atomic<Int64>(0)
+
+    public init() {}
+
+    public var until: MonotonicInstant {
+        MonotonicInstant(nanoseconds: nanoseconds.load(ordering: .acquiring))
+    }
+
+    public func extend(to until: MonotonicInstant) {
+        nanoseconds.store(until.nanoseconds, ordering: .releasing)
+    }
+}

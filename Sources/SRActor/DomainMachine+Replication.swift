@@ -1,0 +1,184 @@
+import ClusterRuntime
+import RegistrarEvents
+
+/// The owner's side of replication: feeds, commit, the in-sync set, replay and expiry.
+extension DomainMachine {
+    /// How many entries one turn restates at most.
+    private static let replayBatch = 1_024
+    /// A follower that is silent for so long has to ask again.
+    private static let feedTimeout = Duration.seconds(5)
+    /// How often a change of the in-sync set is asked for.
+    private static let askInterval = Duration.milliseconds(300)
+    /// A standby this close to the end of the log is worth waiting for.
+    private static let nearlyThere: UInt64 = 256
+
+    mutating func take(_ follow: Follow, from sender: NodeID, at now: Moment) -> [Directive] {
+        guard let current = owner else { return [] }
+        guard follow.epoch <= current.epoch else { return depose(follow.epoch) }
+        guard !current.isDeposed, follow.epoch == current.epoch else { return [] }
+        if follow.role == .standby, !current.assignment.standbys.contains(where: { $0.node == sender }) { return [] }
+        // A later life of a node takes the place of an earlier one, and what the earlier one still had to say is void.
+        let lives = current.feeds.filter { $0.node.name == sender.name && $0.role == follow.role }
+        guard lives.allSatisfy({ $0.node.incarnation <= sender.incarnation }) else { return [] }
+        owner!.feeds.removeAll { $0.node.name == sender.name && $0.role == follow.role && $0.node != sender }
+        let index: Int
+        if let found = owner!.feeds.firstIndex(where: { $0.node == sender && $0.role == follow.role }) {
+            index = found
+        } else {
+            index = owner!.feeds.firstIndex { sender < $0.node } ?? owner!.feeds.count
+            owner!.feeds.insert(ReplicaFeed(follow, from: sender, at: now.monotonic), at: index)
+        }
+        let ring = current.ring
+        owner!.feeds[index].receive(follow, epoch: current.epoch, ring: ring, at: now.monotonic)
+        return []
+    }
+
+    mutating func tickAsOwner(at now: Moment) -> [Directive] {
+        guard owner?.isDeposed == false else { return [] }
+        owner!.feeds.removeAll { feed in
+            feed.role == .follower && now.monotonic - feed.lastHeard > Self.feedTimeout
+        }
+        expire(at: now)
+        return changesToAskFor(at: now)
+    }
+
+    /// An owner that could not acknowledge a renewal does not hold it against anyone.
+    func mayExpire(at now: Moment) -> Bool {
+        guard let owner, owner.room(policy) > 0 else { return false }
+        return !owner.waitsForNobody || mayActAlone(at: now)
+    }
+
+    /// Ends what has run out.
+    private mutating func expire(at now: Moment) {
+        guard mayExpire(at: now) else { return }
+        var budget = owner!.room(policy)
+        let time = replica.time(at: now)
+        while budget > 0, let contact = receiver.replica.table.popExpired(at: time) {
+            append(.unregistered(contact, .expiredContact), at: now)
+            budget -= 1
+        }
+    }
+
+    /// Which standbys should be counted in, and which no longer.
+    private mutating func changesToAskFor(at now: Moment) -> [Directive] {
+        guard let current = owner else { return [] }
+        var changes: [Directive] = []
+        for node in current.assignment.standbys.map(\.node) {
+            let feed = current.standbyFeed(of: node)
+            let isWaitedFor = current.waitsFor(node)
+            let kind: ReplicaChange.Kind
+            if isWaitedFor, isTooSlow(node, feed, at: now) {
+                kind = .remove
+            } else if current.joining.contains(node) || (!isWaitedFor && isCaughtUp(node, feed, at: now)) {
+                kind = .add
+            } else {
+                continue
+            }
+            let asked = current.lastAsked[node]
+            if kind == .remove, asked == nil, current.joining.contains(node) {
+                // Nobody was asked yet, so nobody can promote it.
+                owner!.joining.removeAll { $0 == node }
+                continue
+            }
+            if kind == .add {
+                if !isWaitedFor { owner!.joining.append(node) }
+                guard current.acknowledged(by: node) >= current.committed else { continue }
+            }
+            if let asked, now.monotonic - asked < Self.askInterval { continue }
+            owner!.lastAsked[node] = now.monotonic
+            changes.append(
+                .askRouters(
+                    ReplicaChange(
+                        domain: domain, epoch: current.epoch, revision: current.assignment.revision, kind: kind,
+                        node: node)))
+        }
+        return changes
+    }
+
+    private func isCaughtUp(_ node: NodeID, _ feed: ReplicaFeed?, at now: Moment) -> Bool {
+        guard let feed, let owner, feed.isComplete, !feed.isInSnapshot else { return false }
+        // One that was taken out for its silence is not taken in again for having been near the end then.
+        guard now.monotonic - feed.lastHeard < .seconds(1), !isTooSlow(node, feed, at: now) else { return false }
+        return owner.replayEnd > 0 && feed.acknowledged >= owner.replayEnd
+            && feed.acknowledged + Self.nearlyThere >= owner.ring.lastSeq
+    }
+
+    private func isTooSlow(_ node: NodeID, _ feed: ReplicaFeed?, at now: Moment) -> Bool {
+        if let feed, feed.isStranded { return true }
+        guard let owner, owner.acknowledged(by: node) < owner.ring.lastSeq else { return false }
+        guard let feed else { return now.monotonic - owner.began > policy.replicationTimeout * 2 }
+        guard let since = feed.waitingSince else { return false }
+        return now.monotonic - since > policy.replicationTimeout
+    }
+
+    // MARK: The end of a turn
+
+    /// Stores, sends, commits and answers what has come together.
+    mutating func pump(at now: Moment) -> [Directive] {
+        guard owner?.isDeposed == false else { return [] }
+        let ended = replay(at: now)
+        var directives: [Directive] = []
+        if !owner!.unstored.isEmpty {
+            directives.append(.store(.entries(epoch: owner!.epoch, owner!.unstored)))
+            owner!.unstored.removeAll()
+        }
+        if let ended { directives += [.store(.swept), .replayEnded(ended)] }
+        directives += commit(at: now)
+        directives += feedAll(at: now)
+        return directives
+    }
+
+    /// How many entries may be restated now: no faster than those who follow take them in.
+    func replayBudget(at now: Moment) -> Int {
+        guard let owner, owner.replayCursor != nil else { return 0 }
+        let ahead = owner.ring.lastSeq - min(owner.slowestFeed(at: now.monotonic), owner.ring.lastSeq)
+        // Half of the room is left to requests, which need not wait for the replay.
+        let room = min(Int(owner.room(policy) / 2), policy.ringEntries / 2 - Int(clamping: ahead))
+        return min(Self.replayBatch, room)
+    }
+
+    /// Restates what is live, a batch a turn.
+    /// - Returns: where it ended, if it did.
+    private mutating func replay(at now: Moment) -> Position? {
+        guard var cursor = owner?.replayCursor else { return nil }
+        var budget = replayBudget(at: now)
+        while budget > 0, cursor < replica.table.slotCount {
+            if let found = replica.table.contact(inSlot: cursor), !found.isCurrent {
+                // What is due right now is restated as well: it is live until its expiry says otherwise, here and
+                // there.
+                let ttl = max(replica.remaining(found.deadline, at: now), 1)
+                append(.registered(found.contact, ttl: ttl, replay: true), at: now)
+                budget -= 1
+            }
+            cursor += 1
+        }
+        owner!.replayCursor = cursor
+        guard cursor >= replica.table.slotCount else { return nil }
+        owner!.replayCursor = nil
+        owner!.replayEnd = owner!.ring.lastSeq
+        receiver.replica.isReplayed = true
+        return replica.position
+    }
+
+    private mutating func commit(at now: Moment) -> [Directive] {
+        let last = owner!.ring.lastSeq
+        guard let reached = owner!.acknowledgedByAll ?? (mayActAlone(at: now) ? last : nil) else { return [] }
+        owner!.committed = max(owner!.committed, min(reached, last))
+        var replies: [Directive] = []
+        while let first = owner!.waiting.first, first.seq <= owner!.committed {
+            owner!.waiting.removeFirst()
+            let position = Position(epoch: owner!.epoch, seq: first.seq)
+            let result: Reply.Result
+            switch first.reply {
+            case .registered(let ttl): result = .registered(position, ttl: ttl)
+            case .unregistered(let count): result = .unregistered(position, count: count)
+            }
+            replies.append(.send(.reply(Reply(id: first.id, result: result)), to: first.sender))
+        }
+        return replies
+    }
+
+    private mutating func feedAll(at now: Moment) -> [Directive] {
+        owner!.pumpFeeds(domain, receiver.replica, at: now)
+    }
+}

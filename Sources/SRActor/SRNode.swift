@@ -1,0 +1,134 @@
+public import ClusterRuntime
+public import Logging
+public import RegistrarEvents
+import Synchronization
+
+/// An `sr` node: one `DomainActor` for each domain it owns, stands by for, or keeps a copy of.
+///
+/// Sorts what arrives to the domains, creates their actors as assignments come, and reports to the routers what is
+/// held here.
+public final class SRNode: Sendable {
+    private let node: NodeID
+    private let transport: any Transport
+    private let journal: any Journal
+    private let routers: [NodeName]
+    private let limits: Limits
+    private let log: Logger
+    private let policy: @Sendable (DomainName) -> DomainPolicy
+    private let lease = LeaseHolder()
+    private let domains: Mutex<[DomainName: DomainActor]>
+
+    /// How often the routers are told what is held here.
+    private static let reportInterval = Duration.seconds(1)
+
+    /// - Parameters:
+    ///   - replicas: what the journal held; each waits as a copy until the router decides what becomes of it.
+    ///   - policy: what each domain allows.
+    public init(
+        node: NodeID, transport: any Transport, journal: any Journal, replicas: [DomainName: DomainReplica],
+        routers: [NodeName], limits: Limits, policy: @escaping @Sendable (DomainName) -> DomainPolicy, log: Logger
+    ) {
+        self.node = node
+        self.transport = transport
+        self.journal = journal
+        self.routers = routers
+        self.limits = limits
+        self.policy = policy
+        self.log = log
+        domains = Mutex([:])
+        domains.withLock { domains in
+            for (domain, replica) in replicas { domains[domain] = makeActor(domain, replica) }
+        }
+    }
+
+    private func makeActor(_ domain: DomainName, _ replica: DomainReplica) -> DomainActor {
+        DomainActor(
+            machine: DomainMachine(domain: domain, node: node, policy: policy(domain), replica: replica),
+            transport: transport, journal: journal, routers: routers, lease: lease,
+            mailboxLimit: limits.parkedRequests * 8, log: log)
+    }
+
+    // MARK: What arrives
+
+    /// The agent's lease reached further.
+    public func extendLease(to until: MonotonicInstant) { lease.extend(to: until) }
+
+    /// Assignments changed: tell the domains that this node has to do with.
+    public func assigned(_ assignments: [Assignment]) {
+        for assignment in assignments {
+            let concerns = assignment.owner == node || assignment.standbys.contains { $0.node == node }
+            let actor = domains.withLock { domains in
+                if domains[assignment.domain] == nil, concerns {
+                    domains[assignment.domain] = makeActor(assignment.domain, DomainReplica())
+                }
+                return domains[assignment.domain]
+            }
+            actor?.post([.assigned(assignment)], isVital: true)
+        }
+    }
+
+    /// Hands messages to their domains; runs of messages for one domain in one go.
+    public func receive(_ messages: [Message], from sender: NodeID) {
+        var run: (domain: DomainName, events: [DomainMachine.Event])?
+        for message in messages {
+            guard let (domain, event) = Self.event(message, from: sender) else { continue }
+            if run?.domain == domain {
+                run?.events.append(event)
+            } else {
+                if let run { post(run.events, to: run.domain, from: sender) }
+                run = (domain, [event])
+            }
+        }
+        if let run { post(run.events, to: run.domain, from: sender) }
+    }
+
+    private static func event(_ message: Message, from sender: NodeID) -> (DomainName, DomainMachine.Event)? {
+        switch message {
+        case .request(let request): (request.domain, .request(request, from: sender.name))
+        case .follow(let follow): (follow.domain, .follow(follow, from: sender))
+        case .append(let append): (append.domain, .append(append, from: sender))
+        case .chunk(let chunk): (chunk.domain, .chunk(chunk, from: sender))
+        case .heartbeat, .lead, .assignments, .copies, .replicaChange, .reply: nil
+        }
+    }
+
+    private func post(_ events: [DomainMachine.Event], to domain: DomainName, from sender: NodeID) {
+        if let actor = domains.withLock({ $0[domain] }) {
+            actor.post(events)
+            return
+        }
+        // A domain of which nothing is held here: the sender's assignments are old.
+        let refusals: [Message] = events.compactMap { event in
+            guard case .request(let request, _) = event else { return nil }
+            return .reply(Reply(id: request.id, result: .refused(.notOwner)))
+        }
+        if !refusals.isEmpty { transport.send(refusals, to: sender.name) }
+    }
+
+    // MARK: What is told
+
+    /// What is held here, by domain name.
+    public var reports: [CopyReport] {
+        domains.withLock { $0.values.map(\.report) }.sorted { $0.domain < $1.domain }
+    }
+
+    /// Whether the journal can be written to.
+    public var isJournalWritable: Bool { journal.isWritable }
+
+    /// Events that found a domain's mailbox full.
+    public var dropped: UInt64 { domains.withLock { $0.values.reduce(0) { $0 + $1.dropped } } }
+
+    /// Reports to the routers until cancelled, and stirs quiet domains when the journal wants them written anew.
+    public func run() async {
+        var generation = journal.generation
+        while !Task.isCancelled {
+            if journal.generation != generation {
+                generation = journal.generation
+                for actor in domains.withLock({ Array($0.values) }) { actor.post([.tick]) }
+            }
+            let copies = Message.copies(CopyReports(reports: reports))
+            for router in routers { transport.send(copies, to: router) }
+            try? await Task.sleep(for: Self.reportInterval)  // ends early only when cancelled, which the loop sees
+        }
+    }
+}
