@@ -1,0 +1,97 @@
+import ClusterRuntime
+import RegistrarEvents
+
+extension Planner {
+    /// Takes out standbys that are gone, adds those that are missing, and drops those that stood in for them once the
+    /// right ones are in sync.
+    ///
+    /// Taking one out of the in-sync set lets an owner that waits for it go on.
+    func reviseStandbys(of next: inout Assignment, at place: Int, _ round: Round) {
+        guard let owner = next.owner else { return }
+        next.standbys.removeAll { $0.node.name == owner.name || round.facts.membership.standing(of: $0.node) == .down }
+        guard round.facts.isSettled else { return }
+        let desired = desiredStandbys(at: place, owner: owner, present: next.standbys.map(\.node), round)
+        for node in desired where !next.standbys.contains(where: { $0.node == node }) {
+            next.standbys.append(Assignment.Standby(node: node, inSync: false))
+        }
+        if desired.allSatisfy(next.inSync.contains) {
+            next.standbys.removeAll { !desired.contains($0.node) }
+        }
+    }
+
+    /// Each the highest ranked of those that are furthest from the owner and from one another: on another server
+    /// first, at another site next.
+    private func desiredStandbys(
+        at place: Int, owner: NodeID, present: [NodeID], _ round: Round
+    ) -> [NodeID] {
+        // A present standby that was not heard yet is not passed over for another: it has done nothing wrong.
+        var pool = ranks[place].filter { nodes[$0].name != owner.name }.compactMap { node in
+            (round.lives[node] ?? present.first { $0.name == nodes[node].name }).map { (node: node, life: $0) }
+        }
+        var taken = nodes.filter { $0.name == owner.name }
+        var desired: [NodeID] = []
+        while desired.count < layout.domains[place].replicas - 1, let nearest = pool.indices.first {
+            func closeness(_ candidate: Int) -> (Int, Int) {
+                let node = nodes[pool[candidate].node]
+                return (
+                    taken.contains { $0.server == node.server } ? 1 : 0,
+                    taken.contains { $0.site == node.site } ? 1 : 0
+                )
+            }
+            let best = pool.indices.reduce(nearest) { closeness($1) < closeness($0) ? $1 : $0 }
+            let chosen = pool.remove(at: best)
+            taken.append(nodes[chosen.node])
+            desired.append(chosen.life)
+        }
+        return desired
+    }
+
+    /// One planning round: the facts, the living `sr` nodes by place, and how many domains each owns by now.
+    struct Round {
+        let facts: Facts
+        /// For each of the planner's nodes its living life.
+        let lives: [NodeID?]
+        private let nodes: [ClusterLayout.Node]
+        private let places: [NodeName: Int]
+        private var owned: [Int]
+
+        init(_ facts: Facts, _ nodes: [ClusterLayout.Node]) {
+            let lives = nodes.map { node in
+                facts.membership[node.name].flatMap { $0.isAlive ? $0.life : nil }
+            }
+            let counts = facts.book.ownedCounts
+            self.facts = facts
+            self.nodes = nodes
+            self.lives = lives
+            places = Dictionary(uniqueKeysWithValues: nodes.enumerated().map { ($1.name, $0) })
+            owned = lives.map { life in life.flatMap { counts[$0] } ?? 0 }
+        }
+
+        /// The living nodes in the order of a domain's ranks.
+        func living(_ ranks: [Int]) -> [NodeID] { ranks.compactMap { lives[$0] } }
+
+        func byRank(_ nodes: [NodeID], _ ranks: [Int]) -> [NodeID] {
+            ranks.compactMap { place in nodes.first { $0.name == self.nodes[place].name } }
+        }
+
+        mutating func count(_ owner: NodeID) {
+            if let place = places[owner.name] { owned[place] += 1 }
+        }
+
+        /// The highest ranked living node, unless it owns much more than its share: hashing few domains onto few
+        /// nodes is a matter of luck, and the next one in rank is as good an owner. Silent nodes come last.
+        func leastLopsided(_ ranks: [Int], of domains: Int) -> NodeID? {
+            let living = ranks.filter { lives[$0] != nil }
+            let up = living.filter { lives[$0].map(facts.membership.standing(of:)) == .up }
+            let candidates = up.isEmpty ? living : up
+            guard let top = candidates.first else { return nil }
+            let peers = candidates.filter { nodes[$0].order == nodes[top].order }
+            let weights = peers.reduce(0) { $0 + max(1, nodes[$1].weight) }
+            let chosen = peers.first { place in
+                let share = (domains * max(1, nodes[place].weight) + weights - 1) / weights
+                return owned[place] <= share
+            }
+            return lives[chosen ?? top]
+        }
+    }
+}

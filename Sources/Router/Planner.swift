@@ -1,0 +1,230 @@
+public import ClusterRuntime
+public import RegistrarEvents
+
+/// Decides who should serve each domain, given who is there and who serves it now. A pure function of its facts.
+///
+/// An owner stays where it is for as long as it lives; owners are never moved for the sake of balance. When it is lost:
+/// 1. An in-sync standby that lives takes over: it has every acknowledged write.
+/// 2. Otherwise nobody does until every node that was a member is back and has told what it holds (the most advanced
+///    whole copy among them is then the latest there is), or the restart grace is over. The assignment stays as it is
+///    meanwhile, because it tells who the members were.
+/// 3. After the grace the most advanced whole copy of anybody is better than nothing, and nothing is told as such.
+///
+/// Invariant: the same facts with the plan carried out give an empty plan.
+///
+/// What it does not know: whether a change was stored, and whether a node that is silent has really stopped; that is
+/// for the coordinator's term, the replicas' epochs and the owner lease to guard.
+public struct Planner: Sendable {
+    /// What a plan rests on.
+    public struct Facts: Sendable {
+        public var now: Moment
+        public var membership: Membership
+        public var copies: CopyCatalogue
+        public var book: AssignmentBook
+        /// What owners ask for, in the order of arrival. Requests that do not fit the assignment are passed over.
+        public var requests: [DomainName: [ReplicaRequest]] = [:]
+        /// Since when an owner has been lost, where that is known from earlier plans.
+        public var lostSince: [DomainName: Moment] = [:]
+        /// Whether this router has been leading for long enough to know who is there, so that new owners and new
+        /// standbys may be chosen.
+        public var isSettled: Bool
+
+        public init(
+            now: Moment, membership: Membership, copies: CopyCatalogue, book: AssignmentBook, isSettled: Bool
+        ) {
+            self.now = now
+            self.membership = membership
+            self.copies = copies
+            self.book = book
+            self.isSettled = isSettled
+        }
+    }
+
+    /// A change that a node asked for.
+    public struct ReplicaRequest: Hashable, Sendable {
+        public var sender: NodeID
+        public var change: ReplicaChange
+
+        public init(sender: NodeID, change: ReplicaChange) {
+            self.sender = sender
+            self.change = change
+        }
+    }
+
+    public struct Plan: Hashable, Sendable {
+        /// What to store, changes of owners first, each kind in the order of domain names. At most `changeLimit`.
+        public var changes: [AssignmentChange] = []
+        /// Every domain without a living owner, by name, whether a new one is among the changes or not.
+        public var lost: [DomainName] = []
+        /// Domains that get an owner later: when more is known, or time has passed.
+        public var waiting = 0
+    }
+
+    /// Changes in one plan, so that storing them takes milliseconds. The next plan goes on.
+    public static let changeLimit = 256
+
+    let layout: ClusterLayout
+    /// The `sr` nodes, by name.
+    let nodes: [ClusterLayout.Node]
+    /// For each domain of the layout the places of `nodes` by rank.
+    let ranks: [[Int]]
+    private let restartGrace: Duration
+
+    public init(_ layout: ClusterLayout, restartGrace: Duration) {
+        let nodes = layout.nodes(of: .sr)
+        self.layout = layout
+        self.nodes = nodes
+        ranks = layout.domains.map { Ranking.ranked(nodes, for: $0.name) }
+        self.restartGrace = restartGrace
+    }
+
+    public func plan(_ facts: Facts) -> Plan {
+        var round = Round(facts, nodes)
+        var plan = Plan()
+        var ownerChanges: [AssignmentChange] = []
+        var standbyChanges: [AssignmentChange] = []
+        for place in layout.domains.indices {
+            let name = layout.domains[place].name
+            let current = facts.book[name]
+            let isLost = current.map { facts.isLost($0) } ?? false
+            if isLost { plan.lost.append(name) }
+            let next = current.map { revise($0, isLost: isLost, at: place, round) } ?? settle(place, &round)
+            guard let next else {
+                plan.waiting += 1
+                continue
+            }
+            guard next != current else { continue }
+            let change = AssignmentChange(assignment: next, expected: current?.revision ?? 0)
+            if next.epoch != current?.epoch { ownerChanges.append(change) } else { standbyChanges.append(change) }
+        }
+        plan.changes = Array((ownerChanges + standbyChanges).prefix(Self.changeLimit))
+        return plan
+    }
+
+    /// The domain's next assignment: the current one when all is well, nil when its new owner must be waited for.
+    ///
+    /// A granted request always changes the assignment, since it sets the revision to 0: the coordinator gives it a new
+    /// one, and what the owner asked for under the old one is void.
+    private func revise(_ current: Assignment, isLost: Bool, at place: Int, _ round: Round) -> Assignment? {
+        var next = current
+        if isLost {
+            guard let successor = successor(for: current, at: place, round) else { return nil }
+            next.owner = successor.node
+            next.cause = successor.cause
+            beginEpoch(of: &next, round)
+        } else {
+            grant(round.facts.requests[current.domain] ?? [], to: &next, round)
+        }
+        reviseStandbys(of: &next, at: place, round)
+        return next
+    }
+
+    /// The first owner of a domain: whoever has a whole copy from before the coordinator lost its memory, else by rank.
+    private func settle(_ place: Int, _ round: inout Round) -> Assignment? {
+        guard round.facts.isSettled else { return nil }
+        let domain = layout.domains[place].name
+        let holder = mostAdvanced(of: round.living(ranks[place]), domain: domain, round)
+        guard let owner = holder ?? round.leastLopsided(ranks[place], of: layout.domains.count) else { return nil }
+        round.count(owner)
+        var first = Assignment(
+            domain: domain, epoch: 0, revision: 0, owner: owner, standbys: [], cause: .restart, since: 0)
+        beginEpoch(of: &first, round)
+        reviseStandbys(of: &first, at: place, round)
+        return first
+    }
+
+    /// Beyond every epoch that anybody holds anything of: epochs only grow, even if the coordinator was set back.
+    private func beginEpoch(of next: inout Assignment, _ round: Round) {
+        next.epoch = max(next.epoch, round.facts.copies.highestEpoch(of: next.domain)) + 1
+        next.since = round.facts.now.wall
+    }
+
+    private func grant(_ requests: [ReplicaRequest], to next: inout Assignment, _ round: Round) {
+        let asked = (epoch: next.epoch, revision: next.revision)
+        for request in requests where request.sender == next.owner {
+            let change = request.change
+            guard (change.epoch, change.revision) == asked else { continue }
+            let standby = next.standbys.firstIndex { $0.node == change.node }
+            switch change.kind {
+            case .add:
+                guard let standby, round.facts.membership.isAlive(change.node) else { continue }
+                next.standbys[standby].inSync = true
+            case .remove:
+                if let standby { next.standbys[standby].inSync = false }
+            case .clear:
+                next.cause = .storageCleared
+                beginEpoch(of: &next, round)
+            }
+            next.revision = 0
+        }
+    }
+}
+
+extension Planner.Facts {
+    func isLost(_ assignment: Assignment) -> Bool {
+        guard let owner = assignment.owner else { return true }
+        return membership.standing(of: owner) == .down
+    }
+}
+
+extension Planner {
+    /// Who owns the domain next, and why its epoch begins; nil as long as it is better to wait.
+    private func successor(
+        for current: Assignment, at place: Int, _ round: Round
+    ) -> (node: NodeID, cause: ClearReason)? {
+        let facts = round.facts
+        let inSync = round.byRank(current.inSync.filter(facts.membership.isAlive), ranks[place])
+        if let promoted = furthest(inSync, domain: current.domain, round) { return (promoted, .failover) }
+
+        let members = (current.owner.map { [$0] } ?? []) + current.inSync
+        let back = members.compactMap { facts.membership[$0.name] }.filter {
+            $0.isAlive && facts.copies.hasReported($0.life)
+        }
+        // A member that is back without a copy of this epoch never took it up, or has lost its disk; either way
+        // nothing more is to be expected of it, and what another member holds of an earlier epoch is the latest.
+        let returned = round.byRank(back.map(\.life), ranks[place])
+        if back.count == members.count, let holder = mostAdvanced(of: returned, domain: current.domain, round) {
+            return (holder, .restart)
+        }
+        guard isGraceOver(for: current, awaiting: members.filter { !returned.map(\.name).contains($0.name) }, facts)
+        else { return nil }
+        let living = round.living(ranks[place])
+        if let holder = mostAdvanced(of: living, domain: current.domain, round) { return (holder, .restart) }
+        return (living.first { facts.membership.standing(of: $0) == .up } ?? living.first).map { ($0, .failover) }
+    }
+
+    /// Any of these may be promoted; the furthest one spares the others the most. The first of equals.
+    private func furthest(_ lives: [NodeID], domain: DomainName, _ round: Round) -> NodeID? {
+        first(of: lives) { round.facts.copies.report(of: domain, by: $0)?.position ?? .start }
+    }
+
+    /// The grace counts from when the owner was found lost, and anew from when a member that is still awaited was last
+    /// heard: one that starts again and again may yet come to stay, and it has what nobody else has. But not for ever:
+    /// a domain that nobody serves helps nobody.
+    private func isGraceOver(for current: Assignment, awaiting members: [NodeID], _ facts: Facts) -> Bool {
+        let lostSince = facts.lostSince[current.domain]?.monotonic ?? facts.now.monotonic
+        let lastHeard = members.compactMap { facts.membership[$0.name]?.lastHeard }.max() ?? lostSince
+        return facts.now.monotonic - max(lostSince, lastHeard) >= restartGrace
+            || facts.now.monotonic - lostSince >= restartGrace * Self.longestWaitInGraces
+    }
+
+    private static let longestWaitInGraces = 6
+
+    /// The life with the most advanced whole copy. The first of equals.
+    private func mostAdvanced(of lives: [NodeID], domain: DomainName, _ round: Round) -> NodeID? {
+        let holders = lives.filter {
+            guard let report = round.facts.copies.report(of: domain, by: $0), report.complete else { return false }
+            return report.position > .start
+        }
+        return furthest(holders, domain: domain, round)
+    }
+
+    private func first(of lives: [NodeID], position: (NodeID) -> Position) -> NodeID? {
+        var best: (node: NodeID, position: Position)?
+        for life in lives {
+            let reached = position(life)
+            if best.map({ reached > $0.position }) ?? true { best = (life, reached) }
+        }
+        return best?.node
+    }
+}

@@ -1,0 +1,102 @@
+import ClusterRuntime
+import RegistrarEvents
+
+extension RouterMachine {
+    mutating func endLeadershipIfLeaseIsOver(at now: Moment) {
+        guard let leadership, now.monotonic >= leadership.until else { return }
+        stepDown("the lease was not renewed in time", at: now)
+        emit(.resign(term: leadership.term))
+    }
+
+    mutating func campaignIfDue(at now: Moment) {
+        guard campaignIssued == nil, now.monotonic >= nextCampaign else { return }
+        campaignIssued = now.monotonic
+        emit(.campaign)
+    }
+
+    mutating func campaigned(_ result: Result<Campaign, CoordinatorError>, at now: Moment) {
+        guard let issued = campaignIssued else { preconditionFailure("a campaign's result, but none is under way") }
+        campaignIssued = nil
+        switch result {
+        case .success(.leading(let term)): granted(term, issued: issued, at: now)
+        case .success(.standby(let leader)):
+            nextCampaign = issued + periods.leadership / 4
+            stepDown("another router leads", at: now)
+            if leaderSeen != .some(leader) {
+                leaderSeen = .some(leader)
+                emit(.log(.standingBy(leader: leader)))
+            }
+        case .failure(let error):
+            nextCampaign = now.monotonic + periods.heartbeat
+            note(error)
+            return
+        }
+        coordinatorAnswered()
+    }
+
+    private mutating func granted(_ term: UInt64, issued: MonotonicInstant, at now: Moment) {
+        let until = issued + periods.leadership
+        if leadership?.term == term {
+            nextCampaign = issued + periods.leadership / 3
+            leadership?.until = until
+            return
+        }
+        stepDown("the coordinator began term \(term)", at: now)
+        guard term > abandoned, now.monotonic < until else {
+            // Left for good: only a new term is free of what the old one may still have under way.
+            emit(.resign(term: term))
+            nextCampaign = now.monotonic + periods.heartbeat
+            return
+        }
+        nextCampaign = issued + periods.leadership / 3
+        leaderSeen = nil
+        leadership = Leadership(term: term, began: now.monotonic, until: until)
+        membership.listen(from: now.monotonic)
+        emit(.log(.leading(term: term)))
+        judgeSilence(at: now)
+        load()
+    }
+
+    mutating func stepDown(_ why: String, at now: Moment) {
+        guard let leadership else { return }
+        abandoned = max(abandoned, leadership.term)
+        self.leadership = nil
+        nextCampaign = max(nextCampaign, now.monotonic + periods.heartbeat)
+        emit(.log(.steppedDown(term: leadership.term, why: why)))
+    }
+
+    mutating func load() {
+        guard let term = leadership?.term else { return }
+        leadership?.book = nil
+        leadership?.isLoading = true
+        emit(.load(term: term))
+    }
+
+    mutating func loaded(_ result: Result<StoredAssignments, CoordinatorError>, term: UInt64, at now: Moment) {
+        guard leadership?.term == term else { return }
+        leadership?.isLoading = false
+        switch result {
+        case .success(let stored):
+            let book = AssignmentBook(stored)
+            leadership?.book = book
+            leadership?.baseline = book.revision
+            leadership?.mustKnow = [:]
+            leadership?.needsPlan = true
+            coordinatorAnswered()
+            push()
+        case .failure(let error):
+            // The next tick tries again.
+            note(error)
+        }
+    }
+
+    mutating func note(_ error: CoordinatorError) {
+        if !coordinatorFails { emit(.log(.coordinatorFailed(error))) }
+        coordinatorFails = true
+    }
+
+    mutating func coordinatorAnswered() {
+        if coordinatorFails { emit(.log(.coordinatorAnswers)) }
+        coordinatorFails = false
+    }
+}

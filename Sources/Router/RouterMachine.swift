@@ -1,0 +1,150 @@
+public import ClusterRuntime
+import RegistrarEvents
+
+/// What a router decides: whether it leads, who is there, and who serves each domain.
+///
+/// Transitions: standby -> (campaign granted) leading, loading -> (loaded) leading, planning -> standby, when the lease
+/// ends, another router leads, or the outcome of a store is unknown. A term that was left is never led in again, so
+/// whatever it left behind at the coordinator is fenced.
+///
+/// Invariants:
+/// - It leads only until the lease that it asked for would end if it had been granted the moment it was asked for.
+/// - One store at a time; the next plan is made from what was stored, not from what was wished.
+/// - *No lease for the deposed.* A lone owner may acknowledge until `ownerLease` after a heartbeat that was answered
+///   with `Lead`. So `Lead` goes only to a life that is not down, whose ownership no store under way takes away, and
+///   whose heartbeat shows that it knows every change by which it lost a domain: those made in this term, and, since
+///   this router cannot tell which of the earlier ones did, all that were stored before.
+/// - Nobody is down by silence before this router has listened for `Periods.down` since it took the lead: until then
+///   a lease that the former leader granted may last.
+///
+/// What it does not know: the wire, the coordinator's kind, and how owners replicate.
+public struct RouterMachine: Sendable {
+    /// What happens to the machine.
+    public enum Event: Sendable {
+        /// Time has passed. To be sent about every half heartbeat.
+        case tick
+        /// Of messages it takes heartbeats, copy reports and replica changes, and passes over all others.
+        case received(Message, from: NodeID)
+        /// The process that listened there is gone.
+        case refused(NodeName)
+        case campaigned(Result<Campaign, CoordinatorError>)
+        case loaded(Result<StoredAssignments, CoordinatorError>, term: UInt64)
+        case stored(Result<StoreOutcome, CoordinatorError>, term: UInt64)
+    }
+
+    /// What the shell is to do, in order.
+    public enum Directive: Hashable, Sendable {
+        case send(Message, to: NodeName)
+        /// Ask the coordinator for `Periods.leadership`; answer with `campaigned`. At most one is under way.
+        case campaign
+        /// Before any later campaign. Nothing is answered.
+        case resign(term: UInt64)
+        /// Answer with `loaded`.
+        case load(term: UInt64)
+        /// Answer with `stored`.
+        case store([AssignmentChange], term: UInt64)
+        case log(RouterNotice)
+    }
+
+    /// What a leading router keeps.
+    struct Leadership: Sendable {
+        let term: UInt64
+        let began: MonotonicInstant
+        var until: MonotonicInstant
+        /// Nil until loaded.
+        var book: AssignmentBook?
+        var isLoading = true
+        /// What must be known before any life gets a lease, and for some lives more.
+        var baseline: UInt64 = 0
+        var mustKnow: [NodeID: UInt64] = [:]
+        /// The changes of the store under way.
+        var storing: [AssignmentChange]?
+        var requests: [DomainName: [Planner.ReplicaRequest]] = [:]
+        var lostSince: [DomainName: Moment] = [:]
+        var isSettled = false
+        var needsPlan = true
+        /// Whether a domain waits for reports or for its grace to end, so that plans are to be made again.
+        var isWaiting = false
+    }
+
+    public let node: NodeID
+    let layout: ClusterLayout
+    let periods: Periods
+    let planner: Planner
+    var membership: Membership
+    var copies = CopyCatalogue()
+    var leadership: Leadership?
+    /// The highest term that this router led in and left.
+    var abandoned: UInt64 = 0
+    /// When the campaign under way was issued.
+    var campaignIssued: MonotonicInstant?
+    var nextCampaign: MonotonicInstant
+    var coordinatorFails = false
+    /// The leader that was last logged.
+    var leaderSeen: NodeID??
+    var lastTick: MonotonicInstant?
+    var history: [DomainName: [OwnerChange]] = [:]
+    private var directives: [Directive] = []
+
+    /// Owner changes kept of each domain.
+    static let historyLimit = 16
+    /// Replica changes of one domain that may wait for a store. The owner sends again what is not granted.
+    static let requestLimit = 8
+    /// How long the first placement waits at most for nodes that are still starting.
+    static let settlingTime: Duration = .milliseconds(1500)
+    /// Owner changes of one store that are logged one by one.
+    static let noticeLimit = 16
+
+    public init(node: NodeID, layout: ClusterLayout, periods: Periods, at now: Moment) {
+        self.node = node
+        self.layout = layout
+        self.periods = periods
+        planner = Planner(layout, restartGrace: periods.restartGrace)
+        membership = Membership(layout, periods: periods, listeningFrom: now.monotonic)
+        // Routers that start together campaign in their order.
+        let turn = layout.routers.firstIndex(of: node.name) ?? layout.routers.count
+        nextCampaign = now.monotonic + periods.heartbeat * turn
+    }
+
+    public mutating func handle(_ event: Event, at now: Moment) -> [Directive] {
+        endLeadershipIfLeaseIsOver(at: now)
+        switch event {
+        case .tick: tick(at: now)
+        case .received(.heartbeat(let heartbeat), let sender): received(heartbeat, from: sender, at: now)
+        case .received(.copies(let reports), let sender): received(reports, from: sender)
+        case .received(.replicaChange(let change), let sender): received(change, from: sender)
+        case .received(.lead, _), .received(.assignments, _), .received(.request, _), .received(.reply, _),
+            .received(.follow, _), .received(.append, _), .received(.chunk, _):
+            break
+        case .refused(let name): refused(name, at: now)
+        case .campaigned(let result): campaigned(result, at: now)
+        case .loaded(let result, let term): loaded(result, term: term, at: now)
+        case .stored(let result, let term): stored(result, term: term, at: now)
+        }
+        planIfNeeded(at: now)
+        defer { directives.removeAll() }
+        return directives
+    }
+
+    /// The term in which this router leads; 0 while it does not.
+    public func leadingTerm(at now: Moment) -> UInt64 {
+        guard let leadership, now.monotonic < leadership.until else { return 0 }
+        return leadership.term
+    }
+
+    mutating func emit(_ directive: Directive) { directives.append(directive) }
+
+    private mutating func tick(at now: Moment) {
+        let pause = now.monotonic - (lastTick ?? now.monotonic)
+        lastTick = now.monotonic
+        if pause >= periods.heartbeat * 2 {
+            // What nodes said meanwhile may still wait to be read.
+            membership.listen(from: now.monotonic)
+            emit(.log(.heldUp(pause)))
+        }
+        judgeSilence(at: now)
+        campaignIfDue(at: now)
+        if let leadership, leadership.book == nil, !leadership.isLoading { load() }
+        if leadership?.isWaiting == true { leadership?.needsPlan = true }
+    }
+}

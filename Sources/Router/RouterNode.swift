@@ -1,0 +1,197 @@
+public import ClusterRuntime
+public import Logging
+public import RegistrarEvents
+
+/// A router node: feeds its machines from one mailbox and carries out what they decide, in order.
+///
+/// Two lanes talk to the coordinator, so that renewing the leadership never waits behind a store: campaigns and
+/// resignations in one, loads and stores in the other.
+public actor RouterNode {
+    /// Transport events that may wait; beyond it the newest are dropped and counted.
+    public static let mailboxLimit = 4096
+
+    private enum CampaignCall: Sendable {
+        case campaign
+        case resign(term: UInt64)
+    }
+
+    private enum StoreCall: Sendable {
+        case load(term: UInt64)
+        case store([AssignmentChange], term: UInt64)
+    }
+
+    public nonisolated let node: NodeID
+    private let periods: Periods
+    private let coordinator: any Coordinator
+    private let transport: any Transport
+    private let now: @Sendable () -> Moment
+    private let logger: Logger
+    private nonisolated let mailbox = RouterMailbox(limit: RouterNode.mailboxLimit)
+    private let campaigns = AsyncStream<CampaignCall>.makeStream()
+    private let stores = AsyncStream<StoreCall>.makeStream()
+    private var machine: RouterMachine
+    private var agent: NodeAgent
+
+    /// - Parameters:
+    ///   - node: must be a router of the layout.
+    ///   - pid: told in heartbeats, for people.
+    public init(
+        node: NodeID, layout: ClusterLayout, periods: Periods, pid: UInt64, coordinator: any Coordinator,
+        transport: any Transport, logger: Logger, now: @escaping @Sendable () -> Moment = { SystemClock.now() }
+    ) {
+        let started = now()
+        self.node = node
+        self.periods = periods
+        self.coordinator = coordinator
+        self.transport = transport
+        self.now = now
+        self.logger = logger
+        machine = RouterMachine(node: node, layout: layout, periods: periods, at: started)
+        agent = NodeAgent(
+            node: node, role: .router, routers: layout.routers, pid: pid, started: started.monotonic, periods: periods)
+    }
+
+    /// Hands over what the transport delivers. Returns at once; may be called from any thread.
+    public nonisolated func receive(_ event: TransportEvent) { mailbox.post(event) }
+
+    /// Transport events dropped because the mailbox was full.
+    public nonisolated var droppedEvents: UInt64 { mailbox.dropped }
+
+    public func status() -> ClusterStatus { machine.status(following: agent.table, at: now()) }
+
+    /// The last changes of the domain's owner that this router decided, oldest first.
+    public func ownerChanges(of domain: DomainName) -> [OwnerChange] { machine.ownerChanges(of: domain) }
+
+    /// Who serves what, as far as this router knows.
+    public func assignments() -> [Assignment] { agent.table.all }
+
+    /// The router that leads, as far as this one has heard; nil before the first word of one.
+    public func leader() -> NodeName? {
+        machine.leadingTerm(at: now()) > 0 ? node.name : agent.leader
+    }
+
+    /// Runs until cancelled, then gives up the leadership. To be called once.
+    public func run() async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.keepTicking() }
+            group.addTask { await self.runCampaigns() }
+            group.addTask { await self.runStores() }
+            for await item in mailbox.items {
+                mailbox.took(item)
+                take(item)
+            }
+            group.cancelAll()
+        }
+        await resign()
+    }
+
+    private func take(_ item: RouterMailbox.Item) {
+        let now = now()
+        switch item {
+        case .tick:
+            feed(.tick, at: now)
+            agent.leadingTerm = machine.leadingTerm(at: now)
+            carryOut(agent.handle(.tick, at: now))
+        case .transport(.received(let messages, let sender)):
+            for message in messages { take(message, from: sender, at: now) }
+        case .transport(.refused(let name)): feed(.refused(name), at: now)
+        case .coordinator(let answer): feed(answer, at: now)
+        case .own(let message): take(message, from: node, at: now)
+        }
+    }
+
+    private func take(_ message: Message, from sender: NodeID, at now: Moment) {
+        switch message {
+        case .lead(let lead): carryOut(agent.handle(.lead(lead, from: sender), at: now))
+        case .assignments(let update): carryOut(agent.handle(.assignments(update, from: sender), at: now))
+        case .heartbeat, .copies, .replicaChange: feed(.received(message, from: sender), at: now)
+        case .request, .reply, .follow, .append, .chunk: break
+        }
+    }
+
+    private func feed(_ event: RouterMachine.Event, at now: Moment) {
+        for directive in machine.handle(event, at: now) {
+            switch directive {
+            case .send(let message, let peer): send(message, to: peer)
+            case .campaign: campaigns.continuation.yield(.campaign)
+            case .resign(let term): campaigns.continuation.yield(.resign(term: term))
+            case .load(let term): stores.continuation.yield(.load(term: term))
+            case .store(let changes, let term): stores.continuation.yield(.store(changes, term: term))
+            case .log(let notice): logger.log(level: notice.isWarning ? .warning : .info, "\(notice)")
+            }
+        }
+    }
+
+    private func carryOut(_ directives: [NodeAgent.Directive]) {
+        for directive in directives {
+            switch directive {
+            case .send(let message, let peer): send(message, to: peer)
+            case .assigned, .lease: break  // A router owns no domain; the table is the agent's own.
+            }
+        }
+    }
+
+    /// A router is a node among its own: what it tells itself does not go over the wire.
+    private func send(_ message: Message, to peer: NodeName) {
+        if peer == node.name { mailbox.post(own: message) } else { transport.send(message, to: peer) }
+    }
+}
+
+extension RouterNode {
+    private func keepTicking() async {
+        while !Task.isCancelled {
+            mailbox.tick()
+            do { try await Task.sleep(for: periods.heartbeat / 2) } catch { return }
+        }
+    }
+
+    private func runCampaigns() async {
+        for await call in campaigns.stream {
+            switch call {
+            case .campaign:
+                let result = await outcome { () async throws(CoordinatorError) in
+                    try await coordinator.campaign(as: node, lease: periods.leadership)
+                }
+                mailbox.post(answer: .campaigned(result))
+            case .resign(let term): await resign(term)
+            }
+        }
+    }
+
+    private func runStores() async {
+        for await call in stores.stream {
+            switch call {
+            case .load(let term):
+                let result = await outcome { () async throws(CoordinatorError) in try await coordinator.load() }
+                mailbox.post(answer: .loaded(result, term: term))
+            case .store(let changes, let term):
+                let result = await outcome { () async throws(CoordinatorError) in
+                    try await coordinator.store(changes, term: term)
+                }
+                mailbox.post(answer: .stored(result, term: term))
+            }
+        }
+    }
+
+    private func outcome<Answer: Sendable>(
+        _ call: () async throws(CoordinatorError) -> Answer
+    ) async -> Result<Answer, CoordinatorError> {
+        do { return .success(try await call()) } catch { return .failure(error) }
+    }
+
+    /// Another router takes over at once instead of waiting for the lease to end.
+    private func resign() async {
+        let term = machine.leadingTerm(at: now())
+        guard term > 0 else { return }
+        // A task of its own: this one is cancelled, and a coordinator may refuse to work for it.
+        await Task { await self.resign(term) }.value
+    }
+
+    private func resign(_ term: UInt64) async {
+        do {
+            try await coordinator.resign(term: term)
+        } catch {
+            logger.warning("term \(term) could not be given up: \(error)")
+        }
+    }
+}

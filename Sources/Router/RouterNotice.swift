@@ -1,0 +1,45 @@
+public import ClusterRuntime
+public import RegistrarEvents
+
+/// What an operator should read about in the router's log.
+public enum RouterNotice: Hashable, Sendable, CustomStringConvertible {
+    case leading(term: UInt64)
+    case steppedDown(term: UInt64, why: String)
+    case standingBy(leader: NodeID?)
+    case nodeUp(NodeID)
+    case nodeSilent(NodeID)
+    case nodeDown(NodeID, why: String)
+    case ownerChanged(DomainName, OwnerChange)
+    /// Too many at once to list.
+    case ownersChanged(count: Int)
+    case heldUp(Duration)
+    case coordinatorFailed(CoordinatorError)
+    case coordinatorAnswers
+
+    public var isWarning: Bool {
+        switch self {
+        case .steppedDown, .nodeSilent, .nodeDown, .heldUp, .coordinatorFailed: true
+        case .leading, .standingBy, .nodeUp, .ownerChanged, .ownersChanged, .coordinatorAnswers: false
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .leading(let term): "leads, in term \(term)"
+        case .steppedDown(let term, let why): "no longer leads in term \(term): \(why)"
+        case .standingBy(let leader?): "stands by, \(leader) leads"
+        case .standingBy(nil): "stands by"
+        case .nodeUp(let node): "\(node) is up"
+        case .nodeSilent(let node): "\(node) is silent"
+        case .nodeDown(let node, let why): "\(node) is down: \(why)"
+        case .ownerChanged(let domain, let change):
+            "\(domain) is owned by \(change.next ?? "nobody") in epoch \(change.epoch) (\(change.cause))"
+                + " after \(change.previous ?? "nobody"), decided in \(change.tookMilliseconds) ms"
+        case .ownersChanged(let count): "\(count) domains changed owners"
+        case .heldUp(let duration):
+            "this process was held up for \(duration.milliseconds) ms; silence counts from now on"
+        case .coordinatorFailed(let error): error.description
+        case .coordinatorAnswers: "the coordinator answers again"
+        }
+    }
+}

@@ -1,0 +1,116 @@
+import ClusterRuntime
+import RegistrarEvents
+
+@testable import Router
+
+/// A moment so many milliseconds after the tests' beginning of time.
+func at(_ milliseconds: Int64) -> Moment {
+    Moment(
+        monotonic: MonotonicInstant(nanoseconds: (1_000_000 + milliseconds) * 1_000_000),
+        wall: 1_700_000_000_000 + milliseconds)
+}
+
+func life(_ name: String, _ incarnation: UInt64 = 1) -> NodeID {
+    NodeID(name: NodeName(name), incarnation: incarnation)
+}
+
+func domain(_ name: String) -> DomainName {
+    guard let domain = DomainName(name) else { preconditionFailure("\(name) is no domain's name") }
+    return domain
+}
+
+func heartbeat(_ role: NodeRole = .sr, revision: UInt64 = 0, sentAt: Int64 = 0) -> Heartbeat {
+    Heartbeat(role: role, sentAt: sentAt, revision: revision, pid: 1, uptimeMilliseconds: 0)
+}
+
+func standby(_ node: NodeID, inSync: Bool = true) -> Assignment.Standby {
+    Assignment.Standby(node: node, inSync: inSync)
+}
+
+func assignment(
+    _ name: String = "d.example", epoch: UInt64 = 1, revision: UInt64 = 1, owner: NodeID?,
+    standbys: [Assignment.Standby] = []
+) -> Assignment {
+    Assignment(
+        domain: domain(name), epoch: epoch, revision: revision, owner: owner, standbys: standbys, cause: .restart,
+        since: 0)
+}
+
+func copy(
+    _ epoch: UInt64, _ seq: UInt64, of name: String = "d.example", complete: Bool = true, users: UInt64 = 0
+) -> CopyReport {
+    CopyReport(
+        domain: domain(name), position: Position(epoch: epoch, seq: seq), complete: complete, users: users,
+        sipusers: 0, digest: 0)
+}
+
+func layout(
+    routers: [String] = ["router1", "router2"], sr: [(name: String, server: String)],
+    domains: [String] = ["d.example"], replicas: Int = 2
+) -> ClusterLayout {
+    ClusterLayout(
+        nodes: routers.enumerated().map {
+            ClusterLayout.Node(name: NodeName($1), role: .router, site: "main", server: "r", order: $0 + 1)
+        }
+            + sr.map {
+                ClusterLayout.Node(name: NodeName($0.name), role: .sr, site: "main", server: $0.server)
+            },
+        domains: domains.map { ClusterLayout.Domain(name: domain($0), replicas: replicas) })
+}
+
+let threeServers = layout(sr: [("sr1", "a"), ("sr2", "b"), ("sr3", "c")])
+
+/// What a planner is told, put together step by step.
+struct Scene {
+    let layout: ClusterLayout
+    var membership: Membership
+    var copies = CopyCatalogue()
+    var assignments: [Assignment] = []
+    var isSettled = true
+    var requests: [DomainName: [Planner.ReplicaRequest]] = [:]
+    var lostSince: [DomainName: Moment] = [:]
+    var now = at(0)
+
+    /// All of `alive` are up and have reported that they hold nothing; any other node is down.
+    init(_ layout: ClusterLayout = threeServers, alive: [NodeID]) {
+        self.layout = layout
+        membership = Membership(layout, periods: Periods(), listeningFrom: at(-10_000).monotonic)
+        for node in alive {
+            _ = membership.heard(heartbeat(), from: node, at: now.monotonic)
+            copies.take(CopyReports(reports: []), from: node)
+        }
+        _ = membership.sweep(at: now.monotonic)
+    }
+
+    mutating func holds(_ node: NodeID, _ reports: CopyReport...) {
+        copies.take(CopyReports(reports: reports), from: node)
+    }
+
+    func plan() -> Planner.Plan {
+        let revision = assignments.map(\.revision).max() ?? 0
+        var facts = Planner.Facts(
+            now: now, membership: membership, copies: copies,
+            book: AssignmentBook(StoredAssignments(revision: revision, assignments: assignments)),
+            isSettled: isSettled)
+        facts.requests = requests
+        facts.lostSince = lostSince
+        return Planner(layout, restartGrace: Periods().restartGrace).plan(facts)
+    }
+
+    /// Plans, and returns the first change's assignment with the revision left out.
+    func next() -> Assignment? { plan().changes.first?.assignment }
+
+    /// Carries a plan out as the coordinator would.
+    mutating func carryOut(_ plan: Planner.Plan) {
+        for change in plan.changes {
+            var assignment = change.assignment
+            assignment.revision = (assignments.map(\.revision).max() ?? 0) + 1
+            assignments.removeAll { $0.domain == assignment.domain }
+            assignments.append(assignment)
+        }
+    }
+}
+
+extension SplitMix64 {
+    mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &self) < percent }
+}

@@ -1,0 +1,70 @@
+import ClusterRuntime
+import RegistrarEvents
+
+@testable import Router
+
+/// One router machine, fed by hand.
+struct Driven {
+    var machine: RouterMachine
+    var time: Int64 = 0
+    /// What the coordinator grants in `run`.
+    var term: UInt64 = 1
+
+    init(_ layout: ClusterLayout = threeServers) {
+        machine = RouterMachine(node: life("router1"), layout: layout, periods: Periods(), at: at(0))
+    }
+
+    /// A router that leads in term 1 from time 0, with these assignments stored, and has heard from `alive`.
+    init(_ layout: ClusterLayout = threeServers, leading stored: [Assignment], alive: [NodeID] = []) {
+        self.init(layout)
+        _ = feed(.tick)
+        _ = feed(.campaigned(.success(.leading(term: 1))))
+        let revision = stored.map(\.revision).max() ?? 0
+        _ = feed(.loaded(.success(StoredAssignments(revision: revision, assignments: stored)), term: 1))
+        for node in alive { _ = beat(node, revision: revision) }
+    }
+
+    mutating func feed(_ event: RouterMachine.Event) -> [RouterMachine.Directive] {
+        machine.handle(event, at: at(time))
+    }
+
+    /// What a heartbeat brings about, without what is logged.
+    mutating func beat(_ node: NodeID, revision: UInt64) -> [RouterMachine.Directive] {
+        feed(.received(.heartbeat(heartbeat(revision: revision, sentAt: time)), from: node)).filter {
+            if case .log = $0 { false } else { true }
+        }
+    }
+
+    /// Lets time pass with a tick each 100 ms; the coordinator renews, these nodes' hearts beat.
+    mutating func run(until end: Int64, alive: [NodeID] = [], revision: UInt64 = 1) -> [RouterMachine.Directive] {
+        var directives: [RouterMachine.Directive] = []
+        while time < end {
+            time += 100
+            for node in alive { directives += beat(node, revision: revision) }
+            let brought = feed(.tick)
+            directives += brought
+            if brought.contains(.campaign) { directives += feed(.campaigned(.success(.leading(term: term)))) }
+        }
+        return directives
+    }
+
+    var isLeading: Bool { machine.leadingTerm(at: at(time)) > 0 }
+}
+
+extension [RouterMachine.Directive] {
+    /// Nodes that were sent `Lead`.
+    var leads: [String] {
+        compactMap { if case .send(.lead, let peer) = $0 { peer.rawValue } else { nil } }
+    }
+
+    /// Nodes that were sent assignments.
+    var updates: [String] {
+        compactMap { if case .send(.assignments, let peer) = $0 { peer.rawValue } else { nil } }
+    }
+
+    var stored: [AssignmentChange] {
+        flatMap { directive -> [AssignmentChange] in
+            if case .store(let changes, _) = directive { changes } else { [] }
+        }
+    }
+}

@@ -1,0 +1,162 @@
+import ClusterRuntime
+import RegistrarEvents
+import Testing
+
+@testable import Router
+
+@Suite struct RouterMachineTests {
+    private let sr1 = life("sr1")
+    private let sr2 = life("sr2")
+    private let sr3 = life("sr3")
+    private var owned: Assignment { assignment(revision: 5, owner: sr1, standbys: [standby(sr2)]) }
+    private let unavailable = CoordinatorError.unavailable("test")
+
+    private func promoting() -> Driven {
+        var router = Driven(leading: [owned], alive: [sr1, sr2, sr3])
+        _ = router.feed(.refused(sr1.name))
+        return router
+    }
+
+    @Test func routersThatStartTogetherCampaignInTheirOrder() {
+        var first = RouterMachine(node: life("router1"), layout: threeServers, periods: Periods(), at: at(0))
+        var second = RouterMachine(node: life("router2"), layout: threeServers, periods: Periods(), at: at(0))
+        #expect(first.handle(.tick, at: at(0)) == [.campaign])
+        #expect(second.handle(.tick, at: at(0)) == [])
+        #expect(second.handle(.tick, at: at(200)) == [.campaign])
+    }
+
+    @Test func theLeadershipIsRenewedAtAThird() {
+        var router = Driven(leading: [owned])
+        let before = router.run(until: 600)
+        #expect(!before.contains(.campaign))
+        #expect(router.run(until: 700).contains(.campaign))
+        _ = router.run(until: 10_000)
+        #expect(router.isLeading)
+    }
+
+    @Test func anotherLeaderEndsTheLeadership() {
+        var router = Driven(leading: [owned])
+        router.time = 700
+        #expect(router.feed(.tick).contains(.campaign))
+        _ = router.feed(.campaigned(.success(.standby(leader: life("router2")))))
+        #expect(!router.isLeading)
+    }
+
+    @Test func oneStoreAtATime() {
+        var router = promoting()
+        #expect(router.feed(.refused(sr3.name)).stored == [])
+        var next = owned
+        next.epoch = 2
+        next.revision = 6
+        next.owner = sr2
+        next.standbys = []
+        #expect(router.feed(.stored(.success(.stored([next])), term: 1)).stored == [])
+    }
+
+    @Test func aConflictLoadsAgain() {
+        var router = promoting()
+        #expect(router.feed(.stored(.success(.conflict), term: 1)) == [.load(term: 1)])
+        let again = router.feed(.loaded(.success(StoredAssignments(revision: 5, assignments: [owned])), term: 1))
+        #expect(again.stored.map(\.assignment.owner) == [sr2])
+    }
+
+    @Test func aDeposedRouterStepsDownAtOnce() {
+        var router = promoting()
+        _ = router.feed(.stored(.success(.deposed), term: 1))
+        #expect(!router.isLeading)
+    }
+
+    @Test func aTermWithAnUnknownOutcomeIsLeftForGood() {
+        var router = promoting()
+        #expect(router.feed(.stored(.failure(unavailable), term: 1)).last == .resign(term: 1))
+        #expect(!router.isLeading)
+        while !router.feed(.tick).contains(.campaign) { router.time += 100 }
+        #expect(router.feed(.campaigned(.success(.leading(term: 1)))).contains(.resign(term: 1)))
+        #expect(!router.isLeading)
+        while !router.feed(.tick).contains(.campaign) { router.time += 100 }
+        #expect(router.feed(.campaigned(.success(.leading(term: 2)))).contains(.load(term: 2)))
+        #expect(router.isLeading)
+    }
+
+    @Test func answersOfAnEarlierTermAreIgnored() {
+        var router = promoting()
+        #expect(router.feed(.stored(.success(.deposed), term: 0)) == [])
+        #expect(router.feed(.loaded(.success(StoredAssignments(revision: 0, assignments: [])), term: 0)) == [])
+        #expect(router.isLeading)
+    }
+
+    @Test func aLoadThatFailsIsTriedAgain() {
+        var router = Driven()
+        _ = router.feed(.tick)
+        #expect(router.feed(.campaigned(.success(.leading(term: 1)))).contains(.load(term: 1)))
+        #expect(
+            router.feed(.loaded(.failure(unavailable), term: 1)) == [.log(.coordinatorFailed(unavailable))])
+        router.time = 100
+        #expect(router.feed(.tick) == [.load(term: 1)])
+    }
+
+    @Test func failuresOfTheCoordinatorAreLoggedOnce() {
+        var router = Driven()
+        var notices: [RouterMachine.Directive] = []
+        for _ in 0..<30 {
+            router.time += 100
+            if router.feed(.tick).contains(.campaign) { notices += router.feed(.campaigned(.failure(unavailable))) }
+        }
+        #expect(notices == [.log(.coordinatorFailed(unavailable))])
+    }
+
+    @Test func aNodeThatIsFarBehindIsToldInParts() throws {
+        let many = (1...5000).map {
+            assignment("d\($0).example", revision: UInt64($0), owner: life("sr1"), standbys: [standby(life("sr2"))])
+        }
+        var router = Driven(leading: many)
+        guard case .send(.assignments(let first), _) = try #require(router.beat(sr3, revision: 0).first) else {
+            Issue.record("no update")
+            return
+        }
+        #expect(first.from == 0)
+        #expect(first.to == 4096)
+        #expect(first.assignments.map(\.revision) == Array(1...4096))
+        guard case .send(.assignments(let second), _) = try #require(router.beat(sr3, revision: 4096).first) else {
+            Issue.record("no update")
+            return
+        }
+        #expect(second.to == 5000)
+        #expect(second.assignments.count == 904)
+    }
+
+    @Test func anOwnerThatAsksByAnOldAssignmentIsToldTheNewOne() {
+        var router = Driven(leading: [owned], alive: [sr1, sr2])
+        let change = ReplicaChange(
+            domain: owned.domain, epoch: 1, revision: 4, kind: .remove, node: sr2)
+        let directives = router.feed(.received(.replicaChange(change), from: sr1))
+        #expect(directives.updates == ["sr1"])
+        #expect(directives.stored == [])
+    }
+
+    @Test func anOwnersRequestIsStoredAtOnceAndPushed() throws {
+        var router = Driven(leading: [owned], alive: [sr1, sr2, sr3])
+        let change = ReplicaChange(domain: owned.domain, epoch: 1, revision: 5, kind: .remove, node: sr2)
+        let store = router.feed(.received(.replicaChange(change), from: sr1)).stored
+        #expect(store.map(\.expected) == [5])
+        var next = try #require(store.first).assignment
+        #expect(next.inSync == [])
+        next.revision = 6
+        #expect(router.feed(.stored(.success(.stored([next])), term: 1)).updates == ["sr1", "sr2", "sr3"])
+    }
+
+    @Test func requestsDuringAStoreAreLookedAtAfterIt() throws {
+        let other = assignment("e.example", revision: 4, owner: sr2, standbys: [standby(sr3)])
+        var router = Driven(
+            layout(sr: [("sr1", "a"), ("sr2", "b"), ("sr3", "c")], domains: ["d.example", "e.example"]),
+            leading: [owned, other], alive: [sr1, sr2, sr3])
+        let store = router.feed(.refused(sr1.name)).stored
+        #expect(store.map(\.assignment.domain) == [owned.domain])
+        let change = ReplicaChange(domain: other.domain, epoch: 1, revision: 4, kind: .remove, node: sr3)
+        #expect(router.feed(.received(.replicaChange(change), from: sr2)).stored == [])
+        var next = try #require(store.first).assignment
+        next.revision = 6
+        let after = router.feed(.stored(.success(.stored([next])), term: 1)).stored
+        #expect(after.map(\.assignment.domain) == [other.domain])
+    }
+}
