@@ -1,0 +1,72 @@
+public import AccessTokens
+public import ClusterRuntime
+public import RegistrarEvents
+
+/// What the admin address needs of its node. Whoever assembles the node fills it in.
+public struct AdminBackend: Sendable {
+    public var node: NodeID
+    public var role: NodeRole
+    /// Whether requests from this machine need no token (`admin.open`).
+    public var isOpen: Bool
+    public var tokens: AccessTokens
+    public var registrar: any RegistrarClient
+    /// The domains of the topology; only these are served.
+    public var domains: @Sendable () async -> [DomainName]
+    /// What this node knows of a domain's owner; nil before it has heard.
+    public var assignment: @Sendable (DomainName) async -> Assignment?
+    /// What is wrong with this node, in a sentence each; empty when it is fit for work.
+    public var problems: @Sendable () async -> [String]
+    /// The text of `/metrics`.
+    public var metrics: @Sendable () async -> String
+    public var status: @Sendable () async -> StatusAnswer
+    /// The last changes of a domain's owner, newest last; nil where they are not known, as on all but the active
+    /// router.
+    public var ownerChanges: @Sendable (DomainName) async -> [OwnerChange]?
+    /// The copies of domains this node holds; nil where there are none by its role.
+    public var copies: @Sendable () async -> [HeldCopy]?
+
+    public init(
+        node: NodeID, role: NodeRole, isOpen: Bool, tokens: AccessTokens, registrar: any RegistrarClient,
+        domains: @escaping @Sendable () async -> [DomainName],
+        assignment: @escaping @Sendable (DomainName) async -> Assignment?,
+        problems: @escaping @Sendable () async -> [String],
+        metrics: @escaping @Sendable () async -> String,
+        status: @escaping @Sendable () async -> StatusAnswer,
+        ownerChanges: @escaping @Sendable (DomainName) async -> [OwnerChange]? = { _ in nil },
+        copies: @escaping @Sendable () async -> [HeldCopy]? = { nil }
+    ) {
+        self.node = node
+        self.role = role
+        self.isOpen = isOpen
+        self.tokens = tokens
+        self.registrar = registrar
+        self.domains = domains
+        self.assignment = assignment
+        self.problems = problems
+        self.metrics = metrics
+        self.status = status
+        self.ownerChanges = ownerChanges
+        self.copies = copies
+    }
+}
+
+/// The cluster's status, or where to get it.
+public enum StatusAnswer: Sendable {
+    /// This node is the active router.
+    case here(ClusterStatus)
+    /// The active router's admin address, such as `http://127.0.0.1:8080`; nil while this node knows of none.
+    case elsewhere(String?)
+}
+
+/// One copy of a domain, for the comparison of all of them.
+public struct HeldCopy: Sendable, Hashable {
+    public enum Role: String, Sendable { case owner, standby, follower }
+
+    public var role: Role
+    public var report: CopyReport
+
+    public init(_ role: Role, _ report: CopyReport) {
+        self.role = role
+        self.report = report
+    }
+}

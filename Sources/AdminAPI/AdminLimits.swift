@@ -1,0 +1,17 @@
+/// The limits of a node's admin address.
+public struct AdminLimits: Hashable, Sendable {
+    /// Connections at a time, and so requests at a time; more wait in the kernel until one ends.
+    public var connections = 256
+    /// Largest body of a request, in bytes.
+    public var bodyBytes = 64 << 10
+    /// Largest head of a request, in bytes.
+    public var headBytes = 16 << 10
+    /// A connection on which nothing comes in for this long is closed.
+    public var idle: Duration = .seconds(60)
+    /// How long a request may wait for the owner of its domain.
+    public var deadline: Duration = .seconds(5)
+    /// Where what else is known of a domain is answered at once, how long its position may be waited for.
+    public var positionDeadline: Duration = .seconds(1)
+
+    public init() {}
+}

@@ -1,0 +1,88 @@
+import Foundation
+import HTTPTypes
+import Hummingbird
+import RegistrarEvents
+
+/// The members of a JSON object, taken out one by one, so that those nobody asked for can be named.
+struct ContactFields: Sendable {
+    private var fields: [String: Value]
+
+    /// The values that a field may have.
+    private enum Value: Decodable, Sendable {
+        case string(String)
+        case integer(Int64)
+        case strings([String])
+        case other
+
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.singleValueContainer()
+            // Each attempt that fails only says that the value is of another kind.
+            if let text = try? container.decode(String.self) {
+                self = .string(text)
+            } else if let number = try? container.decode(Int64.self) {
+                self = .integer(number)
+            } else if let texts = try? container.decode([String].self) {
+                self = .strings(texts)
+            } else {
+                self = .other
+            }
+        }
+    }
+
+    init(json bytes: [UInt8]) throws(AdminError) {
+        do {
+            fields = try JSONDecoder().decode([String: Value].self, from: Data(bytes))
+        } catch {
+            throw AdminError(.badRequest, "the body is not a JSON object; expected {\"kind\":…,\"account\":…}")
+        }
+    }
+
+    /// A text that has to be there and not be empty.
+    mutating func required(_ name: String) throws(AdminError) -> String {
+        let text = try string(name)
+        guard !text.isEmpty else { throw AdminError(.badRequest, "\(name) is missing or empty; expected a string") }
+        return text
+    }
+
+    /// A text; empty when it is not there.
+    mutating func string(_ name: String) throws(AdminError) -> String {
+        switch fields.removeValue(forKey: name) {
+        case nil: return ""
+        case .string(let text): return text
+        case .integer, .strings, .other: throw AdminError(.badRequest, "\(name) is not a string; expected one")
+        }
+    }
+
+    mutating func strings(_ name: String) throws(AdminError) -> [String] {
+        switch fields.removeValue(forKey: name) {
+        case nil: return []
+        case .strings(let texts): return texts
+        case .string, .integer, .other:
+            throw AdminError(.badRequest, "\(name) is not an array of strings; expected one")
+        }
+    }
+
+    mutating func integer(_ name: String, _ range: ClosedRange<Int64>) throws(AdminError) -> Int64? {
+        guard let value = fields.removeValue(forKey: name) else { return nil }
+        guard case .integer(let number) = value, range.contains(number) else {
+            throw AdminError(
+                .badRequest,
+                "\(name) is out of range or not a whole number; "
+                    + "expected \(range.lowerBound) to \(range.upperBound)")
+        }
+        return number
+    }
+
+    /// A field of the event that says the same as one that was taken already.
+    mutating func alias(_ name: String, of value: String) throws(AdminError) {
+        guard fields[name] != nil, try string(name) != value else { return }
+        throw AdminError(.badRequest, "\(name) contradicts another field; expected \(value)")
+    }
+
+    /// Throws when something is left.
+    func finish(_ kind: AccountKind) throws(AdminError) {
+        guard let unknown = fields.keys.min() else { return }
+        throw AdminError(
+            .badRequest, "\(unknown) is not known for kind \(kind.name); expected fields of the event only")
+    }
+}

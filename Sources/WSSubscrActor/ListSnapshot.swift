@@ -1,0 +1,101 @@
+import ClusterRuntime
+import RegistrarEvents
+
+/// Encoded events of a snapshot, and where the next slice starts.
+struct Slice: Sendable {
+    let tails: [[UInt8]]
+    let next: Int
+}
+
+/// What was live in a domain at a position: taken once, then sent slice by slice to whoever asked for it about then.
+///
+/// A class, so that many subscribers read one copy.
+final class ListSnapshot: Sendable {
+    let domain: DomainName
+    let position: Position
+    /// `eventts` of its events: when it was taken.
+    let timestamp: Int64
+    let taken: MonotonicInstant
+    let contacts: [LiveContact]
+
+    init(domain: DomainName, position: Position, taken: Moment, contacts: [LiveContact]) {
+        self.domain = domain
+        self.position = position
+        timestamp = taken.wall
+        self.taken = taken.monotonic
+        self.contacts = contacts
+    }
+
+    /// The `clear` that goes before the contacts.
+    func clear(_ reason: ClearReason) -> [UInt8] {
+        EventJSON.tail(
+            of: LogEntry(seq: position.seq, timestamp: timestamp, change: .clear(reason)), registration: nil,
+            domain: domain, epoch: position.epoch)
+    }
+
+    /// Most contacts looked at for one slice, so that a matcher that wants few of them takes nobody's time.
+    private static let maximumExamined = 1_000
+
+    /// The contacts from `start` on that a matcher asks for, encoded, about `bytes` of them.
+    func slice(from start: Int, matching matcher: SubscriptionMatcher, bytes: Int) -> Slice {
+        var tails: [[UInt8]] = []
+        var size = 0
+        var index = start
+        let end = min(contacts.count, start + Self.maximumExamined)
+        while index < end, size < bytes {
+            if let tail = tail(of: contacts[index], matching: matcher) {
+                tails.append(tail)
+                size += tail.count
+            }
+            index += 1
+        }
+        return Slice(tails: tails, next: index)
+    }
+
+    private func tail(of live: LiveContact, matching matcher: SubscriptionMatcher) -> [UInt8]? {
+        // Unreadable contacts raised an alarm when they came; here they are left out as they were there.
+        guard let registration = try? live.contact.registration() else { return nil }
+        let key = registration.key
+        let change = LogEntry.Change.registered(live.contact, ttl: max(live.ttl, 1), replay: true)
+        guard let type = EventTypes(change, key.account.kind), matcher.matches(type, account: key.account.name) else {
+            return nil
+        }
+        return EventJSON.tail(
+            of: LogEntry(seq: position.seq, timestamp: timestamp, change: change), registration: registration,
+            domain: domain, epoch: position.epoch)
+    }
+}
+
+/// The encoded slices of the last snapshot of the whole list, kept for the subscribers that come at about the same
+/// time: after a node was restarted that is all of its clients.
+struct SliceCache: Sendable {
+    private var list: ListSnapshot?
+    private var slices: [Int: Slice] = [:]
+    private var byteCount = 0
+
+    /// Most bytes that are kept.
+    static let maximumBytes = 16 << 20
+
+    /// The same as the list's own `slice`; kept when it is of the newest list and of everything in it.
+    mutating func slice(
+        of wanted: ListSnapshot, from start: Int, matching matcher: SubscriptionMatcher, bytes: Int
+    ) -> Slice {
+        guard matcher == .everything, wanted === list else {
+            return wanted.slice(from: start, matching: matcher, bytes: bytes)
+        }
+        if let found = slices[start] { return found }
+        let slice = wanted.slice(from: start, matching: matcher, bytes: bytes)
+        let size = slice.tails.reduce(0) { $0 + $1.count }
+        if byteCount + size <= Self.maximumBytes {
+            slices[start] = slice
+            byteCount += size
+        }
+        return slice
+    }
+
+    /// From now on this list's slices are kept, and no other's.
+    mutating func begin(_ list: ListSnapshot?) {
+        self = SliceCache()
+        self.list = list
+    }
+}

@@ -1,0 +1,89 @@
+import FoundationEssentials
+import NIOCore
+
+/// A request as it came: `["method", {…}]`.
+struct ClientMessage: Sendable {
+    let method: String
+    let parameters: Parameters
+
+    /// What makes a message unfit to be answered by its method: the connection ends.
+    struct Fault: Error, Sendable {
+        let error: ReplyError
+        let code: CloseCode
+    }
+
+    static func parse(_ text: ByteBuffer) throws(Fault) -> ClientMessage {
+        guard JSONGuard.depth(of: text.readableBytesView) <= JSONGuard.maximumDepth else {
+            throw Fault(
+                error: .badRequest("the message is nested deeper than \(JSONGuard.maximumDepth)"),
+                code: .policyViolation)
+        }
+        let value: JSONValue
+        do {
+            value = try JSONDecoder().decode(JSONValue.self, from: Data(text.readableBytesView))
+        } catch {
+            throw Fault(error: .badRequest("the message is not JSON"), code: .invalidPayload)
+        }
+        guard case .array(let elements) = value, elements.count == 2, case .string(let method) = elements[0],
+            method.utf8.count <= 64, case .object(let members) = elements[1]
+        else {
+            throw Fault(error: .badRequest(#"expected an array of two: ["method", {…}]"#), code: .policyViolation)
+        }
+        return ClientMessage(method: method, parameters: Parameters(members: members))
+    }
+}
+
+/// The parameters of a request, read by name and kind.
+struct Parameters: Sendable {
+    let members: [String: JSONValue]
+
+    /// Echoed in the reply; null when the request has none.
+    var qid: JSONValue { members["qid"] ?? .null }
+
+    /// Whether it is there, and not null.
+    func has(_ name: String) -> Bool { (members[name] ?? .null) != .null }
+
+    func string(_ name: String, maximum: Int = 1_024) throws(ReplyError) -> String {
+        guard case .string(let text) = members[name], (1...maximum).contains(text.utf8.count) else {
+            throw .badRequest("`\(name)` must be a string of 1 to \(maximum) bytes")
+        }
+        return text
+    }
+
+    func strings(_ name: String, maximum: Int) throws(ReplyError) -> [String] {
+        guard has(name) else { return [] }
+        guard case .array(let elements) = members[name], elements.count <= maximum else {
+            throw .badRequest("`\(name)` must be an array of at most \(maximum) strings")
+        }
+        var texts: [String] = []
+        for element in elements {
+            switch element {
+            case .string(let text) where text.utf8.count <= 1_024: texts.append(text)
+            case .integer(let number): texts.append("\(number)")
+            case .null, .boolean, .number, .string, .array, .object:
+                throw .badRequest("`\(name)` must hold strings of at most 1024 bytes")
+            }
+        }
+        return texts
+    }
+
+    func integer(_ name: String) throws(ReplyError) -> Int64? {
+        guard has(name) else { return nil }
+        guard case .integer(let value) = members[name], value >= 0 else {
+            throw .badRequest("`\(name)` must be a whole number, 0 or more")
+        }
+        return value
+    }
+
+    func boolean(_ name: String) throws(ReplyError) -> Bool {
+        guard has(name) else { return false }
+        guard case .boolean(let value) = members[name] else { throw .badRequest("`\(name)` must be true or false") }
+        return value
+    }
+
+    func object(_ name: String) throws(ReplyError) -> Parameters? {
+        guard has(name) else { return nil }
+        guard case .object(let members) = members[name] else { throw .badRequest("`\(name)` must be an object") }
+        return Parameters(members: members)
+    }
+}

@@ -1,0 +1,135 @@
+import ClusterRuntime
+import RegistrarEvents
+import WSSubscrActor
+
+/// The client's subscriptions.
+extension Conversation {
+    /// Longest that a subscription holds without renewal, in seconds.
+    static let maximumExpires: Int64 = 3_600
+
+    mutating func subscribe(_ parameters: Parameters, at now: Moment) throws(ReplyError) -> [Action] {
+        guard let member else { throw .loginNeeded }
+        let id = try subscriptionID(parameters)
+        let expires = min(try parameters.integer("expires") ?? Self.maximumExpires, Self.maximumExpires)
+        guard expires > 0 else { return end(id, parameters.qid) }
+        if let expiresAt = member.expiresAt, now.wall / 1_000 >= expiresAt {
+            throw .forbidden("the token has expired; connect with a new one")
+        }
+        let start = try start(parameters)
+        let existing = numbers[id]
+        let matcher = try matcher(parameters, changing: existing.flatMap { entries[$0]?.matcher })
+        guard existing != nil || numbers.count < maximumSubscriptions else {
+            throw .tooMany("a connection may have \(maximumSubscriptions) subscriptions")
+        }
+        let number = existing ?? add(id)
+        entries[number]?.pending.append((parameters.qid, expires))
+        if let matcher { entries[number]?.matcher = matcher }
+        return [.subscribe(number: number, matcher: matcher, expires: .seconds(expires), start: start)]
+    }
+
+    private func subscriptionID(_ parameters: Parameters) throws(ReplyError) -> [UInt8] {
+        var json = JSONWriter(reserving: 16)
+        switch parameters.members["id"] {
+        case .string(let text) where text.utf8.count <= 128: json.string(text)
+        case .integer(let number): json.integer(number)
+        default: throw .badRequest("`id` must be a string of at most 128 bytes or a whole number")
+        }
+        return json.bytes
+    }
+
+    private func start(_ parameters: Parameters) throws(ReplyError) -> SubscribeRequest.Start? {
+        guard let extra = try parameters.object("exargs") else { return nil }
+        guard try !extra.boolean("changes") else { throw .notSupported("`exargs.changes` is not supported yet") }
+        guard !extra.has("filter") else { throw .notSupported("`exargs.filter` is not supported yet") }
+        let wantsSnapshot = try extra.boolean("snapshot")
+        guard let after = try extra.object("after") else { return wantsSnapshot ? .snapshot : nil }
+        guard !wantsSnapshot else {
+            throw .badRequest("`exargs` has both `snapshot` and `after`; expected one of them")
+        }
+        guard let epoch = try after.integer("epoch"), let seq = try after.integer("seq") else {
+            throw .badRequest("`exargs.after` must be {epoch, seq}")
+        }
+        return .after(Position(epoch: UInt64(epoch), seq: UInt64(seq)))
+    }
+
+    /// What a request asks for.
+    /// - Parameter current: what the subscription has; what the request leaves out is kept.
+    /// - Returns: nil when it leaves out everything.
+    private func matcher(
+        _ parameters: Parameters, changing current: SubscriptionMatcher?
+    ) throws(ReplyError) -> SubscriptionMatcher? {
+        guard current == nil || parameters.has("events") || parameters.has("objects") else { return nil }
+        var types = current?.types ?? []
+        if current == nil || parameters.has("events") {
+            types = []
+            let events = try parameters.strings("events", maximum: 64)
+            guard !events.isEmpty else {
+                throw .badRequest("`events` must name at least one, such as `registrarevents.*`")
+            }
+            for event in events {
+                guard let type = EventTypes(event: event) else {
+                    throw .unknown("there is no event `\(event)`; expected `registrarevents.*` or one of its types")
+                }
+                types.formUnion(type)
+            }
+        }
+        let objects =
+            parameters.has("objects")
+            ? try parameters.strings("objects", maximum: SubscriptionMatcher.maximumObjects) : current?.objects
+        return SubscriptionMatcher(types, objects: objects)
+    }
+
+    private mutating func add(_ id: [UInt8]) -> UInt32 {
+        nextNumber &+= 1
+        let number = nextNumber & 0xff_ffff
+        numbers[id] = number
+        entries[number] = Entry(id: id, head: EventJSON.head(id: id))
+        return number
+    }
+
+    /// Ends a subscription at the client's wish; one that has ended already is ended.
+    private mutating func end(_ id: [UInt8], _ qid: JSONValue) -> [Action] {
+        var actions: [Action] = []
+        if let number = numbers.removeValue(forKey: id), let entry = entries.removeValue(forKey: number) {
+            actions.append(.cancel(number: number))
+            for request in entry.pending {
+                actions.append(.reply(ServerMessage.error("subscribe", request.qid, .ended)))
+            }
+        }
+        let reply = ServerMessage.ok("subscribe", qid) { json in
+            json.raw(#","id":"#)
+            json.raw(id)
+            json.member("expires", 0)
+        }
+        return actions + [.reply(reply)]
+    }
+
+    /// A follower's answer to the oldest request of the subscription that it has not answered.
+    mutating func answered(_ number: UInt32, _ answer: SubscribeAnswer) -> [Action] {
+        guard let entry = entries[number], let request = entry.pending.first else { return [] }
+        entries[number]?.pending.removeFirst()
+        switch answer {
+        case .accepted(let position):
+            let reply = ServerMessage.ok("subscribe", request.qid) { json in
+                json.raw(#","id":"#)
+                json.raw(entry.id)
+                json.member("expires", request.expires)
+                json.member("position", position)
+            }
+            return [.reply(reply)]
+        case .refused(let refusal):
+            if entry.pending.count == 1 { remove(number) }
+            return [.reply(ServerMessage.error("subscribe", request.qid, ReplyError(refusal)))]
+        }
+    }
+
+    /// The follower says that the subscription is over. With a request still to be answered it may begin anew.
+    mutating func ended(_ number: UInt32) {
+        if entries[number]?.pending.isEmpty == true { remove(number) }
+    }
+
+    private mutating func remove(_ number: UInt32) {
+        guard let entry = entries.removeValue(forKey: number) else { return }
+        numbers[entry.id] = nil
+    }
+}

@@ -1,0 +1,164 @@
+import ClusterRuntime
+import NIOCore
+import NIOHTTP1
+import NIOWebSocket
+
+/// One connection's opening handshake: decides about the request, and turns the channel into a websocket.
+final class Handshake: HTTPServerProtocolUpgrader {
+    let supportedProtocol = "websocket"
+    let requiredUpgradeHeaders: [String] = []
+
+    private let environment: SocketEnvironment
+    private let lane: SocketLane
+    private let peer: Peer
+    private var service: Member?
+    /// Why the request is refused, when its head alone does not say.
+    private(set) var refusal: HandshakeRefusal?
+    private var deadline: Scheduled<Void>?
+
+    init(environment: SocketEnvironment, lane: SocketLane, peer: Peer) {
+        self.environment = environment
+        self.lane = lane
+        self.peer = peer
+    }
+
+    /// Sets up a new channel, on its event loop.
+    static func begin(
+        _ channel: any Channel, environment: SocketEnvironment, lane: SocketLane
+    ) throws {
+        let handshake = Handshake(environment: environment, lane: lane, peer: Peer(channel.remoteAddress))
+        handshake.deadline = channel.eventLoop.scheduleTask(in: TimeAmount(environment.settings.handshakeTime)) {
+            environment.counters.handshakesRefused.count()
+            channel.close(promise: nil)
+        }
+        let answerer = HandshakeRefusalHandler(handshake: handshake, counters: environment.counters)
+        let deadline = handshake.deadline
+        channel.closeFuture.whenComplete { _ in deadline?.cancel() }
+        let isolated = NIOLoopBound((handshake, answerer), eventLoop: channel.eventLoop)
+        let upgrade: NIOHTTPServerUpgradeConfiguration = (
+            upgraders: [handshake],
+            completionHandler: { context in
+                isolated.value.0.deadline?.cancel()
+                context.pipeline.syncOperations.removeHandler(isolated.value.1, promise: nil)
+            }
+        )
+        try channel.pipeline.syncOperations.configureHTTPServerPipeline(
+            withPipeliningAssistance: false, withServerUpgrade: upgrade)
+        try channel.pipeline.syncOperations.addHandler(answerer)
+    }
+
+    /// NIO's own upgrader checks the key and computes the answer to it.
+    func buildUpgradeResponse(
+        channel: any Channel, upgradeRequest: HTTPRequestHead, initialResponseHeaders: HTTPHeaders
+    ) -> EventLoopFuture<HTTPHeaders> {
+        let accept = NIOWebSocketServerUpgrader(
+            shouldUpgrade: { channel, _ in channel.eventLoop.makeSucceededFuture(HTTPHeaders()) },
+            upgradePipelineHandler: { channel, _ in channel.eventLoop.makeSucceededVoidFuture() })
+        let response: @Sendable () -> EventLoopFuture<HTTPHeaders> = {
+            accept.buildUpgradeResponse(
+                channel: channel, upgradeRequest: upgradeRequest, initialResponseHeaders: initialResponseHeaders)
+        }
+        switch HandshakeRoute(upgradeRequest) {
+        case .user: return response()
+        case .refused(let refusal): return refuse(refusal, channel)
+        case .service(let token):
+            let logins = environment.logins
+            let peer = peer
+            let handshake = NIOLoopBound(self, eventLoop: channel.eventLoop)
+            return channel.eventLoop.makeFutureWithTask { await logins.service(token, from: peer) }.flatMap { member in
+                guard let member else { return handshake.value.refuse(.unauthorized, channel) }
+                handshake.value.service = member
+                return response()
+            }
+        }
+    }
+
+    private struct Refused: Error {}
+
+    private func refuse(_ refusal: HandshakeRefusal, _ channel: any Channel) -> EventLoopFuture<HTTPHeaders> {
+        self.refusal = refusal
+        return channel.eventLoop.makeFailedFuture(Refused())
+    }
+
+    /// The switch to websocket: the frame decoder, and the socket itself.
+    func upgrade(context: ChannelHandlerContext, upgradeRequest: HTTPRequestHead) -> EventLoopFuture<Void> {
+        let operations = context.channel.pipeline.syncOperations
+        return context.eventLoop.makeCompletedFuture {
+            try operations.addHandler(
+                ByteToMessageHandler(
+                    WebSocketFrameDecoder(maxFrameSize: environment.settings.limits.websocketMessageBytes)))
+            try operations.addHandler(
+                SocketHandler(environment: environment, lane: lane, peer: peer, service: service))
+        }
+    }
+}
+
+/// Answers requests that become no websocket, and closes.
+final class HandshakeRefusalHandler: ChannelInboundHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTPServerRequestPart
+    typealias OutboundOut = HTTPServerResponsePart
+
+    private let handshake: Handshake
+    private let counters: GatewayCounters
+    private var isAnswered = false
+
+    init(handshake: Handshake, counters: GatewayCounters) {
+        self.handshake = handshake
+        self.counters = counters
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard case .head(let head) = Self.unwrapInboundIn(data), !isAnswered else { return }
+        isAnswered = true
+        counters.handshakesRefused.count()
+        answer(handshake.refusal ?? Self.refusal(of: head), context)
+    }
+
+    private static func refusal(of head: HTTPRequestHead) -> HandshakeRefusal {
+        guard case .refused(let refusal) = HandshakeRoute(head) else { return .bad("expected an opening handshake") }
+        return refusal
+    }
+
+    private func answer(_ refusal: HandshakeRefusal, _ context: ChannelHandlerContext) {
+        let body = ByteBuffer(string: refusal.reason + "\n")
+        var head = HTTPResponseHead(version: .http1_1, status: refusal.status)
+        for header in refusal.headers { head.headers.add(name: header[0], value: header[1]) }
+        head.headers.add(name: "Content-Type", value: "text/plain; charset=utf-8")
+        head.headers.add(name: "Content-Length", value: "\(body.readableBytes)")
+        head.headers.add(name: "Connection", value: "close")
+        context.write(Self.wrapOutboundOut(.head(head)), promise: nil)
+        context.write(Self.wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
+        let context = NIOLoopBound(context, eventLoop: context.eventLoop)
+        context.value.writeAndFlush(Self.wrapOutboundOut(.end(nil))).whenComplete { _ in
+            context.value.close(promise: nil)
+        }
+    }
+
+    /// Malformed HTTP is answered before it gets here; what else goes wrong before a websocket is there ends it.
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard error is HTTPServerUpgradeErrors || error is HTTPParserError else { return }
+        if !isAnswered { counters.handshakesRefused.count() }
+        isAnswered = true
+        context.close(promise: nil)
+    }
+}
+
+extension Peer {
+    init(_ address: SocketAddress?) {
+        let text = address?.ipAddress ?? ""
+        var network = text
+        if case .v6(let v6) = address, !text.hasPrefix("::ffff:") {
+            // Of a sockaddr_in6 the address begins at byte 8; its first half is the network. Source: ipv6(7).
+            network = withUnsafeBytes(of: v6.address) { $0[8..<16].map { "\($0)" }.joined(separator: ".") }
+        }
+        self.init(address: text, port: UInt16(clamping: address?.port ?? 0), network: network)
+    }
+}
+
+extension TimeAmount {
+    /// NIO's own conversion is of the same name, but not public on all its platforms.
+    init(_ duration: Duration) {
+        let (seconds, attoseconds) = duration.components
+        self = .nanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+    }
+}

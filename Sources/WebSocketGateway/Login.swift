@@ -1,0 +1,38 @@
+import ClusterRuntime
+import RegistrarEvents
+
+/// A client that wants to log in.
+struct LoginAttempt: Sendable {
+    enum Credentials: Sendable {
+        case password(login: String, password: String, domain: String)
+        case session(String)
+        case token(String)
+    }
+    let credentials: Credentials
+    let app: String
+    let capabilities: [Capability]
+    let peer: Peer
+}
+
+/// Where a client's connection comes from.
+struct Peer: Sendable, Hashable {
+    let address: String
+    let port: UInt16
+    /// What failed logins are counted by: the address, or of IPv6 its network of 64 bits.
+    let network: String
+}
+
+/// A logged-in connection.
+struct Member: Sendable, Hashable {
+    let domain: DomainName
+    let account: String
+    let sessionID: String
+    let connectionID: String
+    /// The number of its registration; nil for a service, which has none.
+    let registration: UInt64?
+    /// When the right to subscribe ends, in seconds since 1970; nil when it does not.
+    let expiresAt: Int64?
+}
+
+/// How a login went.
+typealias LoginResult = Result<Member, ReplyError>

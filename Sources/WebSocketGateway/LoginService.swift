@@ -1,0 +1,167 @@
+import AccessTokens
+import ClusterRuntime
+import FoundationEssentials
+import RegistrarEvents
+import Synchronization
+import WSSubscrActor
+
+/// Checks logins, gives out sessions, and has connections registered.
+final class LoginService: Sendable {
+    private let directory: any AccountDirectory
+    private let tokens: AccessTokens
+    private let registrations: RegistrationActor
+    private let node: WSSubscrNode
+    private let counters: GatewayCounters
+    private let waitingLimit: Int
+    private let waiting = Atomic<Int>(0)
+    private let nextRegistration = Atomic<UInt64>(1)
+    private let throttle: Mutex<LoginThrottle>
+    private let sessions: Mutex<SessionTable>
+
+    init(
+        directory: any AccountDirectory, tokens: AccessTokens, registrations: RegistrationActor, node: WSSubscrNode,
+        counters: GatewayCounters, settings: GatewaySettings
+    ) {
+        self.directory = directory
+        self.tokens = tokens
+        self.registrations = registrations
+        self.node = node
+        self.counters = counters
+        waitingLimit = settings.waitingLogins
+        throttle = Mutex(
+            LoginThrottle(
+                maximumFailures: settings.limits.loginFailures, window: settings.periods.loginWindow,
+                ban: settings.periods.loginBan, capacity: settings.throttledAddresses))
+        sessions = Mutex(SessionTable(capacity: settings.sessions, lifetime: settings.sessionTime))
+    }
+
+    // MARK: Users
+
+    /// Checks a login, and registers the connection. Slow on purpose for addresses whose logins failed.
+    func login(_ attempt: LoginAttempt) async -> LoginResult {
+        guard waiting.add(1, ordering: .relaxed).newValue <= waitingLimit else {
+            waiting.subtract(1, ordering: .relaxed)
+            return .failure(.unavailable("too many logins are waiting; try again"))
+        }
+        defer { waiting.subtract(1, ordering: .relaxed) }
+        do {
+            try await slow(attempt.peer)
+            let (owner, session) = try await check(attempt)
+            let member = try await register(owner, session: session, attempt)
+            counters.loginsAccepted.count()
+            return .success(member)
+        } catch {
+            counters.loginsRefused.count()
+            return .failure(error)
+        }
+    }
+
+    private func slow(_ peer: Peer) async throws(ReplyError) {
+        switch throttle.withLock({ $0.admit(peer.network, at: SystemClock.monotonic()) }) {
+        case .check(let delay):
+            // Ends early only when the process ends.
+            if delay > .zero { try? await Task.sleep(for: delay) }
+        case .banned(let rest):
+            counters.loginsBanned.count()
+            throw .tooMany("too many failed logins; try again in \(rest.components.seconds + 1) s")
+        }
+    }
+
+    /// - Returns: who it is, and the session that is resumed, if one is.
+    private func check(_ attempt: LoginAttempt) async throws(ReplyError) -> (SessionTable.Owner, session: String?) {
+        switch attempt.credentials {
+        case .password(let login, let password, let domain):
+            // An unknown domain takes as long as a wrong password.
+            let domain = DomainName(domain)
+            let checked = domain ?? Self.nowhere
+            let verdict = await directory.verify(checked, AccountID(.user, login), password: password)
+            guard verdict != .overloaded else { throw .unavailable("too many logins are waiting; try again") }
+            guard verdict == .accepted, let domain, node.serves(domain) else { throw refuse(attempt.peer) }
+            return (SessionTable.Owner(domain: domain, account: login), nil)
+        case .session(let id):
+            guard let owner = sessions.withLock({ $0.resume(id, at: SystemClock.monotonic()) }) else {
+                throw refuse(attempt.peer)
+            }
+            guard directory.contains(owner.domain, AccountID(.user, owner.account)) else {
+                leave(id)
+                throw refuse(attempt.peer)
+            }
+            return (owner, id)
+        case .token(let token):
+            guard let claims = try? await tokens.verify(token), claims.scope == .user,  // why not is not told
+                let domain = claims.domain, let user = claims.user, node.serves(domain)
+            else { throw refuse(attempt.peer) }
+            return (SessionTable.Owner(domain: domain, account: user), nil)
+        }
+    }
+
+    private static let nowhere: DomainName = {
+        guard let name = DomainName("unknown.invalid") else { preconditionFailure("a valid name was refused") }
+        return name
+    }()
+
+    private func refuse(_ peer: Peer) -> ReplyError {
+        throttle.withLock { $0.failed(peer.network, at: SystemClock.monotonic()) }
+        return .credentials
+    }
+
+    // MARK: Registrations
+
+    private func register(
+        _ owner: SessionTable.Owner, session: String?, _ attempt: LoginAttempt
+    ) async throws(ReplyError) -> Member {
+        let sessionID = session ?? UUID().uuidString.lowercased()
+        if session == nil { sessions.withLock { $0.begin(sessionID, owner, at: SystemClock.monotonic()) } }
+        let member = Member(
+            domain: owner.domain, account: owner.account, sessionID: sessionID,
+            connectionID: UUID().uuidString.lowercased(),
+            registration: nextRegistration.add(1, ordering: .relaxed).oldValue, expiresAt: nil)
+        let details = UserDetails(
+            sessionID: sessionID, app: attempt.app, caps: attempt.capabilities.filter(\.isKnown).map(\.key),
+            peerAddress: attempt.peer.address, peerPort: attempt.peer.port)
+        let registration = Registration(account: member.account, contact: member.connectionID, user: details)
+        guard let contact = PackedContact(registration), let number = member.registration else {
+            leave(sessionID)
+            throw .badRequest("the account's name is too long to be registered")
+        }
+        let result = await registrations.open(number, contact, on: member.domain)
+        guard case .registered = result else {
+            leave(sessionID)
+            throw ReplyError(result)
+        }
+        return member
+    }
+
+    /// A logged-in connection is gone.
+    func close(_ member: Member) {
+        guard let registration = member.registration else { return }
+        registrations.close(registration)
+        leave(member.sessionID)
+    }
+
+    private func leave(_ session: String) {
+        sessions.withLock { $0.leave(session, at: SystemClock.monotonic()) }
+    }
+
+    // MARK: Services
+
+    /// Checks a service's token.
+    /// - Returns: the connection's rights; nil when the token is not accepted.
+    func service(_ token: String, from peer: Peer) async -> Member? {
+        guard case .check = throttle.withLock({ $0.admit(peer.network, at: SystemClock.monotonic()) }) else {
+            counters.loginsBanned.count()
+            return nil
+        }
+        guard let claims = try? await tokens.verify(token), claims.scope == .service,  // why not is not told
+            let domain = claims.domain, node.serves(domain)
+        else {
+            _ = refuse(peer)
+            counters.loginsRefused.count()
+            return nil
+        }
+        counters.loginsAccepted.count()
+        return Member(
+            domain: domain, account: "", sessionID: "", connectionID: UUID().uuidString.lowercased(),
+            registration: nil, expiresAt: claims.expiresAt)
+    }
+}

@@ -1,0 +1,98 @@
+import RegistrarEvents
+
+/// What the server says: `["method_result", {qid, result, …}]`.
+enum ServerMessage {
+    /// A reply that says ok.
+    /// - Parameter fields: writes further members, each beginning with a comma.
+    static func ok(_ method: String, _ qid: JSONValue, _ fields: (inout JSONWriter) -> Void = { _ in }) -> [UInt8] {
+        var json = begin(method, qid)
+        json.raw(#""result":"ok""#)
+        fields(&json)
+        json.raw("}]")
+        return json.bytes
+    }
+
+    static func error(_ method: String, _ qid: JSONValue, _ error: ReplyError) -> [UInt8] {
+        var json = begin(method, qid)
+        json.error(error)
+        json.raw("}]")
+        return json.bytes
+    }
+
+    /// For what cannot be called the request of any method.
+    static func error(_ error: ReplyError) -> [UInt8] {
+        var json = JSONWriter()
+        json.raw(#"["error",{"#)
+        json.error(error)
+        json.raw("}]")
+        return json.bytes
+    }
+
+    private static func begin(_ method: String, _ qid: JSONValue) -> JSONWriter {
+        var json = JSONWriter()
+        json.raw("[")
+        json.string(method + "_result")
+        json.raw(#",{"qid":"#)
+        json.value(qid)
+        json.raw(",")
+        return json
+    }
+}
+
+extension JSONWriter {
+    fileprivate mutating func error(_ error: ReplyError) {
+        raw(#""result":"error","errorcode":"#)
+        integer(Int64(error.code))
+        raw(#","errormsg":"#)
+        string(error.message)
+    }
+
+    /// `,"name":"text"`; the name needs no escaping.
+    mutating func member(_ name: StaticString, _ text: String) {
+        raw(",\"")
+        raw(name)
+        raw("\":")
+        string(text)
+    }
+
+    mutating func member(_ name: StaticString, _ number: Int64) {
+        raw(",\"")
+        raw(name)
+        raw("\":")
+        integer(number)
+    }
+
+    mutating func member(_ name: StaticString, _ position: Position) {
+        raw(",\"")
+        raw(name)
+        raw(#"":{"epoch":"#)
+        unsigned(position.epoch)
+        raw(#","seq":"#)
+        unsigned(position.seq)
+        raw("}")
+    }
+
+    /// `,"capabilities":[{"key":…,"result":…}]`.
+    mutating func capabilities(_ capabilities: [Capability]) {
+        raw(#","capabilities":["#)
+        for (index, capability) in capabilities.enumerated() {
+            if index > 0 { raw(",") }
+            raw(#"{"key":"#)
+            string(capability.key)
+            if capability.isKnown {
+                raw(#","result":"ok"}"#)
+            } else {
+                raw(#","result":"error","errormsg":"no such capability"}"#)
+            }
+        }
+        raw("]")
+    }
+}
+
+/// Something a client says, in `setup`, that it wants to use.
+struct Capability: Sendable, Hashable {
+    let key: String
+
+    /// Subscriptions are what there is.
+    var isKnown: Bool { key == "subscr" }
+}

@@ -1,0 +1,66 @@
+import ClusterRuntime
+import DequeModule
+import RegistrarEvents
+
+/// The session ids given out on this node, so that a client that reconnects may log in by its session.
+///
+/// A session lives as long as it has a connection, and for a while after its last. When the table is full the session
+/// that was left first goes first; when all are in use, new ones cannot be resumed.
+struct SessionTable: Sendable {
+    struct Owner: Sendable, Hashable {
+        let domain: DomainName
+        let account: String
+    }
+
+    private struct Session: Sendable {
+        let owner: Owner
+        var connections = 1
+        var leftAt: MonotonicInstant?
+    }
+
+    private let capacity: Int
+    private let lifetime: Duration
+    private var sessions: [String: Session] = [:]
+    private var left: Deque<(id: String, at: MonotonicInstant)> = []
+
+    init(capacity: Int, lifetime: Duration) {
+        self.capacity = capacity
+        self.lifetime = lifetime
+    }
+
+    var count: Int { sessions.count }
+
+    /// A connection begins a session.
+    mutating func begin(_ id: String, _ owner: Owner, at now: MonotonicInstant) {
+        forgetLeft(at: now)
+        guard sessions.count < capacity else { return }
+        sessions[id] = Session(owner: owner)
+    }
+
+    /// A connection wants to join a session.
+    /// - Returns: whose it is; nil when there is no such session any more.
+    mutating func resume(_ id: String, at now: MonotonicInstant) -> Owner? {
+        forgetLeft(at: now)
+        guard let session = sessions[id] else { return nil }
+        sessions[id]?.connections += 1
+        sessions[id]?.leftAt = nil
+        return session.owner
+    }
+
+    /// A connection of the session is gone.
+    mutating func leave(_ id: String, at now: MonotonicInstant) {
+        guard let session = sessions[id] else { return }
+        sessions[id]?.connections = session.connections - 1
+        guard session.connections == 1 else { return }
+        sessions[id]?.leftAt = now
+        left.append((id, now))
+    }
+
+    private mutating func forgetLeft(at now: MonotonicInstant) {
+        while let first = left.first, now - first.at >= lifetime || sessions.count >= capacity {
+            left.removeFirst()
+            // One that was resumed meanwhile has another time, or none.
+            if sessions[first.id]?.leftAt == first.at { sessions[first.id] = nil }
+        }
+    }
+}

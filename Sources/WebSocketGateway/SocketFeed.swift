@@ -1,0 +1,65 @@
+import RegistrarEvents
+import WSSubscrActor
+
+/// How far one subscription's events have got towards a socket, and what its follower has to be told.
+///
+/// Legal transitions: `flowing` -> `lost` when a pushed batch does not fit; -> `asked` when the follower was asked for
+/// what is missing, or for the next slice; -> `flowing` with the slice that ends it.
+struct SocketFeed {
+    enum State: Hashable {
+        /// Pushed events go to the socket.
+        case flowing
+        /// Pushed events are dropped from this position on.
+        case lost(after: Position)
+        /// The socket has taken a slice, and wants the next when it has room.
+        case hungry
+        /// Slices come; pushed events are in them.
+        case asked
+    }
+
+    enum Action {
+        case write
+        case drop
+    }
+
+    private(set) var state = State.flowing
+
+    /// - Parameter fits: whether the socket is within its budget with it.
+    mutating func received(_ batch: EventBatch, _ flow: Delivery.Flow, fits: Bool) -> Action {
+        switch (flow, state) {
+        case (.pulled(let more), _):
+            state = more ? .hungry : .flowing
+            return .write
+        case (.pushed, .flowing):
+            guard !fits else { return .write }
+            state = .lost(after: batch.after)
+            return .drop
+        case (.pushed, .lost), (.pushed, .asked), (.pushed, .hungry):
+            return .drop
+        }
+    }
+
+    /// The client subscribes.
+    /// - Parameter anew: with a snapshot or from a position, and then slices will come, whatever was lost before.
+    mutating func subscribed(anew: Bool) {
+        if anew, case .lost = state { state = .asked }
+    }
+
+    enum Request {
+        case ready(lostAfter: Position?)
+        case none
+    }
+
+    /// The socket has room again.
+    mutating func drained() -> Request {
+        switch state {
+        case .flowing, .asked: return .none
+        case .hungry:
+            state = .asked
+            return .ready(lostAfter: nil)
+        case .lost(let position):
+            state = .asked
+            return .ready(lostAfter: position)
+        }
+    }
+}

@@ -1,0 +1,164 @@
+public import AccessTokens
+public import ClusterRuntime
+public import Logging
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+public import ServiceLifecycle
+import Synchronization
+public import WSSubscrActor
+
+/// The websocket frontier of a node: `/ws` for users, `/ws/token/v1` for services. Protocol: `docs/websocket.md`.
+public final class WebSocketServer: Service {
+    private let settings: GatewaySettings
+    private let environment: SocketEnvironment
+    private let registrations: RegistrationActor
+    private let log: Logger
+    private let boundPort = Atomic<Int>(0)
+    private let isListening = Atomic<Bool>(false)
+    private let started: AsyncStream<Int>
+    private let announce: AsyncStream<Int>.Continuation
+
+    /// - Parameters:
+    ///   - node: the followers that answer subscriptions; the server adds its lanes to them while it runs.
+    ///   - registrations: keeps the connections registered; whoever runs the server runs it too.
+    public init(
+        settings: GatewaySettings, node: WSSubscrNode, registrations: RegistrationActor,
+        directory: any AccountDirectory, tokens: AccessTokens, log: Logger
+    ) {
+        self.settings = settings
+        self.registrations = registrations
+        self.log = log
+        let counters = GatewayCounters()
+        environment = SocketEnvironment(
+            settings: settings, node: node,
+            logins: LoginService(
+                directory: directory, tokens: tokens, registrations: registrations, node: node, counters: counters,
+                settings: settings),
+            counters: counters)
+        (started, announce) = AsyncStream.makeStream()
+    }
+
+    public var statistics: GatewayStatistics { environment.counters.statistics }
+
+    /// Whether connections are being accepted.
+    public var isAccepting: Bool { isListening.load(ordering: .acquiring) }
+
+    /// The port that is listened on; 0 before that.
+    public var port: Int { boundPort.load(ordering: .acquiring) }
+
+    /// Waits for the server to listen. To be called once.
+    /// - Returns: the port; nil when it will not.
+    public func listening() async -> Int? {
+        for await port in started { return port }
+        return nil
+    }
+
+    /// Serves until cancelled or told to shut down gracefully: then stops accepting, closes every websocket with 1012,
+    /// and waits (within bounds) until their registrations have ended.
+    /// - Throws: when the address cannot be bound.
+    public func run() async throws {
+        defer { announce.finish() }
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads)
+        let lanes = group.makeIterator().enumerated().map { index, eventLoop in
+            SocketLane(number: UInt8(index), eventLoop: eventLoop, counters: environment.counters)
+        }
+        do {
+            let server = try await listen(on: group, lanes)
+            await waitForShutdown()
+            isListening.store(false, ordering: .releasing)
+            try? await server.close().get()  // closed already is closed
+            await sayGoodbye(lanes)
+        } catch {
+            try? await group.shutdownGracefully()  // the error that is thrown says more
+            throw error
+        }
+        try await group.shutdownGracefully()
+    }
+
+    private func listen(on group: MultiThreadedEventLoopGroup, _ lanes: [SocketLane]) async throws -> any Channel {
+        let environment = environment
+        let highWaterMark = settings.highWaterMark
+        let server = try await ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 4_096)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
+            .childChannelOption(
+                .writeBufferWaterMark, value: .init(low: highWaterMark / 4, high: highWaterMark)
+            )
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    guard let lane = lanes.first(where: { $0.eventLoop === channel.eventLoop }) else {
+                        preconditionFailure("a connection on an event loop without a lane")
+                    }
+                    try Self.accept(channel, environment, lane)
+                }
+            }
+            .bind(host: settings.host, port: settings.port).get()
+        for lane in lanes {
+            lane.start()
+            environment.node.lanes.add(lane)
+        }
+        let port = server.localAddress?.port ?? settings.port
+        boundPort.store(port, ordering: .releasing)
+        isListening.store(true, ordering: .releasing)
+        announce.yield(port)
+        log.info("websockets are accepted on \(settings.host):\(port)")
+        return server
+    }
+
+    /// Counts a new connection, and begins its handshake unless there are too many.
+    private static func accept(
+        _ channel: any Channel, _ environment: SocketEnvironment, _ lane: SocketLane
+    ) throws {
+        let counters = environment.counters
+        counters.accepted.count()
+        let count = counters.connections.add(1, ordering: .relaxed).newValue
+        channel.closeFuture.whenComplete { _ in counters.connections.subtract(1, ordering: .relaxed) }
+        guard count <= environment.settings.limits.connectionsPerNode else {
+            counters.turnedAway.count()
+            try channel.pipeline.syncOperations.addHandler(TurnAwayHandler())
+            return
+        }
+        try Handshake.begin(channel, environment: environment, lane: lane)
+    }
+
+    private func waitForShutdown() async {
+        // Ends early when cancelled, which is a shutdown as well.
+        try? await gracefulShutdown()
+    }
+
+    private func sayGoodbye(_ lanes: [SocketLane]) async {
+        let counters = environment.counters
+        for lane in lanes { lane.closeAll(.serviceRestart, "the server is going down; connect again") }
+        // Not cancelled with the task that runs the server: clients are told, and unregistered, all the same.
+        await Task { [settings, registrations, log] in
+            let deadline = SystemClock.monotonic() + settings.closeTime + .seconds(1)
+            while counters.open.load(ordering: .relaxed) > 0, SystemClock.monotonic() < deadline {
+                try? await Task.sleep(for: .milliseconds(20))  // nobody cancels this task
+            }
+            let left = await registrations.drained(within: settings.drainTime)
+            if left > 0 { log.warning("\(left) registrations could not be ended in time; they will run out") }
+        }.value
+        for lane in lanes {
+            lane.stop()
+            environment.node.lanes.remove(lane)
+        }
+    }
+}
+
+/// Answers 503 to a connection that is one too many, and closes it.
+private final class TurnAwayHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private static let answer =
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+    func channelActive(context: ChannelHandlerContext) {
+        let context = NIOLoopBound(context, eventLoop: context.eventLoop)
+        context.value.writeAndFlush(Self.wrapOutboundOut(ByteBuffer(string: Self.answer))).whenComplete { _ in
+            context.value.close(promise: nil)
+        }
+    }
+}

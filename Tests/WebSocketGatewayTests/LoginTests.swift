@@ -1,0 +1,165 @@
+import AccessTokens
+import ClusterRuntime
+import RegistrarEvents
+import Synchronization
+import Testing
+
+@testable import WebSocketGateway
+
+@Suite(.timeLimit(.minutes(1))) struct LoginTests {
+    @Test func loginRegistersTheConnectionAndClosingEndsIt() async throws {
+        try await Gateway.run { gateway in
+            let client = try await RawClient.open(port: gateway.port)
+            let setup = try await client.ask(
+                #"["setup",{"qid":0,"app":"phone","capabilities":["subscr","magic"]}]"#)
+            #expect(setup.result == "ok")
+            let reply = try await client.ask(Gateway.login)
+            #expect(reply.method == "login_result")
+            #expect(reply.fields["qid"] as? Int == 1)
+            #expect(reply.fields["td"] as? String == "demo.example")
+            #expect(reply.fields["login"] as? String == "u1")
+            #expect(reply.fields["register"] as? String == "ok")
+            let capabilities = reply.fields["capabilities"] as? [[String: String]]
+            #expect(capabilities?.map(\.["result"]) == ["ok", "error"])
+            let connection = try #require(reply.fields["connectionid"] as? String)
+            let session = try #require(reply.fields["sessionid"] as? String)
+
+            let operations = gateway.registrar.state.withLock { $0.operations }
+            guard case .register(let contact, let ttl)? = operations.first else {
+                Issue.record("nothing was registered")
+                return
+            }
+            let registration = try contact.registration()
+            #expect(ttl == 120_000)
+            #expect(registration.key == ContactKey(.user, "u1", connection))
+            guard case .user(let details) = registration.details else { return }
+            #expect(details.sessionID == session && details.app == "phone" && details.caps == ["subscr"])
+            #expect(details.peerAddress == "127.0.0.1" && details.peerPort > 0)
+
+            let info = try await client.ask(#"["connection_info",{"qid":{"any":[1.5,null,true]}}]"#)
+            #expect(info.fields["connectionid"] as? String == connection)
+            #expect(info.fields["ownertype"] as? String == "user")
+            #expect((info.fields["qid"] as? [String: Any])?["any"] != nil)
+            #expect((info.fields["datetime"] as? String)?.hasSuffix("Z") == true)
+            #expect(try await client.ask(Gateway.login).errorCode == 409)
+            client.close()
+            try await Gateway.eventually { gateway.registrar.state.withLock { $0.contacts.isEmpty } }
+        }
+    }
+
+    @Test(arguments: [
+        #""login":"u1","pwd":"wrong","td":"demo.example""#, #""login":"no","pwd":"secret","td":"demo.example""#,
+        #""login":"u1","pwd":"secret","td":"other.example""#, #""login":"u1","pwd":"secret","td":"..""#,
+        #""rsessionid":"nothing""#, #""token":"a.b.c""#, #""token":"SERVICE""#,
+    ])
+    func wrongCredentialsAreRefusedAlike(_ credentials: String) async throws {
+        try await Gateway.run { gateway in
+            let service = try await gateway.tokens.mint(domain: demo)
+            let client = try await RawClient.open(port: gateway.port)
+            let reply = try await client.ask(
+                #"["login",{"qid":1,\#(credentials.replacing("SERVICE", with: service))}]"#)
+            #expect(reply.errorCode == 401)
+            #expect(gateway.registrar.state.withLock { $0.operations.isEmpty })
+            #expect(gateway.server.statistics.loginsRefused == 1)
+        }
+    }
+
+    @Test func sessionsAndTokensLogIn() async throws {
+        try await Gateway.run { gateway in
+            let first = try await RawClient.open(port: gateway.port)
+            let reply = try await first.ask(Gateway.login)
+            let session = try #require(reply.fields["sessionid"] as? String)
+            first.close()
+            let second = try await RawClient.open(port: gateway.port)
+            let resumed = try await second.ask(#"["login",{"qid":2,"rsessionid":"\#(session)"}]"#)
+            #expect(resumed.fields["sessionid"] as? String == session)
+            #expect(resumed.fields["login"] as? String == "u1")
+            #expect(resumed.fields["connectionid"] as? String != reply.fields["connectionid"] as? String)
+            let token = try await gateway.tokens.mint(domain: demo, user: "u2")
+            let third = try await RawClient.open(port: gateway.port)
+            #expect(try await third.ask(#"["login",{"qid":3,"token":"\#(token)"}]"#).fields["login"] as? String == "u2")
+        }
+    }
+
+    @Test func loginFailsWhenTheRegistrarRefuses() async throws {
+        try await Gateway.run { gateway in
+            gateway.registrar.state.withLock { $0.refusal = .tooManyDevices(limit: 10) }
+            let client = try await RawClient.open(port: gateway.port)
+            #expect(try await client.ask(Gateway.login).errorCode == 429)
+            gateway.registrar.state.withLock { $0.refusal = .unavailable }
+            #expect(try await client.ask(Gateway.login).errorCode == 503)
+            gateway.registrar.state.withLock { $0.refusal = nil }
+            #expect(try await client.ask(Gateway.login).result == "ok")
+        }
+    }
+
+    @Test func requestsBehindALoginWaitForIt() async throws {
+        try await Gateway.run { gateway in
+            let client = try await RawClient.open(port: gateway.port)
+            try await client.send(
+                bytes: RawClient.frame(1, Array(Gateway.login.utf8))
+                    + RawClient.frame(1, Array(#"["subscribe",{"qid":2,"id":1,"events":["*"]}]"#.utf8)))
+            #expect(try await client.message().method == "login_result")
+            let reply = try await client.message()
+            #expect(reply.method == "subscribe_result" && reply.result == "ok")
+        }
+    }
+
+    @Test func whoDoesNotLogInIsShownOut() async throws {
+        try await Gateway.run({ $0.loginTime = .milliseconds(100) }) { gateway in
+            let client = try await RawClient.open(port: gateway.port)
+            #expect(try await client.ask(#"["subscribe",{"id":1,"events":["*"]}]"#).errorCode == 403)
+            #expect(try await client.ask(#"["dance",{}]"#).errorCode == 404)
+            #expect(try await client.closeCode() == 1008)
+        }
+    }
+
+    @Test func shutdownTellsClientsAndEndsTheirRegistrations() async throws {
+        let clients = Box<RawClient>()
+        let registrars = Box<Registrar>()
+        try await Gateway.run { gateway in
+            for _ in 0..<3 { clients.add(try await gateway.loggedIn()) }
+            registrars.add(gateway.registrar)
+        }
+        for client in clients.all { #expect(try await client.closeCode() == 1012) }
+        #expect(registrars.all[0].state.withLock { $0.contacts.isEmpty })
+    }
+
+    @Test func addressesThatFailAreSlowedAndThenTurnedAway() {
+        func at(_ seconds: Double) -> MonotonicInstant { MonotonicInstant(nanoseconds: Int64(seconds * 1e9)) }
+        var throttle = LoginThrottle(maximumFailures: 4, window: .seconds(60), ban: .seconds(60), capacity: 2)
+        #expect(throttle.admit("a", at: at(1)) == .check(after: .zero))
+        throttle.failed("a", at: at(1))
+        #expect(throttle.admit("a", at: at(1)) == .check(after: .milliseconds(200)))
+        #expect(throttle.admit("a", at: at(1)) == .check(after: .milliseconds(400)))
+        #expect(throttle.admit("b", at: at(1)) == .check(after: .zero))
+        for _ in 0..<3 { throttle.failed("a", at: at(2)) }
+        #expect(throttle.admit("a", at: at(3)) == .banned(.seconds(59)))
+        #expect(throttle.admit("a", at: at(63)) == .check(after: .zero))
+        throttle.failed("b", at: at(64))
+        throttle.failed("c", at: at(64))
+        #expect(throttle.count == 2)
+    }
+
+    @Test func sessionsAreForgottenAWhileAfterTheirLastConnection() {
+        func at(_ seconds: Int64) -> MonotonicInstant { MonotonicInstant(nanoseconds: seconds * 1_000_000_000) }
+        let owner = SessionTable.Owner(domain: demo, account: "u1")
+        var table = SessionTable(capacity: 2, lifetime: .seconds(10))
+        table.begin("a", owner, at: at(0))
+        #expect(table.resume("a", at: at(1)) == owner)
+        table.leave("a", at: at(2))
+        table.leave("a", at: at(3))
+        #expect(table.resume("a", at: at(12)) == owner)
+        table.leave("a", at: at(13))
+        #expect(table.resume("a", at: at(30)) == nil)
+        for name in ["b", "c", "d"] { table.begin(name, owner, at: at(31)) }
+        #expect(table.count == 2)
+    }
+}
+
+/// Carries something out of a closure.
+final class Box<Value: Sendable>: Sendable {
+    private let values = Mutex<[Value]>([])
+    var all: [Value] { values.withLock { $0 } }
+    func add(_ value: Value) { values.withLock { $0.append(value) } }
+}
