@@ -1,0 +1,122 @@
+import ClusterRuntime
+import RegistrarEvents
+import SRActor
+
+/// Runs seeded histories of whole clusters and holds them against the promises.
+public enum ClusterSimulation {
+    /// How one history went.
+    public struct Outcome: Sendable {
+        public let seed: UInt64
+        /// What broke a promise; empty when all were kept.
+        public let violations: [String]
+        public let steps: Int
+        public let acknowledged: Int
+        public let unknown: Int
+        /// How much time went by in the history.
+        public let simulated: Duration
+        /// The text of the history, if it was asked for.
+        public let trace: [String]
+
+        public var isGood: Bool { violations.isEmpty }
+    }
+
+    /// How long a healed cluster may take to settle.
+    static let settlingBudget = Duration.seconds(25)
+
+    /// One history: a safety phase with faults and load, then a liveness phase in which everything is healed and
+    /// must settle.
+    public static func run(seed: UInt64, plantedBug: PlantedBug? = nil, isTraced: Bool = false) -> Outcome {
+        var random = SplitMix64(seed: seed)
+        var options = SimulationOptions.drawn(from: &random)
+        options.plantedBug = plantedBug
+        var world = World(options: options, seed: random.next(), isTraced: isTraced)
+        let start = world.now
+        let end = start + .seconds(2) + options.faultyTime
+        world.planFaults(until: end)
+        world.run(until: end)
+        // Every fault is healed at most three seconds after it began.
+        world.run(until: end + .milliseconds(3_100))
+        world.isLossy = false
+        world.isLoaded = false
+        let limit = world.now + settlingBudget
+        while !world.isSettled, world.now < limit { world.run(until: world.now + .milliseconds(250)) }
+        world.judge()
+        return Outcome(
+            seed: seed, violations: world.history.violations, steps: world.steps,
+            acknowledged: world.history.acknowledged, unknown: world.history.unknown, simulated: world.now - start,
+            trace: world.trace.lines)
+    }
+}
+
+extension World {
+    /// Whether everything that ought to happen has: owners are there, standbys in sync, followers up to date, and no
+    /// request is waiting.
+    var isSettled: Bool { busy.isEmpty && Self.domains.allSatisfy { unsettled($0) == nil } }
+
+    /// What is still missing.
+    private func unsettled(_ domain: DomainName) -> String? {
+        guard let assignment = coordinator.load().assignments.first(where: { $0.domain == domain }),
+            let owner = machine(of: domain, at: assignment.owner), owner.isOwner
+        else { return "\(domain) has no owner that serves" }
+        let standbys = assignment.standbys
+        guard standbys.count == options.replicas - 1, standbys.allSatisfy(\.inSync) else {
+            return "\(domain) has \(standbys.filter(\.inSync).count) of \(options.replicas - 1) standbys in sync"
+        }
+        let position = owner.report.position
+        guard owner.committed == position.seq else { return "\(domain) has entries that are not committed" }
+        for standby in standbys where machine(of: domain, at: standby.node)?.report.position != position {
+            return "standby \(standby.node) of \(domain) is not at \(position)"
+        }
+        for name in Self.followers {
+            guard case .follower(let twins, _) = nodes[name]!.machines, twins[domain]?.position == position,
+                twins[domain]?.receiver.replica.isReplayed == true || twins[domain]?.receiver.replica.isComplete == true
+            else { return "follower \(name) of \(domain) is not at \(position)" }
+        }
+        return nil
+    }
+
+    private func machine(of domain: DomainName, at life: NodeID?) -> DomainMachine? {
+        guard let life, nodes[life.name]?.life == life, case .sr(let machines) = nodes[life.name]!.machines
+        else { return nil }
+        return machines[domain]
+    }
+
+    /// Holds the end of the history against the promises.
+    mutating func judge() {
+        for domain in Self.domains {
+            if let missing = unsettled(domain) { history.violate("it settles", missing) }
+            guard let assignment = coordinator.load().assignments.first(where: { $0.domain == domain }),
+                let owner = machine(of: domain, at: assignment.owner)
+            else { continue }
+            let list = Self.list(of: owner.replica, at: moment)
+            history.compare(list, of: domain, at: now)
+            for standby in assignment.standbys {
+                guard let copy = machine(of: domain, at: standby.node) else { continue }
+                if copy.report.digest != owner.report.digest, copy.report.position == owner.report.position {
+                    history.violate("replicas agree", "\(domain): \(standby.node) differs from \(owner.node)")
+                }
+            }
+            for name in Self.followers {
+                guard case .follower(let twins, _) = nodes[name]!.machines, let twin = twins[domain],
+                    twin.position == owner.report.position
+                else { continue }
+                compare(twin, list, domain, name)
+            }
+        }
+    }
+
+    private mutating func compare(
+        _ twin: FollowerTwin, _ list: [ContactKey: PackedContact], _ domain: DomainName, _ name: NodeName
+    ) {
+        let missing = list.keys.filter { twin.set[$0] == nil }.sorted()
+        let extra = twin.set.keys.filter { list[$0] == nil }.sorted()
+        let other = list.filter { key, contact in twin.set[key] != nil && twin.set[key] != contact }.keys.sorted()
+        let findings = [("misses", missing), ("has too much:", extra), ("differs in", other)]
+        for (what, keys) in findings where !keys.isEmpty {
+            history.violate("a consumer keeps the set", "\(name) \(domain) \(what) \(keys.prefix(3))")
+        }
+        if Self.list(of: twin.receiver.replica, at: moment) != list {
+            history.violate("replicas agree", "\(name) \(domain): the follower's list differs from the owner's")
+        }
+    }
+}

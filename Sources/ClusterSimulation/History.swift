@@ -1,0 +1,123 @@
+import ClusterRuntime
+import RegistrarEvents
+
+/// What clients and consumers saw, from the outside, and what of it breaks a promise. Knows nothing of the machines.
+struct History {
+    struct Acknowledgement {
+        let operation: ClientOperation
+        let position: Position
+        let by: NodeName
+        let received: MonotonicInstant
+    }
+
+    /// What is known of a contact: the last outcome that is certain, and whether something uncertain came after it.
+    struct Knowledge {
+        var isRegistered = false
+        /// Not before this can a registration that was acknowledged run out, and by then it must have.
+        var expiresNotBefore = MonotonicInstant.distantPast
+        var isUncertain = false
+        /// Where the last acknowledged operation stands in the domain's order.
+        var position = Position.start
+    }
+
+    struct ContactID: Hashable {
+        let domain: DomainName
+        let key: ContactKey
+    }
+
+    private(set) var knowledge: [ContactID: Knowledge] = [:]
+    private(set) var violations: [String] = []
+    private(set) var acknowledged = 0
+    private(set) var unknown = 0
+
+    /// The node that acknowledged in each epoch of a domain.
+    private var writers: [DomainName: [UInt64: NodeName]] = [:]
+    /// The highest epoch acknowledged so far, with the time at which the client knew.
+    private var latestEpoch: [DomainName: [(epoch: UInt64, known: MonotonicInstant)]] = [:]
+    /// Every committed entry that any follower was handed, to see that all were handed the same.
+    private var log: [DomainName: [Position: LogEntry]] = [:]
+
+    mutating func violate(_ promise: String, _ text: String) {
+        guard violations.count < 20 else { return }
+        violations.append("\(promise): \(text)")
+    }
+
+    // MARK: Clients
+
+    mutating func acknowledge(_ acknowledgement: Acknowledgement) {
+        acknowledged += 1
+        let operation = acknowledgement.operation
+        let epoch = acknowledgement.position.epoch
+        let contact = ContactID(domain: operation.domain, key: operation.key)
+        if let writer = writers[operation.domain]?[epoch], writer != acknowledgement.by {
+            violate(
+                "one writer",
+                "epoch \(epoch) of \(operation.domain): \(writer) and \(acknowledgement.by) acknowledged")
+        }
+        writers[operation.domain, default: [:]][epoch] = acknowledgement.by
+        let newer = latestEpoch[operation.domain]?.first { $0.epoch > epoch && $0.known < operation.started }
+        if let newer {
+            violate(
+                "one writer",
+                "\(acknowledgement.by) acknowledged \(operation.key) in epoch \(epoch), "
+                    + "asked after epoch \(newer.epoch) was known")
+        }
+        if latestEpoch[operation.domain]?.last?.epoch ?? 0 < epoch {
+            latestEpoch[operation.domain, default: []].append((epoch, acknowledgement.received))
+        }
+        switch operation.kind {
+        case .register(let ttl):
+            knowledge[contact] = Knowledge(
+                isRegistered: true, expiresNotBefore: operation.started + .milliseconds(Int64(ttl)),
+                position: acknowledgement.position)
+        case .unregister: knowledge[contact] = Knowledge(position: acknowledgement.position)
+        }
+    }
+
+    /// A request is under way: until its outcome is known, nothing is.
+    mutating func begin(_ operation: ClientOperation) {
+        knowledge[ContactID(domain: operation.domain, key: operation.key), default: Knowledge()].isUncertain = true
+    }
+
+    /// The client gave up: it may have happened or not, or may happen yet.
+    mutating func giveUp(_ operation: ClientOperation) {
+        unknown += 1
+        begin(operation)
+    }
+
+    // MARK: Consumers
+
+    mutating func delivered(
+        _ entry: LogEntry, epoch: UInt64, of domain: DomainName, to follower: NodeName, at now: MonotonicInstant
+    ) {
+        let position = Position(epoch: epoch, seq: entry.seq)
+        if let known = log[domain]?[position], known != entry {
+            violate("one order", "\(domain) \(position): \(follower) was handed another entry than others")
+        }
+        log[domain, default: [:]][position] = entry
+        if case .unregistered(let contact, .expiredContact) = entry.change, let key = try? contact.key() {  // made here
+            let known = knowledge[ContactID(domain: domain, key: key)]
+            if let known, known.position < position, known.isRegistered, !known.isUncertain,
+                now < known.expiresNotBefore
+            {
+                violate("deadlines", "\(domain) \(key) expired \(known.expiresNotBefore - now) too early")
+            }
+        }
+    }
+
+    // MARK: At the end
+
+    /// Holds the list of the owner against what clients know.
+    mutating func compare(_ list: [ContactKey: PackedContact], of domain: DomainName, at now: MonotonicInstant) {
+        for (contact, known) in knowledge.sorted(by: { $0.key.key < $1.key.key }) where contact.domain == domain {
+            guard !known.isUncertain else { continue }
+            let isListed = list[contact.key] != nil
+            if known.isRegistered, now < known.expiresNotBefore, !isListed {
+                violate("nothing acknowledged is lost", "\(domain) \(contact.key) is not listed")
+            }
+            if !known.isRegistered, isListed {
+                violate("nothing comes back", "\(domain) \(contact.key) is listed though it was unregistered")
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+import ClusterRuntime
+import RegistrarEvents
+
+/// Clients register and unregister through the gateways of the `wssubscr` nodes, one request at a time per contact.
+extension World {
+    private static let requestDeadline = Duration.seconds(6)
+    private static let retryAfter = Duration.milliseconds(250)
+
+    /// Starts a request and plans the next.
+    mutating func work() {
+        guard isLoaded else { return }
+        queue.add(
+            .workload,
+            at: now + .microseconds(Int.random(in: 1...(2_000_000 / options.requestsPerSecond), using: &random)))
+        let account = Int.random(in: 0..<options.accounts, using: &random)
+        let device = Int.random(in: 0...1, using: &random)
+        let domain = Self.domains[Int.random(in: 0..<Self.domains.count, using: &random)]
+        let key = ContactKey(account % 2 == 0 ? .sipuser : .user, "u\(account)", "c\(device)")
+        let isShort = random.chance(options.shortLived)
+        let kind: ClientOperation.Kind =
+            random.chance(0.7)
+            ? .register(ttl: isShort ? UInt32.random(in: 1_000...4_000, using: &random) : 600_000) : .unregister
+        let contact = History.ContactID(domain: domain, key: key)
+        guard busy.insert(contact).inserted else { return }
+        operations += 1
+        let operation = ClientOperation(
+            number: operations, domain: domain, key: key, kind: kind, started: now,
+            deadline: now + Self.requestDeadline)
+        // Each contact keeps to one gateway, as a connection does.
+        queue.add(.step(Self.followers[account % Self.followers.count], .start(operation)), at: now)
+    }
+
+    mutating func start(_ operation: ClientOperation, at name: NodeName) {
+        guard case .follower(let twins, var gateway) = nodes[name]!.machines else { return }
+        let id = gateway.nextID
+        gateway.nextID += 1
+        history.begin(operation)
+        gateway.pending[id] = GatewayTwin.Pending(operation: operation)
+        nodes[name]!.machines = .follower(twins, gateway)
+        attempt(id, at: name)
+    }
+
+    private mutating func attempt(_ id: UInt64, at name: NodeName) {
+        guard case .follower(let twins, var gateway) = nodes[name]!.machines, let pending = gateway.pending[id],
+            let assignment = nodes[name]!.agent.table[pending.operation.domain], let owner = assignment.owner
+        else { return }
+        gateway.pending[id]?.lastSent = now
+        nodes[name]!.machines = .follower(twins, gateway)
+        let operation = pending.operation
+        let request: Request.Operation
+        switch operation.kind {
+        case .register(let ttl):
+            request = .register(Self.contact(operation), ttl: ttl)
+        case .unregister: request = .unregister(key: operation.key.packed, reason: .unregisterContact)
+        }
+        send(
+            .request(Request(id: id, domain: operation.domain, epoch: assignment.epoch, operation: request)),
+            from: name, to: owner.name)
+    }
+
+    private static func contact(_ operation: ClientOperation) -> PackedContact {
+        let key = operation.key
+        // The operation's number makes every registration's bytes its own.
+        let registration =
+            switch key.account.kind {
+            case .user:
+                Registration(
+                    account: key.account.name, contact: key.contact,
+                    user: UserDetails(sessionID: "\(operation.number)"))
+            case .sipuser:
+                Registration(
+                    account: key.account.name, contact: key.contact,
+                    sipuser: SIPUserDetails(callID: "\(operation.number)"))
+            }
+        guard let contact = PackedContact(registration) else { preconditionFailure("\(key) is within its limits") }
+        return contact
+    }
+
+    mutating func take(_ reply: Reply, from sender: NodeID, at name: NodeName) {
+        guard case .follower(let twins, var gateway) = nodes[name]!.machines, let pending = gateway.pending[reply.id]
+        else { return }
+        let position: Position
+        switch reply.result {
+        case .refused(let refusal):
+            guard refusal.isTransient else {
+                finish(reply.id, at: name)
+                history.giveUp(pending.operation)
+                return
+            }
+            // Soon, and by what is known of the owner then.
+            gateway.pending[reply.id]?.lastSent = now - Self.retryAfter + .milliseconds(50)
+            nodes[name]!.machines = .follower(twins, gateway)
+            return
+        case .registered(let at, _), .unregistered(let at, _), .page(_, _, let at): position = at
+        }
+        finish(reply.id, at: name)
+        history.acknowledge(
+            .init(operation: pending.operation, position: position, by: sender.name, received: now))
+    }
+
+    mutating func finish(_ id: UInt64, at name: NodeName) {
+        guard case .follower(let twins, var gateway) = nodes[name]!.machines,
+            let pending = gateway.pending.removeValue(forKey: id)
+        else { return }
+        nodes[name]!.machines = .follower(twins, gateway)
+        busy.remove(.init(domain: pending.operation.domain, key: pending.operation.key))
+    }
+
+    /// Tries again what was not answered, and gives up what is over its deadline.
+    mutating func resend(at name: NodeName) {
+        guard case .follower(_, let gateway) = nodes[name]!.machines else { return }
+        for (id, pending) in gateway.pending.sorted(by: { $0.key < $1.key }) {
+            if now >= pending.operation.deadline {
+                finish(id, at: name)
+                history.giveUp(pending.operation)
+            } else if now - pending.lastSent >= Self.retryAfter {
+                attempt(id, at: name)
+            }
+        }
+    }
+
+    /// The process ends: nobody will know how its requests went.
+    mutating func abandonRequests(of name: NodeName) {
+        guard case .follower(_, let gateway) = nodes[name]!.machines else { return }
+        for (id, pending) in gateway.pending.sorted(by: { $0.key < $1.key }) {
+            finish(id, at: name)
+            history.giveUp(pending.operation)
+        }
+    }
+}

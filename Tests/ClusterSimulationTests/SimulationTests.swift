@@ -1,0 +1,59 @@
+import ClusterSimulation
+import Foundation
+import Testing
+
+/// Whole clusters through seeded histories. `make sim` runs many more.
+struct SimulationTests {
+    @Test func promisesAreKeptInSeededHistories() async {
+        var broken: [String] = []
+        var acknowledged = 0
+        await ClusterSimulation.run(seeds: Array(1...40 as ClosedRange<UInt64>)) { outcome in
+            acknowledged += outcome.acknowledged
+            if !outcome.isGood { broken.append("seed \(outcome.seed): \(outcome.violations)") }
+        }
+        #expect(broken.isEmpty, "rollcall sim --seed N --trace shows the history")
+        #expect(acknowledged > 5_000, "histories without load prove nothing")
+    }
+
+    @Test func formerBugsStayAway() async {
+        for (seed, cause) in ClusterSimulation.seedsOfFormerBugs {
+            let outcome = ClusterSimulation.run(seed: seed)
+            #expect(outcome.isGood, "seed \(seed), once: \(cause)")
+        }
+    }
+
+    /// A simulator that finds nothing wrong with these proves nothing by finding nothing wrong.
+    @Test(arguments: PlantedBug.allCases) func plantedBugIsFound(bug: PlantedBug) async {
+        var found = 0
+        await ClusterSimulation.run(seeds: Array(1...30 as ClosedRange<UInt64>), plantedBug: bug) { outcome in
+            if !outcome.isGood { found += 1 }
+        }
+        #expect(found > 0, "\(bug.rawValue) went unnoticed in 30 histories")
+    }
+
+    @Test func aSeedIsOneHistory() {
+        let first = ClusterSimulation.run(seed: 77, isTraced: true)
+        let second = ClusterSimulation.run(seed: 77, isTraced: true)
+        #expect(first.trace == second.trace)
+        #expect(first.trace.count > 100)
+    }
+
+    /// Sets and dictionaries are ordered otherwise in each process: no order of theirs may reach a decision.
+    @Test func aSeedIsOneHistoryInEveryProcess() throws {
+        let program = URL(filePath: CommandLine.arguments[0]).deletingLastPathComponent().appending(path: "rollcall")
+        let traces = try (1...2).map { _ in
+            let process = Process()
+            process.executableURL = program
+            process.arguments = ["sim", "--seed", "78", "--trace"]
+            let output = Pipe()
+            process.standardOutput = output
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            let data = output.fileHandleForReading.readDataToEndOfFile()
+            process.waitUntilExit()
+            return data
+        }
+        #expect(traces[0] == traces[1])
+        #expect(traces[0].count > 10_000)
+    }
+}
