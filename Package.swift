@@ -1,0 +1,157 @@
+// swift-tools-version:6.2
+import PackageDescription
+
+/// One set of rules for every Swift target: the strictest the language has, and no warning is left standing.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+extension Target {
+    static func rollcall(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+        .target(name: name, dependencies: dependencies, swiftSettings: strict)
+    }
+
+    static func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+        .testTarget(name: name, dependencies: dependencies, exclude: exclude, swiftSettings: strict)
+    }
+}
+
+extension Target.Dependency {
+    static let argumentParser = product(name: "ArgumentParser", package: "swift-argument-parser")
+    static let asyncHTTPClient = product(name: "AsyncHTTPClient", package: "async-http-client")
+    static let crypto = product(name: "Crypto", package: "swift-crypto")
+    static let cryptoExtras = product(name: "CryptoExtras", package: "swift-crypto")
+    static let deque = product(name: "DequeModule", package: "swift-collections")
+    static let grdb = product(name: "GRDB", package: "GRDB.swift")
+    static let histogram = product(name: "Histogram", package: "hdrhistogram-swift")
+    static let httpTypes = product(name: "HTTPTypes", package: "swift-http-types")
+    static let hummingbird = product(name: "Hummingbird", package: "hummingbird")
+    static let hummingbirdCore = product(name: "HummingbirdCore", package: "hummingbird")
+    static let jwt = product(name: "JWTKit", package: "jwt-kit")
+    static let logging = product(name: "Logging", package: "swift-log")
+    static let nioCore = product(name: "NIOCore", package: "swift-nio")
+    static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
+    static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
+    static let nioWebSocket = product(name: "NIOWebSocket", package: "swift-nio")
+    static let serviceLifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+    static let unixSignals = product(name: "UnixSignals", package: "swift-service-lifecycle")
+    static let yams = product(name: "Yams", package: "Yams")
+}
+
+let package = Package(
+    name: "rollcall",
+    products: [
+        .executable(name: "rollcall", targets: ["rollcall"]),
+        .library(
+            name: "RollcallLibraries",
+            targets: ["MessagePack", "RegistrarEvents", "ClusterRuntime", "SRActor", "NanomsgTransport"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
+    ],
+    targets: [
+        // C libraries from Debian's packages.
+        .systemLibrary(name: "CMsgpack", pkgConfig: "msgpack", providers: [.apt(["libmsgpack-dev"])]),
+        .systemLibrary(name: "CNanomsg", pkgConfig: "nanomsg", providers: [.apt(["libnanomsg-dev"])]),
+
+        // The vocabulary and the shared runtime.
+        .rollcall("MessagePack", ["CMsgpack"]),
+        .rollcall("RegistrarEvents", ["MessagePack"]),
+        .rollcall(
+            "ClusterRuntime",
+            ["RegistrarEvents", "MessagePack", .crypto, .cryptoExtras, .deque, .logging, .yams]),
+
+        // The roles. They never import each other.
+        .rollcall("SRActor", ["ClusterRuntime", "RegistrarEvents", "MessagePack", .deque, .logging]),
+        .rollcall("WSSubscrActor", ["ClusterRuntime", "RegistrarEvents", .deque, .logging]),
+        .rollcall("Router", ["ClusterRuntime", "RegistrarEvents", .logging]),
+
+        // Adapters and gateways.
+        .rollcall(
+            "NanomsgTransport",
+            ["CNanomsg", "ClusterRuntime", "RegistrarEvents", "MessagePack", .crypto, .logging]),
+        .rollcall("EmbeddedCoordinator", ["ClusterRuntime", "RegistrarEvents", "MessagePack", "Router", .grdb]),
+        .rollcall(
+            "WebSocketGateway",
+            [
+                "AccessTokens", "ClusterRuntime", "RegistrarEvents", "WSSubscrActor", .deque, .logging, .nioCore,
+                .nioHTTP1, .nioPosix, .nioWebSocket, .serviceLifecycle,
+            ]),
+        .rollcall("AccessTokens", ["ClusterRuntime", "RegistrarEvents", .crypto, .jwt]),
+        .rollcall(
+            "AdminAPI",
+            [
+                "AccessTokens", "ClusterRuntime", "RegistrarEvents", .httpTypes, .hummingbird, .hummingbirdCore,
+                .logging, .nioCore, .serviceLifecycle,
+            ]),
+
+        // What stands on all of it.
+        .rollcall("ClusterSimulation", ["ClusterRuntime", "RegistrarEvents", "Router", "SRActor"]),
+        .rollcall(
+            "ClusterNode",
+            [
+                "AccessTokens", "AdminAPI", "ClusterRuntime", "EmbeddedCoordinator", "NanomsgTransport",
+                "RegistrarEvents", "Router",
+                "SRActor", "WSSubscrActor", "WebSocketGateway", .logging, .serviceLifecycle, .unixSignals,
+            ]),
+        .rollcall(
+            "Drills",
+            [
+                "ClusterRuntime", "RegistrarEvents", .asyncHTTPClient, .histogram, .logging, .nioCore, .nioHTTP1,
+                .nioPosix, .nioWebSocket, .yams,
+            ]),
+        .executableTarget(
+            name: "rollcall",
+            dependencies: [
+                "AccessTokens", "ClusterNode", "ClusterRuntime", "ClusterSimulation", "Drills", "RegistrarEvents",
+                .argumentParser,
+                .asyncHTTPClient, .logging, .nioCore, .serviceLifecycle,
+            ],
+            swiftSettings: strict),
+
+        // Tests.
+        .tests("MessagePackTests", ["MessagePack"]),
+        .tests("RegistrarEventsTests", ["RegistrarEvents", "MessagePack"]),
+        .tests("ClusterRuntimeTests", ["ClusterRuntime", "RegistrarEvents", "MessagePack"]),
+        .tests("SRActorTests", ["SRActor", "ClusterRuntime", "RegistrarEvents", .logging], exclude: ["Scenarios"]),
+        .tests("WSSubscrActorTests", ["WSSubscrActor", "ClusterRuntime", "RegistrarEvents"]),
+        .tests("RouterTests", ["Router", "EmbeddedCoordinator", "ClusterRuntime", "RegistrarEvents"]),
+        .tests(
+            "NanomsgTransportTests",
+            ["NanomsgTransport", "CNanomsg", "ClusterRuntime", "RegistrarEvents", "MessagePack", .crypto, .logging]),
+        .tests(
+            "WebSocketGatewayTests",
+            [
+                "WebSocketGateway", "WSSubscrActor", "AccessTokens", "ClusterRuntime", "RegistrarEvents", .nioCore,
+                .nioHTTP1, .nioPosix, .nioWebSocket,
+            ]),
+        .tests("AccessTokensTests", ["AccessTokens", "ClusterRuntime", "RegistrarEvents", .jwt]),
+        .tests(
+            "AdminAPITests",
+            [
+                "AdminAPI", "AccessTokens", "ClusterRuntime", "RegistrarEvents", .asyncHTTPClient, .logging, .nioCore,
+                .nioHTTP1, .nioPosix,
+            ]),
+        .tests(
+            "ClusterSimulationTests",
+            ["ClusterSimulation", "ClusterRuntime", "RegistrarEvents"]),
+        .tests("ClusterTests", ["Drills", "ClusterNode", "ClusterRuntime", "RegistrarEvents", .nioCore]),
+        .tests("TidyTests", []),
+    ]
+)

@@ -1,0 +1,97 @@
+import AdminAPI
+import ClusterRuntime
+import Logging
+import RegistrarEvents
+import Foundation
+import ServiceLifecycle
+import WSSubscrActor
+import WebSocketGateway
+
+extension NodeEnvironment {
+    func assembleFrontier(_ directory: any AccountDirectory) -> AssembledNode {
+        let node = WSSubscrNode(
+            domains: topology.domains.map(\.name), transport: transport,
+            settings: FollowerSettings(limits: topology.limits, periods: topology.periods), log: log)
+        let agent = AgentShell(
+            agent: makeAgent(), transport: transport, heartbeat: topology.periods.heartbeat,
+            onAssigned: { assignments in
+                node.assigned(assignments)
+                inlet.assigned(assignments)
+            })
+        let registrations = RegistrationActor(
+            client: requests, ttl: topology.periods.websocketTTL, deadline: topology.periods.requestDeadline,
+            seed: life.incarnation)
+        let server = WebSocketServer(
+            settings: GatewaySettings(
+                host: spec.address, port: spec.websocketPort ?? 0, site: spec.site,
+                threads: max(1, ProcessInfo.processInfo.activeProcessorCount / 2), limits: topology.limits,
+                periods: topology.periods),
+            node: node, registrations: registrations, directory: directory, tokens: tokens, log: log)
+        register(node, server)
+        let backend = makeBackend(
+            assignment: { agent.assignment(of: $0) },
+            problems: {
+                (agent.leader == nil ? ["no router was heard yet"] : [])
+                    + (server.isAccepting ? [] : ["websockets are not accepted"])
+                    + node.reports.filter { !$0.copy.complete }.map { "the list of \($0.copy.domain) is not whole yet" }
+            },
+            status: { .elsewhere(adminAddress(of: agent.leader)) },
+            copies: { node.reports.map { HeldCopy(.follower, $0.copy) } })
+        return AssembledNode(
+            services: [
+                LoopService { await agent.run() }, LoopService { await node.run() },
+                LoopService { await registrations.run() }, LoopService { await keepReloading(directory) },
+                makeAdmin(backend), server,
+            ],
+            receive: { event in
+                guard case .received(let messages, let sender) = event else { return }
+                let others = messages.filter { !agent.receive($0, from: sender) }
+                node.receive(others, from: sender)
+                inlet.receive(others, from: sender)
+            })
+    }
+
+    /// Accounts that were added or removed count within seconds.
+    private func keepReloading(_ directory: any AccountDirectory) async {
+        var lastFailure: String?
+        while !Task.isCancelled {
+            do throws(DirectoryError) {
+                if try directory.reloadIfChanged() { log.notice("accounts were read again") }
+                lastFailure = nil
+            } catch {
+                if error.description != lastFailure { log.error("accounts are kept as they were: \(error)") }
+                lastFailure = error.description
+            }
+            try? await Task.sleep(for: .seconds(2))  // ends early only when cancelled, which the loop sees
+        }
+    }
+
+    private func register(_ node: WSSubscrNode, _ server: WebSocketServer) {
+        metrics.gauge("rollcall_websockets_open", help: "Websockets open now.") { Double(server.statistics.open) }
+        let counters: [(String, String, any KeyPath<GatewayStatistics, UInt64> & Sendable)] = [
+            ("connections_accepted", "TCP connections accepted.", \.accepted),
+            ("connections_turned_away", "TCP connections refused as too many.", \.turnedAway),
+            ("handshakes_refused", "Handshakes answered with an error.", \.handshakesRefused),
+            ("messages_received", "Messages of clients.", \.messagesReceived),
+            ("events_sent", "Notifications handed to sockets.", \.eventsSent),
+            ("events_dropped", "Notifications dropped at slow sockets, which are told by clear.", \.eventsDropped),
+            ("sockets_fell_behind", "Times a socket went over its budget.", \.fellBehind),
+            ("logins_accepted", "Logins accepted.", \.loginsAccepted),
+            ("logins_refused", "Logins refused.", \.loginsRefused),
+            ("logins_banned", "Logins turned away unchecked.", \.loginsBanned),
+            ("protocol_errors", "Connections closed for breaking the protocol.", \.protocolErrors),
+            ("timeouts", "Connections closed for silence, or for not logging in.", \.timeouts),
+        ]
+        for (name, help, path) in counters {
+            metrics.counter("rollcall_websocket_\(name)_total", help: help) { server.statistics[keyPath: path] }
+        }
+        metrics.gauges("rollcall_follower_seq", help: "The last entry of a domain known here, in its epoch.") {
+            node.reports.map {
+                .init(labels: [("domain", $0.copy.domain.rawValue)], value: Double($0.copy.position.seq))
+            }
+        }
+        metrics.counter("rollcall_follower_events_dropped_total", help: "Events that found a mailbox full.") {
+            node.dropped
+        }
+    }
+}

@@ -1,0 +1,73 @@
+import AccessTokens
+import AdminAPI
+import ClusterRuntime
+import Foundation
+import Logging
+import RegistrarEvents
+import ServiceLifecycle
+
+/// What every node has, whatever its role: who it is, how it reaches the others, and what it shows of itself.
+struct NodeEnvironment: Sendable {
+    let life: NodeID
+    let spec: NodeSpec
+    let topology: Topology
+    let transport: any Transport
+    let tokens: AccessTokens
+    let metrics: MetricsRegistry
+    let requests: RequestRouter
+    let inlet: RequestInlet
+    let log: Logger
+
+    init(
+        life: NodeID, spec: NodeSpec, topology: Topology, transport: any Transport, tokens: AccessTokens,
+        metrics: MetricsRegistry, log: Logger
+    ) {
+        self.life = life
+        self.spec = spec
+        self.topology = topology
+        self.transport = transport
+        self.tokens = tokens
+        self.metrics = metrics
+        self.log = log
+        requests = RequestRouter(node: life, transport: transport, metrics: metrics)
+        inlet = RequestInlet(requests)
+    }
+
+    var routers: [NodeName] { topology.nodes(of: .router).map(\.name) }
+    var pid: UInt64 { UInt64(ProcessInfo.processInfo.processIdentifier) }
+
+    func makeAgent() -> NodeAgent {
+        NodeAgent(
+            node: life, role: spec.role, routers: routers, pid: pid, started: SystemClock.monotonic(),
+            periods: topology.periods)
+    }
+
+    /// The admin address of another node, as a URL.
+    func adminAddress(of node: NodeName?) -> String? {
+        guard let node, let spec = topology.node(named: node) else { return nil }
+        return "http://\(spec.address):\(spec.adminPort)"
+    }
+
+    func makeBackend(
+        assignment: @escaping @Sendable (DomainName) async -> Assignment?,
+        problems: @escaping @Sendable () async -> [String],
+        status: @escaping @Sendable () async -> StatusAnswer,
+        ownerChanges: @escaping @Sendable (DomainName) async -> [OwnerChange]? = { _ in nil },
+        copies: @escaping @Sendable () async -> [HeldCopy]? = { nil }
+    ) -> AdminBackend {
+        AdminBackend(
+            node: life, role: spec.role, isOpen: topology.adminIsOpen, tokens: tokens, registrar: requests,
+            domains: { topology.domains.map(\.name) }, assignment: assignment, problems: problems,
+            metrics: { metrics.render() }, status: status, ownerChanges: ownerChanges, copies: copies)
+    }
+
+    func makeAdmin(_ backend: AdminBackend) -> AdminService {
+        AdminService(backend: backend, host: spec.address, port: spec.adminPort, logger: log)
+    }
+}
+
+/// A node put together: what runs, in the order of dependence, and where what arrives goes.
+struct AssembledNode: Sendable {
+    let services: [any Service]
+    let receive: @Sendable (TransportEvent) -> Void
+}

@@ -1,0 +1,88 @@
+import AccessTokens
+import ClusterRuntime
+import Foundation
+import Logging
+import RegistrarEvents
+import SRActor
+import ServiceLifecycle
+import UnixSignals
+
+extension NodeRunner {
+    /// Runs a router, a registrar and a websocket frontier in this process, until SIGTERM or SIGINT. Nothing is kept.
+    /// - Parameters:
+    ///   - portBase: the admin address's port; websockets are on the next one.
+    ///   - accounts: users and sipusers `u0`… of demo.example, password `secret`.
+    public static func runDevelopment(portBase: Int, accounts: Int) async throws {
+        let topology = try Topology.parse(developmentTopology(portBase), path: "development.yaml")
+        let hub = InMemoryHub()
+        let tokens = await AccessTokens(ClusterSecret((0..<32).map { _ in UInt8.random(in: 0...255) }))
+        let directory = DevelopmentDirectory(accounts: accounts)
+        var services: [any Service] = []
+        for spec in topology.nodes {
+            let log = Logger(label: spec.name.rawValue)
+            let life = NodeID(name: spec.name, incarnation: UInt64(SystemClock.wall()))
+            let transport = InMemoryTransport(self: life, on: hub)
+            let environment = NodeEnvironment(
+                life: life, spec: spec, topology: topology, transport: transport, tokens: tokens,
+                metrics: MetricsRegistry(), log: log)
+            let assembled =
+                switch spec.role {
+                case .router: environment.assembleRouter(InMemoryCoordinator())
+                case .sr: environment.assembleRegistrar(NoJournal(), [:])
+                case .wssubscr: environment.assembleFrontier(directory)
+                }
+            services.append(LoopService { try await transport.run(deliver: assembled.receive) })
+            services += assembled.services
+        }
+        let group = ServiceGroup(
+            configuration: .init(
+                services: services.map { .init(service: $0) }, gracefulShutdownSignals: [.sigterm, .sigint],
+                logger: Logger(label: "dev")))
+        try await group.run()
+    }
+
+    /// Ports beyond the websocket's are those that interfaces need which nobody is told of.
+    private static func developmentTopology(_ base: Int) -> String {
+        """
+        cluster: dev
+        secret: none
+        admin: { open: true }
+        coordinator: { kind: embedded, path: unused }
+        directory: { kind: file, path: unused }
+        domains: [ { name: demo.example, replicas: 1 } ]
+        sites:
+          - name: main
+            servers:
+              - name: here
+                address: 127.0.0.1
+                nodes:
+                  - { name: router1, role: router, cluster: \(base + 10), admin: \(base) }
+                  - { name: sr1, role: sr, cluster: \(base + 11), admin: \(base + 3) }
+                  - { name: ws1, role: wssubscr, cluster: \(base + 12), admin: \(base + 4), \
+        websocket: { listen: \(base + 1) } }
+        """
+    }
+}
+
+/// The accounts of `rollcall dev`: `u0`… with the password `secret`.
+private struct DevelopmentDirectory: AccountDirectory {
+    let accounts: Int
+
+    func verify(_ domain: DomainName, _ account: AccountID, password: String) async -> PasswordVerdict {
+        contains(domain, account) && password == "secret" ? .accepted : .refused
+    }
+
+    func contains(_ domain: DomainName, _ account: AccountID) -> Bool {
+        guard domain.rawValue == "demo.example", account.name.hasPrefix("u"),
+            let number = Int(account.name.dropFirst())
+        else { return false }
+        return (0..<accounts).contains(number) && account.name == "u\(number)"
+    }
+
+    func list(_ domain: DomainName?) -> [AccountEntry] { [] }
+    func add(_ accounts: [NewAccount]) throws(DirectoryError) { throw fixed }
+    func remove(_ domain: DomainName, _ account: AccountID) throws(DirectoryError) { throw fixed }
+    func reloadIfChanged() throws(DirectoryError) -> Bool { false }
+
+    private var fixed: DirectoryError { .invalid("the accounts of a development cluster are fixed") }
+}

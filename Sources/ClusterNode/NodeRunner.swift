@@ -1,0 +1,111 @@
+import AccessTokens
+public import ClusterRuntime
+import EmbeddedCoordinator
+import Foundation
+import Logging
+import NanomsgTransport
+import RegistrarEvents
+import SRActor
+import ServiceLifecycle
+import UnixSignals
+
+/// Puts a node of a topology together and runs it. The one way in for the command line and for tests.
+public enum NodeRunner {
+    /// Runs a node until SIGTERM or SIGINT, then lets it leave cleanly: websockets are closed, their registrations
+    /// ended, leadership given up, the journal synced.
+    /// - Throws: `NodeFailure` and the adapters' errors, in words for an operator, when the node cannot run.
+    public static func run(topology: Topology, node name: NodeName) async throws {
+        guard let spec = topology.node(named: name) else {
+            throw NodeFailure("\(topology.file) has no node \(name)")
+        }
+        var log = Logger(label: name.rawValue)
+        log[metadataKey: "node"] = "\(name)"
+        let incarnation = try Incarnation(directory: topology.journalPath(of: name), node: name)
+        let life = NodeID(name: name, incarnation: incarnation.value)
+        let secret = try topology.clusterSecret()
+        let tokens = try await AccessTokens(secret, keys: topology.tokenKeys)
+        let metrics = MetricsRegistry()
+        let transport = NanomsgTransport(configuration(topology, spec, life, secret), logger: log)
+        register(transport, in: metrics)
+        let environment = NodeEnvironment(
+            life: life, spec: spec, topology: topology, transport: transport, tokens: tokens,
+            metrics: metrics, log: log)
+
+        var journal: FileJournal?
+        let assembled: AssembledNode
+        switch spec.role {
+        case .router: assembled = environment.assembleRouter(try coordinator(topology))
+        case .sr:
+            let opened = try openJournal(topology, name, log)
+            journal = opened.journal
+            assembled = environment.assembleRegistrar(opened.journal, opened.replicas)
+        case .wssubscr: assembled = environment.assembleFrontier(try directory(topology))
+        }
+        log.notice("\(spec.role.name) \(life) starts; cluster address \(spec.address):\(spec.clusterPort)")
+        let transportService = LoopService { try await transport.run(deliver: assembled.receive) }
+        let group = ServiceGroup(
+            configuration: .init(
+                services: ([transportService] + assembled.services).map { .init(service: $0) },
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: log))
+        try await group.run()
+        journal?.close()
+        log.notice("\(life) has stopped")
+        withExtendedLifetime(incarnation) {}
+    }
+
+    private static func configuration(
+        _ topology: Topology, _ spec: NodeSpec, _ life: NodeID, _ secret: ClusterSecret?
+    ) -> NanomsgTransport.Configuration {
+        var peers: [NodeName: String] = [:]
+        for peer in topology.nodes { peers[peer.name] = "tcp://\(peer.address):\(peer.clusterPort)" }
+        // Only routers act on a peer that is gone.
+        let watched = spec.role == .router ? Set(topology.nodes.map(\.name)) : []
+        return NanomsgTransport.Configuration(
+            self: life, bind: "tcp://\(spec.address):\(spec.clusterPort)", peers: peers, watch: watched,
+            secret: secret?.key(for: "cluster frames"), maximumFrame: topology.limits.frameBytes,
+            outboxBytes: topology.limits.outboxBytes)
+    }
+
+    private static func coordinator(_ topology: Topology) throws -> any Coordinator {
+        switch topology.coordinator {
+        case .embedded(let path): try EmbeddedCoordinator(path: path)
+        }
+    }
+
+    private static func directory(_ topology: Topology) throws -> any AccountDirectory {
+        switch topology.directory {
+        case .file(let path): try FileDirectory(path: path, limits: topology.limits)
+        }
+    }
+
+    private static func openJournal(
+        _ topology: Topology, _ name: NodeName, _ log: Logger
+    ) throws -> (journal: FileJournal, replicas: [DomainName: DomainReplica]) {
+        let opened = try FileJournal.open(
+            directory: topology.journalPath(of: name), segmentBytes: topology.limits.journalSegmentBytes,
+            syncInterval: topology.periods.journalSync, now: SystemClock.now(), log: log)
+        for (domain, replica) in opened.replicas.sorted(by: { $0.key < $1.key }) {
+            log.notice("journal: \(domain) at \(replica.position) with \(replica.table.count) contacts")
+        }
+        return opened
+    }
+
+    private static func register(_ transport: NanomsgTransport, in metrics: MetricsRegistry) {
+        let counters: [(String, String, any KeyPath<TransportStatistics, UInt64> & Sendable)] = [
+            ("frames_in", "Frames taken in.", \.framesIn), ("frames_out", "Frames sent.", \.framesOut),
+            ("bytes_in", "Bytes of frames taken in.", \.bytesIn), ("bytes_out", "Bytes of frames sent.", \.bytesOut),
+            ("messages_in", "Messages taken in.", \.messagesIn), ("messages_out", "Messages sent.", \.messagesOut),
+            ("messages_skipped", "Messages of kinds this version does not know.", \.messagesSkipped),
+            ("refusals", "Peers whose process was found gone.", \.refusals),
+        ]
+        for (name, help, path) in counters {
+            metrics.counter("rollcall_transport_\(name)_total", help: help) { transport.statistics[keyPath: path] }
+        }
+        for reason in DropReason.allCases {
+            metrics.counter(
+                "rollcall_transport_dropped_total", help: "Frames or messages dropped, by reason.",
+                labels: [("reason", reason.rawValue)]
+            ) { transport.statistics.dropped(reason) }
+        }
+    }
+}

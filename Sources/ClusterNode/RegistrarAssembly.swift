@@ -1,0 +1,81 @@
+import AdminAPI
+import ClusterRuntime
+import RegistrarEvents
+import SRActor
+import ServiceLifecycle
+
+extension NodeEnvironment {
+    func assembleRegistrar(_ journal: any Journal, _ replicas: [DomainName: DomainReplica]) -> AssembledNode {
+        let node = SRNode(
+            node: life, transport: transport, journal: journal, replicas: replicas, routers: routers,
+            limits: topology.limits, policy: { policy(of: $0) }, log: log)
+        let agent = AgentShell(
+            agent: makeAgent(), transport: transport, heartbeat: topology.periods.heartbeat,
+            onAssigned: { assignments in
+                node.assigned(assignments)
+                inlet.assigned(assignments)
+            },
+            onLease: { node.extendLease(to: $0) })
+        register(node)
+        let backend = makeBackend(
+            assignment: { agent.assignment(of: $0) },
+            problems: {
+                (agent.leader == nil ? ["no router was heard yet"] : [])
+                    + (node.isJournalWritable ? [] : ["the journal cannot be written; see the log"])
+            },
+            status: { .elsewhere(adminAddress(of: agent.leader)) },
+            copies: { held(node.reports, by: agent) })
+        return AssembledNode(
+            services: [
+                LoopService { await agent.run() }, LoopService { await node.run() }, makeAdmin(backend),
+            ],
+            receive: { event in
+                guard case .received(let messages, let sender) = event else { return }
+                let others = messages.filter { !agent.receive($0, from: sender) }
+                node.receive(others, from: sender)
+                inlet.receive(others, from: sender)
+            })
+    }
+
+    private func held(_ reports: [CopyReport], by agent: AgentShell) -> [HeldCopy] {
+        reports.compactMap { report in
+            guard let assignment = agent.assignment(of: report.domain) else { return nil }
+            if assignment.owner == life { return HeldCopy(.owner, report) }
+            return assignment.standbys.contains { $0.node == life } ? HeldCopy(.standby, report) : nil
+        }
+    }
+
+    private func policy(of domain: DomainName) -> DomainPolicy {
+        let spec = topology.domain(named: domain) ?? DomainSpec(name: domain)
+        return DomainPolicy(
+            minimumTTL: UInt32(clamping: spec.minimumExpires.milliseconds),
+            maximumTTL: UInt32(clamping: spec.maximumExpires.milliseconds),
+            maximumContacts: UInt32(clamping: spec.contacts), maximumDevices: UInt32(clamping: spec.devices),
+            acceptsWithoutLease: spec.availability == .accept,
+            replicationTimeout: topology.periods.replicationTimeout, ringEntries: topology.limits.ringEntries,
+            ringBytes: topology.limits.ringBytes)
+    }
+
+    private func register(_ node: SRNode) {
+        metrics.gauges("rollcall_domain_contacts", help: "Contacts of a domain held here.") {
+            node.reports.flatMap { report in
+                [("user", report.users), ("sipuser", report.sipusers)].map { kind, count in
+                    .init(
+                        labels: [("domain", report.domain.rawValue), ("kind", kind)], value: Double(count))
+                }
+            }
+        }
+        metrics.gauges("rollcall_domain_epoch", help: "The epoch in which a domain's copy here is.") {
+            node.reports.map { .init(labels: [("domain", $0.domain.rawValue)], value: Double($0.position.epoch)) }
+        }
+        metrics.gauges("rollcall_domain_seq", help: "The last entry applied in the epoch.") {
+            node.reports.map { .init(labels: [("domain", $0.domain.rawValue)], value: Double($0.position.seq)) }
+        }
+        metrics.gauge("rollcall_journal_writable", help: "1 while the journal can be written to.") {
+            node.isJournalWritable ? 1 : 0
+        }
+        metrics.counter("rollcall_domain_events_dropped_total", help: "Events that found a domain's mailbox full.") {
+            node.dropped
+        }
+    }
+}

@@ -1,0 +1,151 @@
+import ArgumentParser
+import ClusterRuntime
+import Foundation
+import RegistrarEvents
+
+struct AccountCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "account",
+        abstract: "Add, import, list and remove accounts.",
+        discussion: """
+            Works on the accounts' file that the topology names; running nodes take changes over within seconds.
+            Passwords are stored as hashes only.
+
+            Example: rollcall account add topology/local.yaml --domain demo.example --kind user alice
+            """,
+        subcommands: [AccountAdd.self, AccountImportCommand.self, AccountList.self, AccountRemove.self])
+}
+
+extension Topology {
+    fileprivate func accounts(create: Bool = false) throws -> FileDirectory {
+        switch directory {
+        case .file(let path): try FileDirectory(path: path, limits: limits, create: create)
+        }
+    }
+}
+
+struct AccountAdd: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "add",
+        abstract: "Add an account.",
+        discussion: """
+            The password is asked for unless it is given; on the command line others on this machine can see it.
+
+            Example: rollcall account add topology/local.yaml --domain demo.example --kind sipuser 2001
+                     echo "$PASSWORD" | rollcall account add FILE --domain demo.example --kind user al --password-stdin
+            """)
+
+    @OptionGroup var topology: TopologyArgument
+    @Argument(help: "The account's name.")
+    var name: String
+    @Option(help: "The account's domain.")
+    var domain: DomainName
+    @Option(help: "user (logs in at a websocket) or sipuser (a SIP device).")
+    var kind: AccountKind
+    @Option(help: "The password.")
+    var password: String?
+    @Flag(name: .customLong("password-stdin"), help: "Read the password from the first line of stdin.")
+    var passwordFromInput = false
+
+    func validate() throws {
+        guard password == nil || !passwordFromInput else {
+            throw ValidationError("--password and --password-stdin are both given; expected one of them at most")
+        }
+    }
+
+    func run() async throws {
+        let loaded = try topology.load()
+        try loaded.requireDomain(domain)
+        let secret = try password ?? PasswordInput.read(prompting: !passwordFromInput)
+        try loaded.accounts(create: true).add(domain, AccountID(kind, name), password: secret)
+        Console.error("Added \(kind.name) \(name) of \(domain).")
+    }
+}
+
+struct AccountImportCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "import",
+        abstract: "Add the accounts of a CSV file.",
+        discussion: """
+            The file begins with the header domain,kind,name,password. All accounts are added, or none when a line is
+            wrong. Hashing takes some ten milliseconds of CPU an account.
+
+            Example: rollcall account import topology/local.yaml accounts.csv
+            """)
+
+    @OptionGroup var topology: TopologyArgument
+    @Argument(help: "The CSV file.", completion: .file(extensions: ["csv"]))
+    var csv: String
+
+    func run() async throws {
+        let count = try topology.load().accounts(create: true).importCSV(path: csv)
+        Console.error("Added \(count) accounts.")
+    }
+}
+
+struct AccountList: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "list",
+        abstract: "List the accounts.",
+        discussion: "Example: rollcall account list topology/local.yaml --domain demo.example")
+
+    @OptionGroup var topology: TopologyArgument
+    @Option(help: "Only this domain's.")
+    var domain: DomainName?
+    @OptionGroup var json: JSONOption
+
+    private struct Entry: Encodable {
+        let domain: String
+        let kind: String
+        let name: String
+        let count: Int
+        let digest: Bool
+    }
+
+    func run() async throws {
+        let loaded = try topology.load()
+        if let domain { try loaded.requireDomain(domain) }
+        let entries = try loaded.accounts().list(domain)
+        if json.isOn {
+            try Console.json(
+                entries.map { entry in
+                    Entry(
+                        domain: entry.domain.rawValue, kind: entry.kind.name, name: entry.name, count: entry.count,
+                        digest: entry.hasDigest)
+                })
+            return
+        }
+        var table = Table("DOMAIN", "KIND", "NAME", "ACCOUNTS", "SIP DIGEST")
+        for entry in entries {
+            table.row(
+                entry.domain.rawValue, entry.kind.name, entry.name, String(entry.count), entry.hasDigest ? "yes" : "no")
+        }
+        Console.line(table.isEmpty ? "There are no accounts." : table.text)
+    }
+}
+
+struct AccountRemove: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "remove",
+        abstract: "Remove an account, or a range as it is listed.",
+        discussion: """
+            What is registered under it stays until it ends or runs out; remove that with DELETE at an admin address.
+
+            Example: rollcall account remove topology/local.yaml --domain demo.example --kind user u7
+            """)
+
+    @OptionGroup var topology: TopologyArgument
+    @Argument(help: "The account's name, or a range such as u1..u100.")
+    var name: String
+    @Option(help: "The account's domain.")
+    var domain: DomainName
+    @Option(help: "user or sipuser.")
+    var kind: AccountKind
+
+    func run() async throws {
+        let loaded = try topology.load()
+        try loaded.requireDomain(domain)
+        try loaded.accounts().remove(domain, AccountID(kind, name))
+        Console.error("Removed \(kind.name) \(name) of \(domain).")
+    }
+}

@@ -1,0 +1,53 @@
+public import ArgumentParser
+import ClusterNode
+import ClusterRuntime
+import Drills
+public import Logging
+
+struct NodeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "node",
+        abstract: "Run one node of a topology in this process.",
+        discussion: """
+            This is what `rollcall up` starts, and what a service manager starts on a server of its own. It logs to
+            stderr and ends cleanly on SIGTERM or SIGINT: it tells the others that it leaves, and closes its
+            connections.
+
+            Example: rollcall node topology/local.yaml sr1
+            """)
+
+    @OptionGroup var topology: TopologyArgument
+    @Argument(help: "The node's name in the topology.")
+    var node: String
+    @OptionGroup var logging: LoggingOption
+
+    func run() async throws {
+        guard ParentWatch.begin() else { throw CommandFailure.no("the supervisor that started this node is gone") }
+        logging.bootstrap()
+        let loaded = try topology.load()
+        let name = NodeName(node)
+        guard loaded.node(named: name) != nil else {
+            let known = loaded.nodes.map(\.name.rawValue).joined(separator: ", ")
+            throw CommandFailure.badInput("\(loaded.file) has no node \(node); expected one of \(known)")
+        }
+        try await NodeRunner.run(topology: loaded, node: name)
+    }
+}
+
+/// How much a node logs.
+struct LoggingOption: ParsableArguments {
+    @Option(name: .customLong("log-level"), help: "trace, debug, info, notice, warning, error or critical.")
+    var level: Logger.Level = .info
+
+    /// To be called once, before anything logs.
+    func bootstrap() {
+        let level = level
+        LoggingSystem.bootstrap { label in
+            var handler = StreamLogHandler.standardError(label: label)
+            handler.logLevel = level
+            return handler
+        }
+    }
+}
+
+extension Logger.Level: @retroactive ExpressibleByArgument {}

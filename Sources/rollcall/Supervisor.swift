@@ -1,0 +1,150 @@
+import ClusterRuntime
+import Drills
+import Foundation
+
+/// Runs nodes as child processes: starts them, starts them again when they end, and stops them together.
+actor Supervisor {
+    private let topologyFile: String
+    private let nodes: [NodeName]
+    private let files: NodeFiles
+    private let restarts: Bool
+    private var running: [NodeName: (process: ChildProcess, start: MonotonicInstant)] = [:]
+    private var isStopping = false
+    /// Nodes whose last life ended because somebody else has their address.
+    private var shutOut: Set<NodeName> = []
+    private var hasToldOfAddresses = false
+    /// Whether it stops because no node gets its addresses.
+    private var hasGivenUp = false
+
+    /// How long a node has to end by itself.
+    static let stopGrace: Duration = .seconds(10)
+    /// A node that has lived for so long has its addresses: it binds them first of all.
+    static let settledAfter: Duration = .seconds(1)
+
+    /// - Parameter restarts: whether a node that ends is started again.
+    init(nodes: [NodeName], files: NodeFiles, restarts: Bool) {
+        topologyFile = files.topologyFile
+        self.nodes = nodes
+        self.files = files
+        self.restarts = restarts
+    }
+
+    /// Runs the nodes until `stop`, or until not one of them gets its addresses; returns when all of them have ended.
+    /// - Returns: whether it was for the addresses.
+    func run() async -> Bool {
+        await withDiscardingTaskGroup { group in
+            for node in nodes { group.addTask { await self.keepRunning(node) } }
+        }
+        return hasGivenUp
+    }
+
+    /// Whether each node lives, and has done so for long enough to have its addresses. Who answers at the address of
+    /// one that does not is a stranger.
+    var allHaveSettled: Bool { nodes.allSatisfy(hasSettled) }
+
+    private func hasSettled(_ node: NodeName) -> Bool {
+        guard let life = running[node], life.process.ending == nil else { return false }
+        return SystemClock.monotonic() - life.start >= Self.settledAfter
+    }
+
+    /// Asks all nodes to end, and kills those that do not in time.
+    func stop() async {
+        isStopping = true
+        await withDiscardingTaskGroup { group in
+            for life in running.values { group.addTask { await life.process.stop(grace: Self.stopGrace) } }
+        }
+    }
+
+    /// Ends all nodes at once.
+    func kill() {
+        isStopping = true
+        for life in running.values { life.process.signal(SIGKILL) }
+    }
+
+    private func keepRunning(_ node: NodeName) async {
+        var backoff = RestartBackoff()
+        while !isStopping {
+            files.rotateLog(of: node)
+            let logStart = files.logSize(of: node)
+            let start = SystemClock.monotonic()
+            let ending = await runOnce(node)
+            guard !isStopping else { return }
+            let lines = files.lastLogLines(of: node, from: logStart)
+            let reason = lines.last.map { "\n    \($0)" } ?? ""
+            let isSaid = note(node, isShutOut: lines.last { Self.saysAddressInUse($0) })
+            // One that was started again and stays has got its addresses by now.
+            if nodes.allSatisfy({ shutOut.contains($0) && !hasSettled($0) }) {
+                hasGivenUp = true
+                isStopping = true
+                for life in running.values { life.process.signal(SIGTERM) }
+                return
+            }
+            guard restarts else {
+                Console.error("\(node) ended (\(ending)) and stays down\(isSaid ? "" : reason)")
+                return
+            }
+            let wait = backoff.wait(afterLife: SystemClock.monotonic() - start)
+            if !isSaid {
+                Console.error(
+                    "\(node) ended (\(ending)); starting it again in \(wait.inMilliseconds) ms. "
+                        + "Its log: \(files.log(of: node))"
+                        + reason)
+            }
+            await sleep(wait)
+        }
+    }
+
+    /// Keeps in mind whether a node is shut out, and says so once a node.
+    /// - Parameter line: the line of its log that says so; nil when it ended for another reason.
+    /// - Returns: whether all is said about its end.
+    private func note(_ node: NodeName, isShutOut line: String?) -> Bool {
+        guard let line else {
+            shutOut.remove(node)
+            return false
+        }
+        guard shutOut.insert(node).inserted else { return true }
+        let hint = hasToldOfAddresses ? "" : " Another cluster may be running here; see: ss -ltnp"
+        hasToldOfAddresses = true
+        Console.error("\(node) cannot start, its address is in use.\(hint)\n    \(line)")
+        return true
+    }
+
+    private static func saysAddressInUse(_ line: String) -> Bool {
+        line.localizedCaseInsensitiveContains("address already in use")
+            || line.contains(#/[Aa]ddress \S+ is in use/#)
+    }
+
+    /// One life of a node.
+    private func runOnce(_ node: NodeName) async -> String {
+        let command = ChildProcess.Command(
+            executable: Executable.path, arguments: ["node", topologyFile, node.rawValue],
+            environment: [ParentWatch.variable: String(getpid())], log: files.log(of: node))
+        do {
+            let process = try await ChildProcess.start(command)
+            running[node] = (process, SystemClock.monotonic())
+            // A stop may have come while it was being started.
+            if isStopping { process.signal(SIGTERM) }
+            let ending = await process.wait()
+            running[node] = nil
+            return ending.description
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    /// Sleeps in short steps, so that a stop is not held up.
+    private func sleep(_ duration: Duration) async {
+        let end = SystemClock.monotonic() + duration
+        while !isStopping, SystemClock.monotonic() < end {
+            try? await Task.sleep(for: .milliseconds(50))  // Nobody cancels it; `isStopping` ends it.
+        }
+    }
+}
+
+/// This program's own file, which children are started from.
+enum Executable {
+    static let path =
+        // Without /proc there is still the name it was called by.
+        (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
+        ?? CommandLine.arguments[0]
+}

@@ -1,0 +1,142 @@
+import AccessTokens
+import ArgumentParser
+import ClusterRuntime
+import Drills
+import Foundation
+import RegistrarEvents
+import Synchronization
+
+struct TailCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tail",
+        abstract: "Follow a domain's events, one notification a line.",
+        discussion: """
+            Connects to a wssubscr node, and to another one with the last position seen when the connection is cut, so
+            that no event is missing: what could not be listed any more is announced by a `clear` and restated. With
+            --snapshot it begins with the live list, with --after it resumes from a position. Ctrl-C ends it.
+
+            Example: rollcall tail topology/local.yaml --domain demo.example --snapshot
+                     rollcall tail topology/local.yaml --domain demo.example --after 3:1042 --json | jq .event.data
+            """)
+
+    @OptionGroup var topology: TopologyArgument
+    @Option(help: "The domain to follow.")
+    var domain: DomainName
+    @Option(help: ArgumentHelp("Resume after this position.", valueName: "epoch:seq"))
+    var after: Position?
+    @Flag(help: "Begin with the live list.")
+    var snapshot = false
+    @OptionGroup var json: JSONOption
+
+    /// Between attempts, when every node was tried in vain.
+    static let retryInterval: Duration = .milliseconds(200)
+    /// Without ever having been connected, it gives up after this long.
+    static let patience: Duration = .seconds(5)
+
+    func run() async throws {
+        let loaded = try topology.load()
+        try loaded.requireDomain(domain)
+        let tokens = try await loaded.tokens()
+        guard tokens.isEnabled else {
+            throw CommandFailure.badInput(
+                "\(loaded.file) has no cluster secret to make a token with; start the cluster first, here or "
+                    + "with its secret file copied here")
+        }
+        guard !loaded.nodes(of: .wssubscr).isEmpty else {
+            throw CommandFailure.badInput("\(loaded.file) has no wssubscr node; expected one to follow a domain at")
+        }
+        signal(SIGPIPE, SIG_IGN)
+        let token = try await tokens.mint(domain: domain, ttl: .seconds(7 * 86_400))
+        let tail = Tail(
+            topology: loaded, domain: domain, token: token, snapshot: snapshot, asJSON: json.isOn, after: after)
+        _ = try await TerminationSignals.run { try await tail.run() }
+    }
+}
+
+/// The position and the way from one node to the next.
+private final class Tail: Sendable {
+    private struct State {
+        var after: Position?
+        var hasBeenConnected = false
+        var isDone = false
+    }
+
+    /// Nobody reads the output any more.
+    private struct OutputClosed: Error {}
+
+    private let nodes: [NodeSpec]
+    private let domain: DomainName
+    private let token: String
+    private let snapshot: Bool
+    private let asJSON: Bool
+    private let state: Mutex<State>
+
+    init(topology: Topology, domain: DomainName, token: String, snapshot: Bool, asJSON: Bool, after: Position?) {
+        nodes = topology.nodes(of: .wssubscr)
+        self.domain = domain
+        self.token = token
+        self.snapshot = snapshot
+        self.asJSON = asJSON
+        state = Mutex(State(after: after))
+    }
+
+    func run() async throws {
+        let start = SystemClock.monotonic()
+        for attempt in 0... {
+            let node = nodes[attempt % nodes.count]
+            var problem = "the node closed the connection"
+            do {
+                try await follow(node)
+            } catch is OutputClosed {
+                return
+            } catch let refusal as RequestRefused where !refusal.isTransient {
+                throw CommandFailure.no("\(node.name): \(refusal)")
+            } catch {
+                problem = "\(error)"
+            }
+            if Task.isCancelled { return }
+            let state = state.withLock { $0 }
+            if !state.hasBeenConnected, SystemClock.monotonic() - start > TailCommand.patience {
+                throw CommandFailure.unreachable("no wssubscr node lets us follow \(domain); \(node.name): \(problem)")
+            }
+            if state.hasBeenConnected {
+                Console.error("\(node.name): \(problem); going on after \(state.after?.description ?? "the start")")
+            }
+            if attempt % nodes.count == nodes.count - 1 { try await Task.sleep(for: TailCommand.retryInterval) }
+        }
+    }
+
+    private func follow(_ node: NodeSpec) async throws {
+        let after = state.withLock(\.after)
+        let follower = DomainFollower(
+            domain: domain, node: node, token: token, after: after, snapshot: snapshot, keepJSON: asJSON)
+        try await follower.run { notification in
+            let text = asJSON ? notification.json : TailLine(notification).text
+            guard Console.line(text) else { throw OutputClosed() }
+            state.withLock { state in
+                state.hasBeenConnected = true
+                state.after = notification.position
+            }
+        }
+    }
+}
+
+/// A notification for people.
+struct TailLine {
+    private let notification: RegistrarNotification
+
+    init(_ notification: RegistrarNotification) { self.notification = notification }
+
+    var text: String {
+        let position = notification.position.description.padding(toLength: 12, withPad: " ", startingAt: 0)
+        let replay = notification.replay ? "  (replay)" : ""
+        switch notification.change {
+        case .registered(let kind, let account, let contact):
+            return "\(position) + \(kind.name) \(account)  \(contact)\(replay)"
+        case .unregistered(let kind, let account, let contact, let reason):
+            return "\(position) - \(kind.name) \(account)  \(contact)  \(reason)"
+        case .clear(let reason): return "\(position) = clear  \(reason)"
+        case .other(let type): return "\(position) ? \(type)"
+        }
+    }
+}

@@ -1,0 +1,86 @@
+import ArgumentParser
+import ClusterRuntime
+import Drills
+import Foundation
+
+struct UpCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "up",
+        abstract: "Run a topology's nodes on this machine.",
+        discussion: """
+            Starts a process for every node whose server is this machine, and starts it again when it ends: after 0.2 s
+            at first, later after up to 5 s. Each node logs to var/log/NODE.log beside the topology file. Ctrl-C stops
+            all. It says when everything is healthy, and where. Exits with 3 when the addresses of all nodes are in use.
+
+            Example: rollcall up topology/local.yaml
+                     rollcall up topology/local.yaml --only sr1,sr2
+            """)
+
+    @OptionGroup var topology: TopologyArgument
+    @Option(help: "Run these nodes only, separated by commas.")
+    var only: String?
+    @Flag(name: .customLong("no-restart"), help: "Leave a node that ends down (a drill wants that).")
+    var stayDown = false
+
+    func run() async throws {
+        let loaded = try topology.load()
+        let nodes = try chooseNodes(of: loaded)
+        let files = try NodeFiles(loaded)
+        try files.lock(nodes.map(\.name))
+        let signals = TerminationSignals()
+        let supervisor = Supervisor(nodes: nodes.map(\.name), files: files, restarts: !stayDown)
+        Console.error("Starting \(nodes.map(\.name.rawValue).joined(separator: ", ")); logs in \(files.logDirectory)")
+        let announcement = Task {
+            await StartAnnouncement(topology: loaded, nodes: nodes, supervisor: supervisor).run()
+        }
+        let isShutOut = await withTaskGroup(of: Bool.self) { group in
+            group.addTask { await supervisor.run() }
+            group.addTask {
+                var isFirst = true
+                for await _ in signals.stream {
+                    announcement.cancel()
+                    if isFirst {
+                        Console.error("Stopping; once more kills at once.")
+                        Task { await supervisor.stop() }
+                    } else {
+                        await supervisor.kill()
+                    }
+                    isFirst = false
+                }
+                return false
+            }
+            // The supervisor ends first; the listener for signals never does by itself.
+            let isShutOut = await group.next() ?? false
+            announcement.cancel()
+            group.cancelAll()
+            return isShutOut
+        }
+        guard !isShutOut else {
+            throw CommandFailure.unreachable(
+                "the address of every node is in use, so nothing was started; stop the other cluster first, or give "
+                    + "this one other ports in \(loaded.file)")
+        }
+    }
+
+    private func chooseNodes(of topology: Topology) throws -> [NodeSpec] {
+        guard let only else {
+            let local = LocalAddresses()
+            let nodes = topology.nodes.filter { local.contains($0.address) }
+            guard !nodes.isEmpty else {
+                throw CommandFailure.badInput(
+                    "no server of \(topology.file) has an address of this machine; name nodes with --only to run them "
+                        + "here nevertheless")
+            }
+            return nodes
+        }
+        let names = only.split(separator: ",").map { NodeName($0.trimmingCharacters(in: .whitespaces)) }
+        let known = topology.nodes.map(\.name.rawValue).joined(separator: ", ")
+        guard !names.isEmpty else { throw CommandFailure.badInput("--only names no node; expected some of \(known)") }
+        return try names.map { name in
+            guard let node = topology.node(named: name) else {
+                throw CommandFailure.badInput("\(topology.file) has no node \(name); expected one of \(known)")
+            }
+            return node
+        }
+    }
+}

@@ -1,0 +1,88 @@
+import ArgumentParser
+import ClusterRuntime
+import Drills
+import RegistrarEvents
+
+struct VerifyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify",
+        abstract: "Compare owner, standbys and followers of each domain: count and digest.",
+        discussion: """
+            Copies are compared at one position, so under live traffic it asks again for up to five seconds until they
+            are. Exits with 1 when two copies differ at the same position, or when that moment never came.
+
+            Example: rollcall verify topology/local.yaml --domain demo.example
+            """)
+
+    @OptionGroup var topology: TopologyArgument
+    @Option(help: "Only this domain.")
+    var domain: DomainName?
+    @OptionGroup var json: JSONOption
+
+    static let patience: Duration = .seconds(5)
+    static let interval: Duration = .milliseconds(50)
+
+    private struct Document: Encodable {
+        let ok: Bool
+        let silent: [String]
+        let domains: [CopyComparison]
+    }
+
+    func run() async throws {
+        let loaded = try topology.load()
+        if let domain { try loaded.requireDomain(domain) }
+        let names = domain.map { [$0.rawValue] } ?? loaded.domains.map(\.name.rawValue)
+        let (settled, silent) = try await loaded.withClient { client in try await compare(names, client) }
+        guard silent.count < loaded.nodes(of: .sr).count + loaded.nodes(of: .wssubscr).count else {
+            throw CommandFailure.unreachable(
+                "no node of \(loaded.file) says what it holds; is the cluster running? rollcall status \(loaded.file)")
+        }
+        let isOK = settled.allSatisfy { $0.result == .same }
+        if json.isOn {
+            try Console.json(Document(ok: isOK, silent: silent, domains: settled))
+        } else {
+            show(settled, silent)
+        }
+        guard isOK else { throw CommandFailure.no() }
+    }
+
+    /// Each domain's verdict: a difference at once, sameness as soon as it was seen, otherwise the last look.
+    private func compare(
+        _ names: [String], _ client: ClusterClient
+    ) async throws -> ([CopyComparison], silent: [String]) {
+        let deadline = SystemClock.monotonic() + Self.patience
+        var settled: [String: CopyComparison] = [:]
+        var silent: [String]
+        repeat {
+            let found = await client.copies()
+            silent = found.silent
+            for name in names {
+                let comparison = CopyComparison(domain: name, copies: found.copies.filter { $0.domain == name })
+                switch settled[name]?.result {
+                case .same, .different: break
+                case .moving, .noOwner, nil: settled[name] = comparison
+                }
+            }
+            if settled.values.allSatisfy({ $0.result == .same || $0.result == .different }) { break }
+            try await Task.sleep(for: Self.interval)
+        } while SystemClock.monotonic() < deadline
+        return (names.compactMap { settled[$0] }, silent)
+    }
+
+    private func show(_ comparisons: [CopyComparison], _ silent: [String]) {
+        var table = Table("DOMAIN", "COPY", "NODE", "POSITION", "USERS", "SIPUSERS", "DIGEST", "RESULT")
+        for comparison in comparisons {
+            for copy in comparison.copies {
+                table.row(
+                    comparison.domain, copy.complete ? copy.role : "\(copy.role) (filling)", copy.node ?? "",
+                    "\(copy.epoch):\(copy.seq)", String(copy.contacts.user), String(copy.contacts.sipuser), copy.digest,
+                    comparison.result.rawValue)
+            }
+            if comparison.copies.isEmpty {
+                table.row(comparison.domain, "none", "", "", "", "", "", comparison.result.rawValue)
+            }
+        }
+        Console.line(table.text)
+        if !silent.isEmpty { Console.error("did not answer: \(silent.joined(separator: ", "))") }
+    }
+}
