@@ -1,0 +1,81 @@
+package import ClusterRuntime
+import Foundation
+import NIOCore
+package import RegistrarEvents
+
+/// Follows a domain's events at one node, over one websocket, until that ends.
+package struct DomainFollower: Sendable {
+    package var domain: DomainName
+    package var node: NodeSpec
+    /// A service token; nil where none can be had, which the server will refuse.
+    package var token: String?
+    /// Where to go on, when events were seen before.
+    package var after: Position?
+    /// Whether to begin with the live list, when `after` is not given.
+    package var snapshot = false
+    package var keepJSON = false
+
+    package init(
+        domain: DomainName, node: NodeSpec, token: String?, after: Position? = nil, snapshot: Bool = false,
+        keepJSON: Bool = false
+    ) {
+        self.domain = domain
+        self.node = node
+        self.token = token
+        self.after = after
+        self.snapshot = snapshot
+        self.keepJSON = keepJSON
+    }
+
+    /// How long a subscription lasts; renewed at five sixths.
+    static let expires = 3600
+    static let renewal: Duration = .seconds(3000)
+    static let pingInterval: Duration = .seconds(2)
+
+    /// Hands over each notification, in order.
+    /// - Throws: when the connection cannot be made or breaks, or the subscription is refused. Returns when the server
+    ///   closes the connection.
+    package func run(_ take: (RegistrarNotification) async throws -> Void) async throws {
+        let endpoint = WebSocketClient.Endpoint(
+            host: node.address, port: node.websocketPort ?? 0, path: "/ws/token/v1/\(token ?? "")")
+        try await WebSocketClient().withConnection(to: endpoint) { connection in
+            try await connection.send("subscribe", subscription)
+            try await connection.whileAlive(pinging: Self.pingInterval) {
+                var messages = connection.messages.makeAsyncIterator()
+                var renewAt = SystemClock.monotonic() + Self.renewal
+                while let message = try await messages.next() {
+                    if let notification = try RegistrarNotification.read(message, keepingJSON: keepJSON) {
+                        try await take(notification)
+                    } else {
+                        try checkReply(message)
+                    }
+                    if SystemClock.monotonic() >= renewAt {
+                        renewAt += Self.renewal
+                        try await connection.send(
+                            "subscribe", ["qid": "renew", "id": "follow", "expires": .integer(Self.expires)])
+                    }
+                }
+            }
+        }
+    }
+
+    private var subscription: [String: JSONValue] {
+        var extra: [String: JSONValue] = [:]
+        if let after {
+            extra["after"] = .object(["epoch": .integer(Int(after.epoch)), "seq": .integer(Int(after.seq))])
+        } else if snapshot {
+            extra["snapshot"] = true
+        }
+        return [
+            "qid": "follow", "id": "follow", "expires": .integer(Self.expires), "events": ["registrarevents.*"],
+            "exargs": .object(extra),
+        ]
+    }
+
+    private func checkReply(_ message: ByteBuffer) throws {
+        guard let (method, fields) = JSONValue.message(message), method.hasSuffix("_result"),
+            fields["result"] != .string("ok")
+        else { return }
+        throw RequestRefused(method: method, reply: fields)
+    }
+}

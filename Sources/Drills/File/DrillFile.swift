@@ -1,0 +1,178 @@
+package import ClusterRuntime
+package import RegistrarEvents
+
+/// A rehearsal as its file describes it: which cluster, under what load, what is done to it when, and what must hold.
+///
+/// A value that came from `load` or `parse` is checked in itself; whether it fits the topology is checked by
+/// `problems(with:)`, since that file is another one.
+package struct DrillFile: Hashable, Sendable {
+    /// What the drill is called in reports.
+    package let name: String
+    /// The drill file, as it was named to `load`.
+    package let file: String
+    /// The topology's file: absolute, or relative to the working directory when the drill file's own path was.
+    package let topology: String
+    package let load: Load
+    /// By time.
+    package let steps: [Step]
+    /// How long the load runs once everybody has registered.
+    package let duration: Duration
+    package let expect: Expectations
+    /// Where the parts that name something of the topology stand in the file.
+    let lines: Lines
+
+    /// What the clients do.
+    package struct Load: Hashable, Sendable {
+        package var domain: DomainName
+        /// Contacts that are registered before the steps begin.
+        package var registrations: Int
+        package var renewalsPerSecond: Int
+        /// Unregistrations per second; each contact comes back about a second later.
+        package var churnPerSecond: Int
+        /// Websockets that follow the domain.
+        package var subscribers: Int
+
+        static let maximumRegistrations = 1_000_000
+        static let maximumRate = 50_000
+        static let maximumSubscribers = 10_000
+    }
+
+    /// One thing done to the cluster.
+    package struct Step: Hashable, Sendable {
+        package let at: Duration
+        package let action: Action
+        let line: Int
+    }
+
+    package enum Action: Hashable, Sendable {
+        /// SIGKILL: the process is gone between two instructions.
+        case kill(Target)
+        /// SIGSTOP: the process falls silent, and its connections stay open.
+        case pause(Target)
+        /// SIGCONT.
+        case resume(Target)
+        /// Starts what was killed.
+        case start(Target)
+    }
+
+    /// Whom a step means; roles are looked up in the moment of the step.
+    package enum Target: Hashable, Sendable {
+        /// The owner of the load's domain.
+        case owner
+        /// An in-sync standby of the load's domain.
+        case standby
+        /// The active router.
+        case router
+        /// Everything killed so far and not started again.
+        case killed
+        /// Everything paused so far and not resumed.
+        case paused
+        case node(NodeName)
+    }
+
+    /// What must hold for the drill to pass. That positions are whole and one order is kept is not negotiable.
+    package struct Expectations: Hashable, Sendable {
+        package var lost = 0
+        package var stale = 0
+        package var duplicated = 0
+        /// From a fault to the first write that was sent after it and acknowledged.
+        package var acceptWithin: Duration?
+        /// From a fault to every subscriber's set being right again.
+        package var convergeWithin: Duration?
+    }
+
+    struct Lines: Hashable, Sendable {
+        var domain: Int
+        var subscribers: Int
+    }
+
+    static let maximumSteps = 64
+    static let maximumDuration: Duration = .seconds(3600)
+}
+
+/// Everything that is wrong with a drill file, sorted by line. Never empty.
+package struct DrillFileError: Error, Hashable, Sendable, CustomStringConvertible {
+    package let problems: [FileProblem]
+
+    /// One problem a line.
+    package var description: String { problems.map(\.description).joined(separator: "\n") }
+}
+
+extension DrillFile {
+    /// What of the drill does not fit the topology it is for.
+    package func problems(with topology: Topology) -> [FileProblem] {
+        var problems: [FileProblem] = []
+        if topology.domain(named: load.domain) == nil {
+            problems.append(
+                FileProblem(
+                    file: file, line: lines.domain, wrong: "\(topology.file) has no domain \(load.domain)",
+                    expected: "one of \(topology.domains.prefix(8).map(\.name.rawValue).joined(separator: ", "))"))
+        }
+        if load.subscribers > 0, topology.nodes(of: .wssubscr).isEmpty {
+            problems.append(
+                FileProblem(
+                    file: file, line: lines.subscribers, wrong: "\(topology.file) has no wssubscr node",
+                    expected: "one, or no subscribers"))
+        }
+        for step in steps {
+            guard case .node(let name) = step.action.target, topology.node(named: name) == nil else { continue }
+            let names = topology.nodes.map(\.name.rawValue)
+            problems.append(
+                FileProblem(
+                    file: file, line: step.line, wrong: "\(topology.file) has no node \(name)",
+                    expected: "owner, standby, router, killed, paused or one of \(names.joined(separator: ", "))"))
+        }
+        return problems
+    }
+}
+
+extension DrillFile.Action {
+    package var target: DrillFile.Target {
+        switch self {
+        case .kill(let target), .pause(let target), .resume(let target), .start(let target): target
+        }
+    }
+
+    /// Whether the action takes something away, so that times are measured from it.
+    package var isFault: Bool {
+        switch self {
+        case .kill, .pause: true
+        case .resume, .start: false
+        }
+    }
+}
+
+extension DrillFile.Action: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .kill(let target): "kill \(target)"
+        case .pause(let target): "pause \(target)"
+        case .resume(let target): "resume \(target)"
+        case .start(let target): "start \(target)"
+        }
+    }
+}
+
+extension DrillFile.Target: CustomStringConvertible {
+    package init(_ text: String) {
+        switch text {
+        case "owner": self = .owner
+        case "standby": self = .standby
+        case "router": self = .router
+        case "killed": self = .killed
+        case "paused": self = .paused
+        default: self = .node(NodeName(text))
+        }
+    }
+
+    package var description: String {
+        switch self {
+        case .owner: "owner"
+        case .standby: "standby"
+        case .router: "router"
+        case .killed: "killed"
+        case .paused: "paused"
+        case .node(let name): name.rawValue
+        }
+    }
+}

@@ -1,0 +1,138 @@
+package import ClusterRuntime
+package import RegistrarEvents
+
+/// A contact of the drill's own, by number: the load registers `0 ..< registrations`.
+package typealias ContactNumber = Int
+
+/// One request of a client and what it was told. The client has one request a contact under way, never two.
+package struct Operation: Hashable, Sendable {
+    package enum Kind: Hashable, Sendable {
+        /// Registered or renewed, asking for this time to live.
+        case register(ttl: Duration)
+        case unregister
+    }
+
+    package enum Outcome: Hashable, Sendable {
+        /// Committed at this position; `changed` is false for an unregistration of what was not there, which has no
+        /// event of its own.
+        case acknowledged(Position, changed: Bool)
+        /// The cluster said no, or was never asked: certainly nothing happened.
+        case refused(String)
+        /// No answer, or one that leaves open what happened: it may take effect, now or a little later.
+        case unknown(String)
+    }
+
+    package var contact: ContactNumber
+    package var kind: Kind
+    /// Just before the request left.
+    package var sent: MonotonicInstant
+    /// Just after the answer came, or when the client gave up.
+    package var ended: MonotonicInstant
+    package var outcome: Outcome
+
+    package init(
+        contact: ContactNumber, kind: Kind, sent: MonotonicInstant, ended: MonotonicInstant, outcome: Outcome
+    ) {
+        self.contact = contact
+        self.kind = kind
+        self.sent = sent
+        self.ended = ended
+        self.outcome = outcome
+    }
+
+    package var isRegister: Bool {
+        switch kind {
+        case .register: true
+        case .unregister: false
+        }
+    }
+
+    package var position: Position? {
+        switch outcome {
+        case .acknowledged(let position, _): position
+        case .refused, .unknown: nil
+        }
+    }
+}
+
+/// What the log held at a position, as the subscribers saw it.
+package struct LoggedEvent: Hashable, Sendable {
+    package enum Kind: UInt8, Hashable, Sendable { case registered, unregistered, clear }
+
+    package var kind: Kind
+    /// Nil for `clear`, and for contacts that are not the drill's.
+    package var contact: ContactNumber?
+    /// Whether it restates what is live after a `clear`.
+    package var replay: Bool
+
+    package init(_ kind: Kind, _ contact: ContactNumber?, replay: Bool = false) {
+        self.kind = kind
+        self.contact = contact
+        self.replay = replay
+    }
+}
+
+/// Everything that clients know at the end of a drill: what they asked for and were told, what they saw and what they
+/// now hold.
+package struct History: Sendable {
+    /// In any order.
+    package var operations: [Operation]
+    /// What the subscribers saw in the log, put together.
+    package var events: [Position: LoggedEvent]
+    package var subscribers: [SubscriberRecord]
+    /// The owner's list, and when it was asked for.
+    package var list: Set<ContactNumber>
+    package var takenAt: MonotonicInstant
+
+    package init(
+        operations: [Operation], events: [Position: LoggedEvent], subscribers: [SubscriberRecord],
+        list: Set<ContactNumber>, takenAt: MonotonicInstant
+    ) {
+        self.operations = operations
+        self.events = events
+        self.subscribers = subscribers
+        self.list = list
+        self.takenAt = takenAt
+    }
+}
+
+/// What one subscriber ends with.
+package struct SubscriberRecord: Sendable {
+    package var name: String
+    package var set: Set<ContactNumber>
+    package var violations: [Violation]
+
+    package init(name: String, set: Set<ContactNumber>, violations: [Violation] = []) {
+        self.name = name
+        self.set = set
+        self.violations = violations
+    }
+}
+
+/// One broken promise.
+package struct Violation: Hashable, Sendable {
+    package enum Kind: String, Hashable, Sendable, CaseIterable {
+        /// An acknowledged registration is missing.
+        case lost
+        /// Something that ended is still there, or a deposed owner acknowledged.
+        case stale
+        /// An event came twice.
+        case duplicated
+        /// Positions jump, go back, or disagree with one another.
+        case order
+    }
+
+    package var kind: Kind
+    package var contact: ContactNumber?
+    package var text: String
+
+    package init(_ kind: Kind, contact: ContactNumber? = nil, _ text: String) {
+        self.kind = kind
+        self.contact = contact
+        self.text = text
+    }
+}
+
+extension Violation: CustomStringConvertible {
+    package var description: String { "\(kind.rawValue): \(text)" }
+}

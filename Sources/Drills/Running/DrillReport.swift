@@ -1,0 +1,169 @@
+package import ClusterRuntime
+import Foundation
+import Histogram
+import RegistrarEvents
+
+/// What a drill found: one run's document.
+package struct DrillReport: Codable, Hashable, Sendable {
+    /// The drill's name.
+    package var drill: String
+    package var ok: Bool
+    /// Contacts that broke a promise, each counted once.
+    package var lost: Int
+    package var stale: Int
+    package var duplicated: Int
+    /// Broken positions and orders; always expected to be 0.
+    package var order: Int
+    /// The slowest fault's times, in milliseconds; null when there was no fault, or it never happened.
+    package var detect: Double?
+    package var accept: Double?
+    package var converge: Double?
+    package var acknowledged: Int
+    package var failed: Int
+    /// Events that all subscribers took in.
+    package var delivered: Int
+    package var latency: Latency
+    package var faults: [Fault]
+    /// What broke, in words; at most `maximumViolations`.
+    package var violations: [String]
+
+    /// From request to acknowledgement, in milliseconds.
+    package struct Latency: Codable, Hashable, Sendable {
+        package var median: Double
+        package var p99: Double
+        package var max: Double
+
+        enum CodingKeys: String, CodingKey {
+            case median = "p50"
+            case p99, max
+        }
+    }
+
+    package struct Fault: Codable, Hashable, Sendable {
+        package var step: String
+        package var node: String
+        package var detect: Double?
+        package var accept: Double?
+        package var converge: Double?
+
+        enum CodingKeys: String, CodingKey {
+            case step, node
+            case detect = "detect_ms"
+            case accept = "accept_ms"
+            case converge = "converge_ms"
+        }
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case drill, ok, lost, stale, duplicated, order
+        case detect = "detect_ms"
+        case accept = "accept_ms"
+        case converge = "converge_ms"
+        case acknowledged, failed, delivered
+        case latency = "latency_ms"
+        case faults, violations
+    }
+
+    package static let maximumViolations = 50
+}
+
+extension DrillReport {
+    /// Puts together what one run gave, and judges it by what the drill expects.
+    package init(
+        drill: DrillFile, violations found: [Violation], operations: [Operation], delivered: Int,
+        faults timed: [(step: String, node: NodeName, times: FaultTimes, movesOwner: Bool)]
+    ) {
+        let counts = Self.count(found)
+        var misses: [String] = []
+        for fault in timed {
+            misses += Self.miss(fault.times.accept, drill.expect.acceptWithin, "\(fault.step): the first write")
+            if fault.movesOwner {
+                misses += Self.miss(
+                    fault.times.converge, drill.expect.convergeWithin, "\(fault.step): the last subscriber")
+            }
+        }
+        let acknowledged = operations.filter { $0.position != nil }
+        self.init(
+            drill: drill.name,
+            ok: misses.isEmpty && counts[.lost, default: 0] <= drill.expect.lost
+                && counts[.stale, default: 0] <= drill.expect.stale
+                && counts[.duplicated, default: 0] <= drill.expect.duplicated && counts[.order, default: 0] == 0,
+            lost: counts[.lost, default: 0], stale: counts[.stale, default: 0],
+            duplicated: counts[.duplicated, default: 0], order: counts[.order, default: 0],
+            detect: Self.worst(timed.map(\.times.detect)), accept: Self.worst(timed.map(\.times.accept)),
+            converge: Self.worst(timed.filter(\.movesOwner).map(\.times.converge)),
+            acknowledged: acknowledged.count, failed: operations.count - acknowledged.count, delivered: delivered,
+            latency: Self.latency(acknowledged),
+            faults: timed.map { fault in
+                Fault(
+                    step: fault.step, node: fault.node.rawValue, detect: fault.times.detect?.inMilliseconds,
+                    accept: fault.times.accept?.inMilliseconds, converge: fault.times.converge?.inMilliseconds)
+            },
+            violations: Array((misses + found.map(\.description)).prefix(Self.maximumViolations)))
+    }
+
+    /// A contact that is missing in twenty places is one lost contact; positions are counted one by one.
+    private static func count(_ violations: [Violation]) -> [Violation.Kind: Int] {
+        var contacts: [Violation.Kind: Set<ContactNumber>] = [:]
+        var counts: [Violation.Kind: Int] = [:]
+        for violation in violations {
+            if let contact = violation.contact, !contacts[violation.kind, default: []].insert(contact).inserted {
+                continue
+            }
+            counts[violation.kind, default: 0] += 1
+        }
+        return counts
+    }
+
+    private static func miss(_ time: Duration?, _ limit: Duration?, _ what: String) -> [String] {
+        guard let limit else { return [] }
+        guard let time else { return ["\(what) never came, expected within \(limit.inMilliseconds) ms"] }
+        return time <= limit
+            ? [] : ["\(what) took \(time.inMilliseconds) ms, expected at most \(limit.inMilliseconds) ms"]
+    }
+
+    /// The longest, or nil when one never ended or there was none.
+    private static func worst(_ times: [Duration?]) -> Double? {
+        let known = times.compactMap(\.self)
+        return known.count == times.count ? known.max()?.inMilliseconds : nil
+    }
+
+    private static func latency(_ operations: [Operation]) -> Latency {
+        var histogram = Histogram<UInt64>(highestTrackableValue: 3_600_000_000)
+        for operation in operations {
+            histogram.record(UInt64(clamping: (operation.ended - operation.sent).nanoseconds / 1_000))
+        }
+        guard histogram.totalCount > 0 else { return Latency(median: 0, p99: 0, max: 0) }
+        func milliseconds(_ microseconds: UInt64) -> Double { Double(microseconds) / 1_000 }
+        return Latency(
+            median: milliseconds(histogram.valueAtPercentile(50)), p99: milliseconds(histogram.valueAtPercentile(99)),
+            max: milliseconds(histogram.max))
+    }
+}
+
+extension DrillReport {
+    /// Written out so that times which never came are there, as null.
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(drill, forKey: .drill)
+        try container.encode(ok, forKey: .ok)
+        try container.encode(lost, forKey: .lost)
+        try container.encode(stale, forKey: .stale)
+        try container.encode(duplicated, forKey: .duplicated)
+        try container.encode(order, forKey: .order)
+        try container.encode(detect, forKey: .detect)
+        try container.encode(accept, forKey: .accept)
+        try container.encode(converge, forKey: .converge)
+        try container.encode(acknowledged, forKey: .acknowledged)
+        try container.encode(failed, forKey: .failed)
+        try container.encode(delivered, forKey: .delivered)
+        try container.encode(latency, forKey: .latency)
+        try container.encode(faults, forKey: .faults)
+        try container.encode(violations, forKey: .violations)
+    }
+}
+
+extension Duration {
+    /// To a tenth.
+    package var inMilliseconds: Double { (Double(nanoseconds) / 100_000).rounded() / 10 }
+}

@@ -1,0 +1,74 @@
+package import ClusterRuntime
+import Foundation
+package import RegistrarEvents
+
+/// Carries out a drill once: cluster, load, faults, judgement.
+package struct DrillRun: Sendable {
+    package var drill: DrillFile
+    package var topology: Topology
+    /// The `rollcall` binary that the cluster is started with.
+    package var executable: String
+    /// Whether to rehearse on the cluster that runs, instead of one of the drill's own.
+    package var useRunning: Bool
+    /// Issues the tokens for a cluster and a domain; asked once the drill's own cluster has its own secret.
+    package var credentials: @Sendable (Topology, DomainName) async throws -> DrillCredentials
+    /// Told what goes on.
+    package var progress: @Sendable (String) -> Void
+
+    package init(
+        drill: DrillFile, topology: Topology, executable: String, useRunning: Bool = false,
+        credentials: @escaping @Sendable (Topology, DomainName) async throws -> DrillCredentials,
+        progress: @escaping @Sendable (String) -> Void
+    ) {
+        self.drill = drill
+        self.topology = topology
+        self.executable = executable
+        self.useRunning = useRunning
+        self.credentials = credentials
+        self.progress = progress
+    }
+
+    /// - Throws: `DrillFailure`, and errors of files. The cluster's logs are kept when it did not pass, and named.
+    package func run() async throws -> DrillReport {
+        let problems = drill.problems(with: topology)
+        guard problems.isEmpty else { throw DrillFailure.badFile(problems) }
+        let cluster =
+            useRunning
+            ? DrillCluster.running(topology, executable: executable)
+            : try DrillCluster.privateCopy(of: topology, executable: executable)
+        let tokens = try await credentials(cluster.topology, drill.load.domain)
+        let client = ClusterClient(topology: cluster.topology, token: tokens.admin)
+        do {
+            if !useRunning { try await refuseWhenRunning(client) }
+            progress(useRunning ? "using the running cluster" : "starting the cluster")
+            try await cluster.start()
+            try await cluster.waitUntilReady(client, domain: drill.load.domain.rawValue)
+            let report = try await DrillSession(
+                drill: drill, cluster: cluster, client: client, tokens: tokens, progress: progress
+            ).run(cleanUp: useRunning)
+            await finish(cluster, client, keepLogs: !report.ok)
+            return report
+        } catch {
+            await finish(cluster, client, keepLogs: cluster.directory != nil)
+            throw error
+        }
+    }
+
+    private func refuseWhenRunning(_ client: ClusterClient) async throws {
+        for node in topology.nodes where await client.health(of: node) != .silent {
+            throw DrillFailure.running(
+                "a cluster is running at \(node.address):\(node.adminPort) already (\(node.name) of \(topology.file)); "
+                    + "stop it, or rehearse on it with --use-running")
+        }
+    }
+
+    private func finish(_ cluster: DrillCluster, _ client: ClusterClient, keepLogs: Bool) async {
+        await cluster.stop()
+        await client.shutDown()
+        if keepLogs, let directory = cluster.directory {
+            progress("logs are kept in \(directory)")
+        } else {
+            cluster.remove()
+        }
+    }
+}

@@ -1,0 +1,166 @@
+import ClusterRuntime
+import Foundation
+import RegistrarEvents
+import Synchronization
+
+/// One drill on a cluster that is ready: from the first registration to the report.
+struct DrillSession: Sendable {
+    private let drill: DrillFile
+    private let cluster: DrillCluster
+    private let client: ClusterClient
+    private let progress: @Sendable (String) -> Void
+    private let names = ContactNames()
+    private let recorder = HistoryRecorder()
+    private let load: LoadGenerator
+    private let subscribers: [DrillSubscriber]
+
+    /// How long registering everybody, giving every subscriber its first set, and settling at the end may take.
+    static let registrationLimit: Duration = .seconds(120)
+    static let subscriptionLimit: Duration = .seconds(30)
+    static let settleLimit: Duration = .seconds(15)
+    static let detectionInterval: Duration = .milliseconds(20)
+
+    init(
+        drill: DrillFile, cluster: DrillCluster, client: ClusterClient, tokens: DrillCredentials,
+        progress: @escaping @Sendable (String) -> Void
+    ) {
+        self.drill = drill
+        self.cluster = cluster
+        self.client = client
+        self.progress = progress
+        let domain = drill.load.domain
+        // Long enough that nothing runs out by itself while it is being checked.
+        let wanted = drill.duration * 3 + .seconds(600)
+        let ttl = min(wanted, cluster.topology.domain(named: domain)?.maximumExpires ?? wanted)
+        load = LoadGenerator(client: client, load: drill.load, names: names, recorder: recorder, ttl: ttl)
+        let names = names
+        let recorder = recorder
+        let nodes = cluster.topology.nodes(of: .wssubscr)
+        subscribers = (0..<drill.load.subscribers).map { index in
+            DrillSubscriber(
+                index: index, domain: domain, contacts: LoadGenerator.contacts(of: drill.load), nodes: nodes,
+                names: names,
+                recorder: recorder, token: tokens.service)
+        }
+    }
+
+    func run(cleanUp: Bool) async throws -> DrillReport {
+        try await withThrowingTaskGroup(of: Void.self) { following in
+            for subscriber in subscribers { following.addTask { await subscriber.run() } }
+            try await waitForSubscribers()
+            progress("registering \(drill.load.registrations) contacts")
+            try await load.registerAll(within: Self.registrationLimit)
+            progress("load and faults for \(drill.duration.components.seconds) s")
+            let faults = try await runLoadWithFaults()
+            progress("settling and checking")
+            let report = try await judge(faults)
+            if cleanUp { await load.cleanUp() }
+            following.cancelAll()
+            return report
+        }
+    }
+
+    private func waitForSubscribers() async throws {
+        let deadline = SystemClock.monotonic() + Self.subscriptionLimit
+        while let waiting = subscribers.first(where: { !$0.isReady }) {
+            guard SystemClock.monotonic() < deadline else {
+                throw DrillFailure.unreachable(
+                    "a subscriber got no snapshot within \(Self.subscriptionLimit.components.seconds) s: "
+                        + (waiting.lastProblem ?? "the node sent nothing"))
+            }
+            try await Task.sleep(for: .milliseconds(20))
+        }
+    }
+
+    /// A fault with what was seen of it in the routers' status.
+    private struct ObservedFault: Sendable {
+        var fault: InjectedFault
+        var detectedAt: MonotonicInstant?
+        var epoch: UInt64?
+    }
+
+    private func runLoadWithFaults() async throws -> [ObservedFault] {
+        let start = SystemClock.monotonic()
+        return try await withThrowingTaskGroup(of: ObservedFault?.self) { group in
+            group.addTask {
+                await load.run()
+                return nil
+            }
+            var injector = FaultInjector(cluster: cluster, client: client, domain: drill.load.domain.rawValue)
+            for step in drill.steps {
+                try await Task.sleep(for: max(.zero, start + step.at - SystemClock.monotonic()))
+                for fault in try await injector.carryOut(step.action) {
+                    progress("\(fault.step): \(fault.node)")
+                    group.addTask { await watch(fault, until: start + drill.duration) }
+                }
+                if !step.action.isFault { progress("\(step.action)") }
+            }
+            try await Task.sleep(for: max(.zero, start + drill.duration - SystemClock.monotonic()))
+            load.stop()
+            return try await group.reduce(into: []) { found, fault in
+                if let fault { found.append(fault) }
+            }.sorted { $0.fault.at < $1.fault.at }
+        }
+    }
+
+    private func watch(_ fault: InjectedFault, until end: MonotonicInstant) async -> ObservedFault {
+        let domain = drill.load.domain.rawValue
+        while SystemClock.monotonic() < end, !Task.isCancelled {
+            if let status = await client.status(), FaultInjector.shows(fault.sign, status, domain: domain) {
+                let epoch = status.domains.first { $0.name == domain }?.epoch
+                return ObservedFault(fault: fault, detectedAt: SystemClock.monotonic(), epoch: epoch)
+            }
+            try? await Task.sleep(for: Self.detectionInterval)  // Cancelled: the loop's condition sees it.
+        }
+        return ObservedFault(fault: fault)
+    }
+
+    /// Checks again and again until nothing is missing any more or the time is up: events are still on their way.
+    private func judge(_ faults: [ObservedFault]) async throws -> DrillReport {
+        let checker = HistoryChecker(settledAfter: cluster.topology.periods.requestDeadline)
+        let deadline = SystemClock.monotonic() + Self.settleLimit
+        let operations = recorder.operations
+        while true {
+            let list = try await listedContacts()
+            let views = subscribers.map(\.view)
+            let history = History(
+                operations: operations, events: recorder.events, subscribers: views.map(\.record), list: list,
+                takenAt: SystemClock.monotonic())
+            let violations = checker.check(history) + recorder.disagreements
+            let unsettled = violations.contains { $0.kind == .lost || $0.kind == .stale }
+            guard unsettled, SystemClock.monotonic() < deadline else {
+                return report(violations, operations, views, faults)
+            }
+            try await Task.sleep(for: .milliseconds(250))
+        }
+    }
+
+    private func listedContacts() async throws -> Set<ContactNumber> {
+        do throws(ClusterClient.Failure) {
+            return Set(try await client.contacts(of: drill.load.domain).compactMap { names.number($0.contactID) })
+        } catch {
+            throw DrillFailure.unreachable("no node has the list of \(drill.load.domain):\n\(error)")
+        }
+    }
+
+    private func report(
+        _ violations: [Violation], _ operations: [Operation], _ views: [SubscriberView], _ faults: [ObservedFault]
+    ) -> DrillReport {
+        let settledAfter = cluster.topology.periods.requestDeadline
+        let timed = faults.map { observed in
+            let at = observed.fault.at
+            var times = FaultTimes(
+                detect: observed.detectedAt.map { $0 - at }, accept: FaultTimes.accept(after: at, operations))
+            if case .newEpoch = observed.fault.sign, let epoch = observed.epoch {
+                times.converge = FaultTimes.converge(
+                    after: at, epoch: epoch, operations, subscribers: views.map(\.eras), settledAfter: settledAfter)
+            }
+            var movesOwner = false
+            if case .newEpoch = observed.fault.sign { movesOwner = true }
+            return (step: observed.fault.step, node: observed.fault.node, times: times, movesOwner: movesOwner)
+        }
+        return DrillReport(
+            drill: drill, violations: violations, operations: operations,
+            delivered: views.reduce(0) { $0 + $1.eventCount }, faults: timed)
+    }
+}

@@ -1,0 +1,91 @@
+import ClusterRuntime
+import NIOCore
+import RegistrarEvents
+import Synchronization
+
+/// One subscriber of a drill: follows the domain over a websocket, keeps its set, and goes to another node with its
+/// last position when it is cut off.
+final class DrillSubscriber: Sendable {
+    private struct State {
+        var view: SubscriberView
+        var ready = false
+        var connections = 0
+        var lastProblem: String?
+    }
+
+    private let index: Int
+    private let domain: DomainName
+    private let nodes: [NodeSpec]
+    private let names: ContactNames
+    private let recorder: HistoryRecorder
+    private let token: String?
+    private let state: Mutex<State>
+
+    init(
+        index: Int, domain: DomainName, contacts: Int, nodes: [NodeSpec], names: ContactNames,
+        recorder: HistoryRecorder, token: String?
+    ) {
+        self.index = index
+        self.domain = domain
+        self.nodes = nodes
+        self.names = names
+        self.recorder = recorder
+        self.token = token
+        state = Mutex(State(view: SubscriberView(name: "subscriber \(index)", contacts: contacts)))
+    }
+
+    /// Whether it has been given its first set (or the beginning of it).
+    var isReady: Bool { state.withLock(\.ready) }
+    var lastProblem: String? { state.withLock(\.lastProblem) }
+    var view: SubscriberView { state.withLock(\.view) }
+    var position: Position { state.withLock(\.view.position) }
+
+    /// Follows until cancelled.
+    func run() async {
+        var attempt = 0
+        while !Task.isCancelled {
+            let node = nodes[(index + attempt) % nodes.count]
+            do {
+                try await follow(through: node)
+            } catch {
+                state.withLock { $0.lastProblem = "\(node.name): \(error)" }
+            }
+            attempt += 1
+            try? await Task.sleep(for: .milliseconds(50))  // Cancelled: the loop's condition sees it.
+        }
+    }
+
+    private func follow(through node: NodeSpec) async throws {
+        let follower = DomainFollower(
+            domain: domain, node: node, token: token, after: isReady ? position : nil, snapshot: true)
+        try await follower.run { notification in self.take(notification) }
+    }
+
+    private func take(_ notification: RegistrarNotification) {
+        let now = SystemClock.monotonic()
+        guard let event = event(of: notification) else { return }
+        let inLog = state.withLock { state in
+            state.ready = true
+            return state.view.apply(event, at: now)
+        }
+        guard inLog else { return }
+        let logged: LoggedEvent
+        switch event.change {
+        case .registered(let contact): logged = LoggedEvent(.registered, contact, replay: event.replay)
+        case .unregistered(let contact): logged = LoggedEvent(.unregistered, contact)
+        case .clear: logged = LoggedEvent(.clear, nil)
+        }
+        recorder.saw(logged, at: event.position, by: "subscriber \(index)")
+    }
+
+    private func event(of notification: RegistrarNotification) -> SubscriberView.Event? {
+        let change: SubscriberView.Event.Change
+        switch notification.change {
+        case .registered(_, _, let contact): change = .registered(names.number(contact))
+        case .unregistered(_, _, let contact, _): change = .unregistered(names.number(contact))
+        case .clear: change = .clear(own: notification.isOwnClear)
+        case .other: return nil
+        }
+        return SubscriberView.Event(notification.position, change, replay: notification.replay)
+    }
+}

@@ -1,0 +1,128 @@
+import ClusterRuntime
+import Foundation
+import RegistrarEvents
+import Testing
+
+@testable import Drills
+
+@Suite struct DrillFileTests {
+    private static let sample = """
+        name: kill the owner under load
+        topology: ../topology/local.yaml
+        load: { domain: demo.example, registrations: 2000, renewals_per_s: 500, churn_per_s: 50, subscribers: 20 }
+        steps: [ { at: 15s, start: killed }, { at: 5s, kill: owner } ]
+        for: 30s
+        expect: { lost: 0, stale: 0, accept_within: 1s, converge_within: 3s }
+        """
+
+    @Test func everyPartIsRead() throws {
+        let drill = try DrillFile.parse(Self.sample, path: "drills/x.yaml")
+        #expect(drill.name == "kill the owner under load")
+        #expect(drill.topology == "drills/../topology/local.yaml")
+        #expect(drill.load.domain == DomainName("demo.example"))
+        #expect(drill.load.registrations == 2000)
+        #expect(drill.load.renewalsPerSecond == 500)
+        #expect(drill.load.churnPerSecond == 50)
+        #expect(drill.load.subscribers == 20)
+        #expect(drill.steps.map(\.at) == [.seconds(5), .seconds(15)])
+        #expect(drill.steps.map(\.action) == [.kill(.owner), .start(.killed)])
+        #expect(drill.duration == .seconds(30))
+        #expect(drill.expect.acceptWithin == .seconds(1))
+        #expect(drill.expect.convergeWithin == .seconds(3))
+    }
+
+    @Test func everyTargetIsRead() throws {
+        let steps = """
+            steps:
+              - { at: 1s, kill: standby }
+              - { at: 2s, kill: router }
+              - { at: 3s, pause: sr2 }
+              - { at: 3.5s, resume: paused }
+              - { at: 4s, resume: sr2 }
+              - { at: 5s, start: sr1 }
+            """
+        let drill = try DrillFile.parse(Self.minimal + steps, path: "x.yaml")
+        #expect(
+            drill.steps.map(\.action) == [
+                .kill(.standby), .kill(.router), .pause(.node(NodeName("sr2"))), .resume(.paused),
+                .resume(.node(NodeName("sr2"))), .start(.node(NodeName("sr1"))),
+            ])
+        #expect(drill.steps[3].at == .milliseconds(3500))
+    }
+
+    @Test func allProblemsAreReportedWithTheirLines() {
+        let text = """
+            name: x
+            topologie: local.yaml
+            load: { domain: "not a domain", registrations: 0, renewal_per_s: 3 }
+            steps:
+              - { at: soon, kill: owner }
+              - { at: 1s, kill: owner, pause: owner }
+              - { at: 1s, kill: killed }
+              - { at: 1s, cut: [a, b] }
+            for: 2 days
+            """
+        let problems = problems(text)
+        #expect(problems.map(\.line) == [1, 2, 3, 3, 3, 5, 6, 7, 8, 8, 9])
+        #expect(problems.contains { $0.description.contains("x.yaml:2: unknown key `topologie`; expected `topology`") })
+        #expect(
+            problems.contains { $0.description.contains("unknown key `load.renewal_per_s`; expected `renewals_per_s`") }
+        )
+        #expect(problems.contains { $0.wrong == "steps[4].cut is not supported by this version" })
+    }
+
+    @Test func aStepAfterTheEndIsAProblem() {
+        let problems = problems(Self.minimal + "steps:\n  - { at: 11s, kill: owner }\n")
+        #expect(problems.map(\.line) == [6])
+    }
+
+    @Test func whatIsNotYAMLIsAProblem() {
+        #expect(problems("name: [").count == 1)
+        #expect(problems("").count == 1)
+        #expect(problems("- a\n- b").count == 1)
+        #expect(problems("name: a\nname: b").count == 1)
+    }
+
+    @Test func aMissingFileIsAProblem() {
+        let error = #expect(throws: DrillFileError.self) { try DrillFile.load(path: "/nonexistent/x.yaml") }
+        #expect(error?.description.hasPrefix("/nonexistent/x.yaml:1: ") == true)
+    }
+
+    @Test func theDrillsOfTheRepositoryFitTheirTopologies() throws {
+        let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+            .appendingPathComponent("../../drills").standardizedFileURL.path
+        let names = try FileManager.default.contentsOfDirectory(atPath: directory).filter { $0.hasSuffix(".yaml") }
+        #expect(names.count >= 4)
+        for name in names {
+            let drill = try DrillFile.load(path: "\(directory)/\(name)")
+            let topology = try Topology.load(path: drill.topology)
+            #expect(drill.problems(with: topology) == [], "\(name)")
+        }
+    }
+
+    @Test func namesTheTopologyDoesNotHaveAreProblems() throws {
+        let text =
+            Self.minimal.replacing("demo.example", with: "other.example")
+            + "steps:\n  - { at: 1s, kill: sr99 }\n"
+        let drill = try DrillFile.parse(text, path: "x.yaml")
+        let topology = try Topology.load(path: TestCluster.repository + "/topology/local.yaml")
+        #expect(drill.problems(with: topology).map(\.line) == [3, 6])
+    }
+
+    private static let minimal = """
+        name: x
+        topology: t.yaml
+        load: { domain: demo.example, registrations: 10 }
+        for: 10s
+
+        """
+
+    private func problems(_ text: String) -> [FileProblem] {
+        do {
+            _ = try DrillFile.parse(text, path: "x.yaml")
+            return []
+        } catch {
+            return error.problems
+        }
+    }
+}

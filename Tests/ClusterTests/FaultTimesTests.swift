@@ -1,0 +1,83 @@
+import ClusterRuntime
+import RegistrarEvents
+import Testing
+
+@testable import Drills
+
+@Suite struct FaultTimesTests {
+    private let fault = MonotonicInstant(nanoseconds: 100_000_000_000)
+
+    @Test func acceptCountsRequestsSentAfterTheFaultOnly() {
+        let operations = [
+            acknowledged(0, sent: -10, ended: 5), acknowledged(1, sent: 20, ended: 700),
+            acknowledged(2, sent: 30, ended: 650),
+        ]
+        #expect(FaultTimes.accept(after: fault, operations) == .milliseconds(650))
+    }
+
+    @Test func withoutAnAcknowledgementThereIsNoTime() {
+        #expect(FaultTimes.accept(after: fault, [acknowledged(0, sent: -10, ended: 5)]) == nil)
+    }
+
+    @Test func convergenceIsTheLastContactAtTheLastSubscriber() {
+        let operations = [acknowledged(0, sent: -500, ended: -400), acknowledged(1, sent: -500, ended: -400)]
+        let early = era(epoch: 2, cleared: 300, seen: [10, 20])
+        let late = era(epoch: 2, cleared: 310, seen: [10, 90])
+        #expect(converge(operations, [[early], [late]]) == .milliseconds(400))
+    }
+
+    @Test func aSubscriberThatMissesAContactHasNotConverged() {
+        let operations = [acknowledged(0, sent: -500, ended: -400), acknowledged(1, sent: -500, ended: -400)]
+        #expect(converge(operations, [[era(epoch: 2, cleared: 300, seen: [10, nil])]]) == nil)
+    }
+
+    @Test func anOldEpochDoesNotCount() {
+        let operations = [acknowledged(0, sent: -500, ended: -400)]
+        #expect(converge(operations, [[era(epoch: 1, cleared: 300, seen: [10])]]) == nil)
+    }
+
+    @Test func aContactThatLeftMeanwhileIsNotWaitedFor() {
+        var leaving = acknowledged(1, sent: 350, ended: 360)
+        leaving.kind = .unregister
+        let operations = [
+            acknowledged(0, sent: -500, ended: -400), acknowledged(1, sent: -500, ended: -400), leaving,
+        ]
+        #expect(converge(operations, [[era(epoch: 2, cleared: 300, seen: [10, nil])]]) == .milliseconds(350))
+    }
+
+    @Test func aContactWhoseDepartureWasUnderWayIsNotWaitedFor() {
+        var leaving = acknowledged(1, sent: -5, ended: 360)
+        leaving.kind = .unregister
+        let operations = [
+            acknowledged(0, sent: -500, ended: -400), acknowledged(1, sent: -500, ended: -400), leaving,
+        ]
+        #expect(converge(operations, [[era(epoch: 2, cleared: 300, seen: [10, nil])]]) == .milliseconds(310))
+    }
+
+    @Test func aSecondSnapshotMayCompleteTheSet() {
+        let operations = [acknowledged(0, sent: -500, ended: -400)]
+        let cut = era(epoch: 2, cleared: 300, seen: [nil])
+        let again = era(epoch: 2, cleared: 800, seen: [15])
+        #expect(converge(operations, [[cut, again]]) == .milliseconds(815))
+    }
+
+    private func converge(_ operations: [Operation], _ eras: [[SubscriberView.Era]]) -> Duration? {
+        FaultTimes.converge(
+            after: fault, epoch: 2, operations, subscribers: eras, settledAfter: .seconds(8))
+    }
+
+    /// Times in milliseconds after the fault.
+    private func acknowledged(_ contact: ContactNumber, sent: Int, ended: Int) -> Operation {
+        Operation(
+            contact: contact, kind: .register(ttl: .seconds(600)), sent: fault + .milliseconds(sent),
+            ended: fault + .milliseconds(ended),
+            outcome: .acknowledged(Position(epoch: 1, seq: UInt64(contact) + 2), changed: true))
+    }
+
+    /// `cleared` in milliseconds after the fault, `seen` after that.
+    private func era(epoch: UInt64, cleared: Int, seen: [Int64?]) -> SubscriberView.Era {
+        SubscriberView.Era(
+            epoch: epoch, clearedAt: fault + .milliseconds(cleared),
+            firstSeen: seen.map { $0.map { $0 * 1_000_000 } ?? -1 })
+    }
+}
