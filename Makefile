@@ -1,0 +1,55 @@
+# Verbs of the repository. `make` alone lists them.
+
+SEEDS ?= 1000
+DRILLS ?= $(sort $(wildcard drills/*.yaml))
+TOPOLOGY ?= topology/local.yaml
+TIMED := scripts/timed.sh
+# Debian's own, for which the packages are installed: the first one on the PATH may be another.
+PYTHON ?= /usr/bin/python3
+ROLLCALL := .build/release/rollcall
+FORMATTED := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Benchmarks/Sources)
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test lint format sim drill bench clean dependencies test-dependencies
+
+help: ## lists the verbs
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
+
+run: build ## builds, then runs the cluster of topology/local.yaml until Ctrl-C
+	@exec $(ROLLCALL) up $(TOPOLOGY)
+
+build: dependencies ## builds .build/release/rollcall
+	swift build -c release --product rollcall
+
+test: test-dependencies ## runs everything that .ci/run runs: lint, simulator, short drills, all tests
+	@$(TIMED) lint $(MAKE) --no-print-directory lint
+	@$(TIMED) vectors $(PYTHON) -B Tests/vectors/frame.py
+	@$(TIMED) build swift build --build-tests
+	@$(TIMED) sim .build/debug/rollcall sim --seed 1 --seeds $(SEEDS)
+	@$(TIMED) drills scripts/run-drills.sh .build/debug/rollcall drills/short-kill-owner.yaml drills/short-pause-owner.yaml
+	@# One after the other: on few cores the simulator's histories would starve what waits for sockets.
+	@$(TIMED) test swift test --skip-build --no-parallel
+
+lint: ## checks the layout of the Swift files
+	swift format lint --strict --parallel --recursive $(FORMATTED)
+
+format: ## lays out the Swift files
+	swift format format --in-place --parallel --recursive $(FORMATTED)
+
+sim: build ## runs the simulator: SEEDS=1000
+	$(ROLLCALL) sim --seeds $(SEEDS)
+
+drill: build ## runs the drills against real processes: DRILLS=drills/kill-owner.yaml
+	scripts/run-drills.sh $(ROLLCALL) $(DRILLS)
+
+bench: dependencies ## runs the benchmarks
+	swift run -c release --package-path Benchmarks $(BENCH)
+
+clean: ## removes what was built; keeps topology/var
+	rm -rf .build Benchmarks/.build
+
+dependencies:
+	@scripts/install-dependencies.sh
+
+test-dependencies:
+	@scripts/install-dependencies.sh --test

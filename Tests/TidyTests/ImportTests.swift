@@ -1,0 +1,116 @@
+import Testing
+
+/// The dependency direction: executable -> adapters and gateways -> roles -> runtime -> vocabulary.
+@Suite struct ImportTests {
+    /// What comes with the toolchain. Any target may use it; `machinesDecideAndDoNothingElse` is stricter.
+    private static let toolchain: Set<String> = [
+        "Darwin", "Dispatch", "Foundation", "FoundationEssentials", "Glibc", "Synchronization",
+    ]
+
+    /// What each target may import of ours and of others. The roles are `SRActor`, `WSSubscrActor` and `Router`: they
+    /// never import each other. `Drills` judges from outside and so imports no role.
+    private static let allowed: [String: Set<String>] = [
+        "MessagePack": ["CMsgpack"],
+        "RegistrarEvents": ["MessagePack"],
+        "ClusterRuntime": [
+            "RegistrarEvents", "MessagePack", "Crypto", "CryptoExtras", "DequeModule", "Logging", "Yams",
+        ],
+
+        "SRActor": ["ClusterRuntime", "RegistrarEvents", "MessagePack", "DequeModule", "Logging"],
+        "WSSubscrActor": ["ClusterRuntime", "RegistrarEvents", "DequeModule", "Logging"],
+        "Router": ["ClusterRuntime", "RegistrarEvents", "Logging"],
+
+        "NanomsgTransport": ["ClusterRuntime", "RegistrarEvents", "MessagePack", "CNanomsg", "Crypto", "Logging"],
+        "EmbeddedCoordinator": ["Router", "ClusterRuntime", "RegistrarEvents", "MessagePack", "GRDB"],
+        "AccessTokens": ["ClusterRuntime", "RegistrarEvents", "Crypto", "JWTKit"],
+        "WebSocketGateway": [
+            "AccessTokens", "WSSubscrActor", "ClusterRuntime", "RegistrarEvents", "DequeModule", "Logging", "NIOCore",
+            "NIOHTTP1", "NIOPosix", "NIOWebSocket", "ServiceLifecycle",
+        ],
+        "AdminAPI": [
+            "AccessTokens", "ClusterRuntime", "RegistrarEvents", "HTTPTypes", "Hummingbird", "HummingbirdCore",
+            "Logging", "NIOCore", "ServiceLifecycle",
+        ],
+
+        "ClusterSimulation": ["SRActor", "WSSubscrActor", "Router", "ClusterRuntime", "RegistrarEvents"],
+        "ClusterNode": [
+            "AccessTokens", "AdminAPI", "EmbeddedCoordinator", "NanomsgTransport", "WebSocketGateway", "SRActor",
+            "WSSubscrActor", "Router", "ClusterRuntime", "RegistrarEvents", "Logging", "ServiceLifecycle",
+            "UnixSignals",
+        ],
+        "Drills": [
+            "ClusterRuntime", "RegistrarEvents", "AsyncHTTPClient", "Histogram", "Logging", "NIOCore", "NIOHTTP1",
+            "NIOPosix", "NIOWebSocket", "Yams",
+        ],
+        "rollcall": [
+            "AccessTokens", "ClusterNode", "ClusterSimulation", "Drills", "ClusterRuntime", "RegistrarEvents",
+            "ArgumentParser", "AsyncHTTPClient", "Logging", "NIOCore", "ServiceLifecycle",
+        ],
+    ]
+
+    @Test func everyImportFollowsTheDependencyDirection() {
+        var findings: [Finding] = []
+        for file in Repository.sources {
+            guard let allowed = Self.allowed[file.target] else {
+                findings.append(Finding(file.path, 1, "target \(file.target) is missing in the table of imports"))
+                continue
+            }
+            for (module, line) in file.imports where !allowed.contains(module) && !Self.toolchain.contains(module) {
+                findings.append(Finding(file.path, line, "\(file.target) may not import \(module)"))
+            }
+        }
+        expectNone(findings)
+    }
+
+    @Test func everyTargetOfTheTableExists() {
+        let targets = Set(Repository.sources.map(\.target))
+        let missing = Self.allowed.keys.filter { !targets.contains($0) }.sorted()
+        #expect(missing.isEmpty, "no source file in \(missing)")
+    }
+
+    @Test func rolesNeverImportEachOther() {
+        let roles: Set<String> = ["SRActor", "WSSubscrActor", "Router"]
+        let findings = Repository.sources.filter { roles.contains($0.target) }.flatMap { file in
+            file.imports.filter { roles.contains($0.module) && $0.module != file.target }
+                .map { Finding(file.path, $0.line, "role \(file.target) imports role \($0.module)") }
+        }
+        expectNone(findings)
+    }
+
+    /// Files whose types are pure: given an event and a time they return what is to be done.
+    private static let machines = [
+        "Sources/SRActor/DomainMachine", "Sources/SRActor/Ownership", "Sources/SRActor/DomainPolicy",
+        "Sources/Router/RouterMachine", "Sources/Router/Planner", "Sources/Router/Membership",
+        "Sources/Router/CopyCatalogue", "Sources/Router/AssignmentBook", "Sources/Router/Ranking",
+        "Sources/WSSubscrActor/Follower", "Sources/WSSubscrActor/RecentEvents", "Sources/WSSubscrActor/Audience",
+        "Sources/WSSubscrActor/Subscription", "Sources/ClusterRuntime/Replication/",
+        "Sources/ClusterRuntime/Membership/NodeAgent", "Sources/ClusterRuntime/Assignment/",
+        "Sources/ClusterRuntime/Requests/RequestMachine", "Sources/ClusterRuntime/Ports/CoordinatorState",
+        "Sources/NanomsgTransport/Session.swift",
+    ]
+
+    /// Shells of the machines that share a prefix with them.
+    private static let shells: Set<String> = ["Sources/WSSubscrActor/FollowerActor.swift"]
+
+    @Test func machinesDecideAndDoNothingElse() {
+        let files = Repository.sources.filter { file in
+            Self.machines.contains { file.path.hasPrefix($0) } && !Self.shells.contains(file.path)
+        }
+        #expect(files.count >= 20, "the list of machines no longer fits the folders")
+        let effects = [
+            "await ", " async", "Task", "SystemClock", ".random", "Mutex", "Atomic<", "Logger", "Date(", "sleep(",
+            "FileManager", "Thread", "DispatchQueue",
+        ]
+        var findings: [Finding] = []
+        for file in files {
+            for line in file.lines {
+                // A choice by a seeded generator is the machine's own.
+                let code = line.code.contains("using: &") ? line.code.replacing(".random", with: "") : line.code
+                for effect in effects where code.contains(effect) {
+                    findings.append(Finding(file.path, line.number, "a machine uses `\(effect)`"))
+                }
+            }
+        }
+        expectNone(findings)
+    }
+}
