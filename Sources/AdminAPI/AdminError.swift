@@ -53,6 +53,7 @@ struct AdminError: Error, HTTPResponseError {
                 HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage"),
                 "\(domain) has \(limit) contacts already, which is all that it may have")
             detail = ("limit", UInt64(limit))
+        case .outOfOrder: self = AdminError(.conflict, "the contact was changed by a later request of the same call")
         }
     }
 

@@ -57,7 +57,9 @@ extension SIPUserDetails {
     fileprivate init(_ fields: inout ContactFields) throws(AdminError) {
         self.init(
             login: try fields.string("login"), contactURI: try fields.string("contact_uri"),
-            instanceID: try fields.string("instance_id"), userAgent: try fields.string("user_agent"),
+            instanceID: try fields.string("instance_id"),
+            regID: UInt32(try fields.integer("reg_id", 0...Int64(UInt32.max)) ?? 0),
+            parameters: try fields.string("contact_params"), userAgent: try fields.string("user_agent"),
             transport: try fields.string("transport"), path: try fields.strings("path"),
             callID: try fields.string("call_id"),
             cseq: UInt32(try fields.integer("cseq", 0...Int64(UInt32.max)) ?? 0),

@@ -79,6 +79,16 @@ public struct PackedContact: Hashable, Sendable {
         }
     }
 
+    /// The Call-ID and CSeq of the request that last changed a SIP device's contact: what decides which of two requests
+    /// is the later one. Nil for a user's connection.
+    public func sipOrder() throws(MessagePackError) -> (callID: String, cseq: UInt32)? {
+        guard kind == .sipuser else { return nil }
+        return try MessagePack.decode(bytes[keyLength...]) { (value) throws(MessagePackError) in
+            let fields = try value.array()
+            return (try fields.string(6), UInt32(clamping: try fields.unsigned(7)))
+        }
+    }
+
     /// Key and details, unpacked.
     public func registration() throws(MessagePackError) -> Registration {
         let key = try key()
@@ -148,7 +158,7 @@ extension MessagePackWriter {
             string(user.peerAddress)
             unsigned(UInt64(user.peerPort))
         case .sipuser(let sip):
-            array(10)
+            array(12)
             string(sip.login)
             string(sip.contactURI)
             string(sip.instanceID)
@@ -159,6 +169,8 @@ extension MessagePackWriter {
             unsigned(UInt64(sip.cseq))
             string(sip.peerAddress)
             unsigned(UInt64(sip.peerPort))
+            unsigned(UInt64(sip.regID))
+            string(sip.parameters)
         }
     }
 
@@ -180,6 +192,7 @@ extension SIPUserDetails {
     fileprivate init(packed fields: MessagePackArray) throws(MessagePackError) {
         self.init(
             login: try fields.string(0), contactURI: try fields.string(1), instanceID: try fields.string(2),
+            regID: UInt32(clamping: try fields.unsigned(10)), parameters: try fields.string(11),
             userAgent: try fields.string(3), transport: try fields.string(4), path: try fields.strings(5),
             callID: try fields.string(6), cseq: UInt32(clamping: try fields.unsigned(7)),
             peerAddress: try fields.string(8), peerPort: UInt16(clamping: try fields.unsigned(9)))

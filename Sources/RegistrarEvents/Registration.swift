@@ -44,6 +44,10 @@ public struct SIPUserDetails: Hashable, Sendable {
     public var login: String
     public var contactURI: String
     public var instanceID: String
+    /// The flow's number under its instance (RFC 5626 section 4.2); 0 for a contact that has none.
+    public var regID: UInt32
+    /// The contact's other parameters as it gave them (`q`, feature tags), without `expires`: `q=0.5;audio`.
+    public var parameters: String
     public var userAgent: String
     public var transport: String
     public var path: [String]
@@ -53,13 +57,16 @@ public struct SIPUserDetails: Hashable, Sendable {
     public var peerPort: UInt16
 
     public init(
-        login: String = "", contactURI: String = "", instanceID: String = "", userAgent: String = "",
-        transport: String = "", path: [String] = [], callID: String = "", cseq: UInt32 = 0,
+        login: String = "", contactURI: String = "", instanceID: String = "", regID: UInt32 = 0,
+        parameters: String = "", userAgent: String = "", transport: String = "", path: [String] = [],
+        callID: String = "", cseq: UInt32 = 0,
         peerAddress: String = "", peerPort: UInt16 = 0
     ) {
         self.login = login
         self.contactURI = contactURI
         self.instanceID = instanceID
+        self.regID = regID
+        self.parameters = parameters
         self.userAgent = userAgent
         self.transport = transport
         self.path = path

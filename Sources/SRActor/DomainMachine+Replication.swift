@@ -172,6 +172,7 @@ extension DomainMachine {
             switch first.reply {
             case .registered(let ttl): result = .registered(position, ttl: ttl)
             case .unregistered(let count): result = .unregistered(position, count: count)
+            case .bound(let contacts): result = .bound(position, contacts)
             }
             replies.append(.send(.reply(Reply(id: first.id, result: result)), to: first.sender))
         }

@@ -16,6 +16,7 @@ extension DomainMachine {
         case .deleteAccount(let account):
             let contacts = replica.table.contacts(of: account).map(\.contact)
             return unregister(contacts, .deleteAOR, request.id, sender, at: now)
+        case .bind(let binding): return bind(binding, request.id, sender, at: now)
         case .clear: return clear(request.id, sender)
         case .list: preconditionFailure("a list was answered above")
         }
@@ -62,7 +63,7 @@ extension DomainMachine {
         return []
     }
 
-    private mutating func wait(_ id: UInt64, _ sender: NodeName, _ reply: Ownership.Waiting.Pending) {
+    mutating func wait(_ id: UInt64, _ sender: NodeName, _ reply: Ownership.Waiting.Pending) {
         let seq = owner?.ring.lastSeq ?? 0
         owner?.waiting.append(Ownership.Waiting(seq: seq, id: id, sender: sender, reply: reply))
     }
@@ -90,9 +91,7 @@ extension DomainMachine {
     private func page(_ cursor: UInt32, _ account: AccountID?, at now: Moment) -> Reply.Result {
         let replica = replica
         if let account {
-            let contacts = replica.table.contacts(of: account).map {
-                LiveContact(contact: $0.contact, ttl: replica.remaining($0.deadline, at: now))
-            }
+            let contacts = contacts(accountPrefix: account.packedPrefix[...], at: now)
             return .page(contacts, next: 0, position: replica.position)
         }
         var contacts: [LiveContact] = []

@@ -30,6 +30,7 @@ struct Ownership: Sendable {
         enum Pending: Sendable {
             case registered(ttl: UInt32)
             case unregistered(count: UInt32)
+            case bound([LiveContact])
         }
         let seq: UInt64
         let id: UInt64

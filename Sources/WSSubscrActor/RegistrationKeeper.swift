@@ -186,7 +186,7 @@ public struct RegistrationKeeper: Sendable {
             // Certainly not carried out now; an earlier one may still hold.
             if isFirst { entries[id]?.isClosing = true }
             next(id, after: ttl / 2, at: now)
-        case .refused, .unregistered, .page:
+        case .refused, .unregistered, .bound, .page:
             let asked = entries[id]?.ttl ?? ttl
             entries[id]?.heldUntil = now + asked
             if isFirst { entries[id]?.isClosing = true }

@@ -52,6 +52,7 @@ struct ReplyError: Error, Sendable, Hashable {
             self = .tooMany("the account has \(limit) connections, as many as it may")
         case .domainFull(let limit):
             self = .tooMany("the domain has \(limit) registrations, as many as it may")
+        case .outOfOrder: self = .unavailable("the registrar gave an unexpected answer")
         }
     }
 }

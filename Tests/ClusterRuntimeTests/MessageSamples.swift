@@ -85,7 +85,8 @@ struct MessageSamples {
     }
 
     private mutating func operation() throws -> Request.Operation {
-        switch random.below(5) {
+        switch random.below(6) {
+        case 5: .bind(try binding())
         case 0: .register(try contact(), ttl: small())
         case 1: .unregister(key: Array(try contact().keyBytes), reason: UnregisterReason.allCases[random.below(4)])
         case 2: .deleteAccount(account())
@@ -94,17 +95,30 @@ struct MessageSamples {
         }
     }
 
+    private mutating func binding() throws -> Binding {
+        // Accounts 1, 4, 7… are sipusers.
+        let account = 1 + 3 * random.below(20)
+        return Binding(
+            account: "p\(account)", callID: "call-\(number())@host", cseq: small(),
+            changes: try some(4) { samples in
+                let contact = try ReplicationFixture.contact(account, samples.random.below(9))
+                return samples.random.happens(60)
+                    ? .put(contact, ttl: samples.small()) : .remove(key: Array(contact.keyBytes))
+            })
+    }
+
     private mutating func result() throws -> Reply.Result {
-        switch random.below(4) {
+        switch random.below(5) {
         case 0: .registered(position(), ttl: small())
         case 1: .unregistered(position(), count: small())
+        case 3: .bound(position(), try some(3) { try $0.live() })
         case 2: .page(try some(3) { try $0.live() }, next: small(), position: position())
         default:
             .refused(
                 [
                     .notOwner, .unavailable, .overloaded, .intervalTooBrief(minimum: small()),
-                    .tooManyDevices(limit: small()), .domainFull(limit: small()),
-                ][random.below(6)])
+                    .tooManyDevices(limit: small()), .domainFull(limit: small()), .outOfOrder,
+                ][random.below(7)])
         }
     }
 

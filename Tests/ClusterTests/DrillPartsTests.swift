@@ -82,9 +82,17 @@ import Testing
     }
 
     @Test func whoIgnoresTheRequestToEndIsKilled() async throws {
+        let log = FileManager.default.temporaryDirectory.appendingPathComponent("child-\(UUID().uuidString).log").path
+        defer { try? FileManager.default.removeItem(atPath: log) }
         let process = try await ChildProcess.start(
             .init(
-                executable: "/bin/sh", arguments: ["-c", "trap '' TERM; while :; do sleep 0.05; done"]))
+                executable: "/bin/sh", arguments: ["-c", "trap '' TERM; echo deaf; while :; do sleep 0.05; done"],
+                log: log))
+        // Before that it would end at the first word.
+        let deadline = ContinuousClock.now + .seconds(30)
+        while try String(contentsOfFile: log, encoding: .utf8).isEmpty, ContinuousClock.now < deadline {
+            try await Task.sleep(for: .milliseconds(5))
+        }
         await process.stop(grace: .milliseconds(300))
         #expect(process.ending == .killed(SIGKILL))
     }

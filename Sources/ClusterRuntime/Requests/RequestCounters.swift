@@ -24,7 +24,7 @@ struct RequestCounters: Sendable {
 
     func count(_ refusal: Refusal) {
         switch refusal {
-        case .intervalTooBrief, .tooManyDevices, .domainFull: permanent.add()
+        case .intervalTooBrief, .tooManyDevices, .domainFull, .outOfOrder: permanent.add()
         case .notOwner: notOwner.add()
         case .unavailable: unavailable.add()
         case .overloaded: overloaded.add()

@@ -123,8 +123,8 @@ public struct RequestMachine: Sendable {
     /// Sees to it that nothing older on the same contacts is sent again.
     private mutating func supersede(by id: UInt64, _ operation: Request.Operation, on domain: DomainName) {
         switch operation {
-        case .register, .unregister:
-            guard let key = operation.key else { return }
+        case .register, .unregister, .bind:
+            guard let key = operation.key else { return supersedeAll(by: id, operation, on: domain) }
             let contact = ContactOfDomain(domain: domain, key: key)
             if let older = newest.updateValue(id, forKey: contact) {
                 pending[older]?.superseded = true
@@ -133,14 +133,18 @@ public struct RequestMachine: Sendable {
             for older in wide where pending[older]?.domain == domain && covers(older, key) {
                 pending[older]?.superseded = true
             }
-        case .deleteAccount, .clear:
-            for older in unfinished(of: domain) where older != id {
-                guard let key = pending[older]?.operation.key, operation.covers(key) else { continue }
-                pending[older]?.superseded = true
-            }
-            wide.append(id)
+        case .deleteAccount, .clear: supersedeAll(by: id, operation, on: domain)
         case .list: break
         }
+    }
+
+    /// An operation on more than one contact.
+    private mutating func supersedeAll(by id: UInt64, _ operation: Request.Operation, on domain: DomainName) {
+        for older in unfinished(of: domain) where older != id {
+            guard let key = pending[older]?.operation.key, operation.covers(key) else { continue }
+            pending[older]?.superseded = true
+        }
+        wide.append(id)
     }
 
     private func covers(_ id: UInt64, _ key: ArraySlice<UInt8>) -> Bool {
@@ -163,6 +167,7 @@ extension Request.Operation {
         switch self {
         case .register(let contact, _): contact.keyBytes
         case .unregister(let key, _): key[...]
+        case .bind(let binding): binding.changes.count == 1 ? binding.changes[0].key : nil
         case .deleteAccount, .clear, .list: nil
         }
     }
@@ -171,6 +176,8 @@ extension Request.Operation {
     func covers(_ key: ArraySlice<UInt8>) -> Bool {
         switch self {
         case .deleteAccount(let account): key.starts(with: account.packedPrefix)
+        case .bind(let binding):
+            binding.changes.count != 1 && key.starts(with: AccountID(.sipuser, binding.account).packedPrefix)
         case .clear: true
         case .register, .unregister, .list: false
         }

@@ -149,7 +149,27 @@ extension Request.Operation {
             self = .list(
                 cursor: UInt32(clamping: try fields.unsigned(1)),
                 account: fields.count > 2 ? try AccountID(packed: fields, at: 2) : nil)
-        default: throw MessagePackError.unexpected("an operation (0 to 4)")
+        case 5: self = .bind(try Binding(packed: fields))
+        default: throw MessagePackError.unexpected("an operation (0 to 5)")
+        }
+    }
+}
+
+extension Binding {
+    fileprivate init(packed fields: MessagePackArray) throws(MessagePackError) {
+        self.init(
+            account: try fields.string(1), callID: try fields.string(2), cseq: UInt32(clamping: try fields.unsigned(3)),
+            changes: try fields.map(4, Change.init(packed:)))
+        guard isOfOneAccount else { throw MessagePackError.unexpected("changes of one account's contacts") }
+    }
+}
+
+extension Binding.Change {
+    fileprivate init(packed fields: MessagePackArray) throws(MessagePackError) {
+        if fields.count == 1 {
+            self = .remove(key: try fields.binary(0))
+        } else {
+            self = .put(try fields.packedContact(0), ttl: UInt32(clamping: try fields.unsigned(3)))
         }
     }
 }
@@ -170,7 +190,11 @@ extension Reply.Result {
                 try fields.map(1, LiveContact.init(packed:)), next: UInt32(clamping: try fields.unsigned(2)),
                 position: Position(epoch: try fields.unsigned(3), seq: try fields.unsigned(4)))
         case 3: self = .refused(try Refusal(code: fields.unsigned(1), argument: UInt32(clamping: fields.unsigned(2))))
-        default: throw MessagePackError.unexpected("a result (0 to 3)")
+        case 4:
+            self = .bound(
+                Position(epoch: try fields.unsigned(2), seq: try fields.unsigned(3)),
+                try fields.map(1, LiveContact.init(packed:)))
+        default: throw MessagePackError.unexpected("a result (0 to 4)")
         }
     }
 }
@@ -184,7 +208,8 @@ extension Refusal {
         case 3: self = .intervalTooBrief(minimum: argument)
         case 4: self = .tooManyDevices(limit: argument)
         case 5: self = .domainFull(limit: argument)
-        default: throw MessagePackError.unexpected("a refusal (0 to 5)")
+        case 6: self = .outOfOrder
+        default: throw MessagePackError.unexpected("a refusal (0 to 6)")
         }
     }
 }

@@ -124,6 +124,14 @@ extension MessagePackWriter {
         case .clear:
             array(1)
             unsigned(3)
+        case .bind(let binding):
+            array(5)
+            unsigned(5)
+            string(binding.account)
+            string(binding.callID)
+            unsigned(UInt64(binding.cseq))
+            array(binding.changes.count)
+            for change in binding.changes { bindingChange(change) }
         case .list(let cursor, let account):
             array(account == nil ? 2 : 4)
             unsigned(4)
@@ -132,6 +140,19 @@ extension MessagePackWriter {
                 unsigned(UInt64(account.kind.rawValue))
                 string(account.name)
             }
+        }
+    }
+
+    /// A packed contact and its time to live, or a key alone.
+    private mutating func bindingChange(_ change: Binding.Change) {
+        switch change {
+        case .put(let contact, let ttl):
+            array(4)
+            packedContact(contact)
+            unsigned(UInt64(ttl))
+        case .remove(let key):
+            array(1)
+            binary(key)
         }
     }
 
@@ -163,6 +184,12 @@ extension MessagePackWriter {
             unsigned(3)
             unsigned(refusal.code)
             unsigned(UInt64(refusal.argument))
+        case .bound(let position, let contacts):
+            array(4)
+            unsigned(4)
+            liveContacts(contacts)
+            unsigned(position.epoch)
+            unsigned(position.seq)
         }
     }
 
@@ -227,12 +254,13 @@ extension Refusal {
         case .intervalTooBrief: 3
         case .tooManyDevices: 4
         case .domainFull: 5
+        case .outOfOrder: 6
         }
     }
 
     fileprivate var argument: UInt32 {
         switch self {
-        case .notOwner, .unavailable, .overloaded: 0
+        case .notOwner, .unavailable, .overloaded, .outOfOrder: 0
         case .intervalTooBrief(let minimum): minimum
         case .tooManyDevices(let limit), .domainFull(let limit): limit
         }

@@ -148,6 +148,8 @@ public struct Request: Sendable, Hashable {
         case unregister(key: [UInt8], reason: UnregisterReason)
         /// End all registrations of an account.
         case deleteAccount(AccountID)
+        /// Change one sipuser's contacts: all of the changes or none.
+        case bind(Binding)
         /// Void the whole list.
         case clear
         /// A page of the live list, from a cursor (0 first), of the whole domain or one account.
@@ -170,6 +172,9 @@ public struct Reply: Sendable, Hashable {
         case registered(Position, ttl: UInt32)
         /// Committed: so many contacts ended, the last at this position.
         case unregistered(Position, count: UInt32)
+        /// Committed at this position: everything the account has registered now, the newest first, with the remaining
+        /// milliseconds.
+        case bound(Position, [LiveContact])
         /// A page: contacts with their remaining milliseconds, and where to go on (0: that was all).
         case page([LiveContact], next: UInt32, position: Position)
         case refused(Refusal)
@@ -201,11 +206,13 @@ public enum Refusal: Sendable, Hashable {
     case tooManyDevices(limit: UInt32)
     /// The domain has as many contacts as it may.
     case domainFull(limit: UInt32)
+    /// The contact was changed by a later request of the same call (RFC 3261 section 10.3, step 7).
+    case outOfOrder
 
     public var isTransient: Bool {
         switch self {
         case .notOwner, .unavailable, .overloaded: true
-        case .intervalTooBrief, .tooManyDevices, .domainFull: false
+        case .intervalTooBrief, .tooManyDevices, .domainFull, .outOfOrder: false
         }
     }
 }
