@@ -61,6 +61,7 @@ struct Trace {
         case .register(let contact, let ttl): "register \(World.key(contact).map { "\($0)" } ?? "?") ttl \(ttl)"
         case .unregister: "unregister"
         case .deleteAccount(let account): "delete \(account.name)"
+        case .bind(let binding): "bind \(binding.changes.count) of \(binding.account) cseq \(binding.cseq)"
         case .clear: "clear"
         case .list: "list"
         }

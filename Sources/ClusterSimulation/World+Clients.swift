@@ -91,7 +91,7 @@ extension World {
             gateway.pending[reply.id]?.lastSent = now - Self.retryAfter + .milliseconds(50)
             nodes[name]!.machines = .follower(twins, gateway)
             return
-        case .registered(let at, _), .unregistered(let at, _), .page(_, _, let at): position = at
+        case .registered(let at, _), .unregistered(let at, _), .bound(let at, _), .page(_, _, let at): position = at
         }
         finish(reply.id, at: name)
         history.acknowledge(

@@ -28,6 +28,7 @@ actor FakeRegistrar: RegistrarClient {
         case .unregister(let key, _): return end { Array($0.contact.keyBytes) == key }
         case .deleteAccount(let account): return end { $0.contact.keyBytes.starts(with: account.packedPrefix) }
         case .clear: return end { _ in true }
+        case .bind: return .refused(.unavailable)
         case .list(let cursor, let account): return page(Int(cursor), account)
         }
     }

@@ -69,7 +69,7 @@ final class Registrar: RegistrarClient {
             }
             let seq = append([.unregistered(contact, reason)])
             return .unregistered(Position(epoch: 1, seq: seq), count: 1)
-        case .deleteAccount, .clear, .list: return .refused(.unavailable)
+        case .bind, .deleteAccount, .clear, .list: return .refused(.unavailable)
         }
     }
 }

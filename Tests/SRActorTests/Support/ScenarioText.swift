@@ -55,6 +55,7 @@ enum ScenarioText {
         case .unregistered(let position, let count): "unregistered \(count) by \(position)"
         case .page(let contacts, let next, let position):
             "page of \(contacts.map { name($0.contact) }) as of \(position), next \(next)"
+        case .bound(let position, let contacts): "bound \(contacts.map { name($0.contact) }) at \(position)"
         case .refused(let refusal): "refused \(refusal)"
         }
     }
