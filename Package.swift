@@ -73,6 +73,7 @@ let package = Package(
         // The vocabulary and the shared runtime.
         .rollcall("MessagePack", ["CMsgpack"]),
         .rollcall("RegistrarEvents", ["MessagePack"]),
+        .rollcall("SIP"),
         .rollcall(
             "ClusterRuntime",
             ["RegistrarEvents", "MessagePack", .crypto, .cryptoExtras, .deque, .logging, .yams]),
@@ -128,6 +129,7 @@ let package = Package(
         // Tests.
         .tests("MessagePackTests", ["MessagePack"]),
         .tests("RegistrarEventsTests", ["RegistrarEvents", "MessagePack"]),
+        .tests("SIPTests", ["SIP"], exclude: ["Vectors"]),
         .tests("ClusterRuntimeTests", ["ClusterRuntime", "RegistrarEvents", "MessagePack"]),
         .tests("SRActorTests", ["SRActor", "ClusterRuntime", "RegistrarEvents", .logging], exclude: ["Scenarios"]),
         .tests("WSSubscrActorTests", ["WSSubscrActor", "ClusterRuntime", "RegistrarEvents"]),

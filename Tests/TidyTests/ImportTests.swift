@@ -12,6 +12,7 @@ import Testing
     private static let allowed: [String: Set<String>] = [
         "MessagePack": ["CMsgpack"],
         "RegistrarEvents": ["MessagePack"],
+        "SIP": [],
         "ClusterRuntime": [
             "RegistrarEvents", "MessagePack", "Crypto", "CryptoExtras", "DequeModule", "Logging", "Yams",
         ],

@@ -1,0 +1,78 @@
+/// Builds the bytes of a message piece by piece.
+///
+/// No piece can end a line: what comes from a peer, a directory or an error has its control characters replaced by
+/// spaces, so that it cannot add header fields of its own.
+public struct ByteWriter: Sendable {
+    public private(set) var bytes: [UInt8] = []
+
+    public init(reserving capacity: Int = 0) { bytes.reserveCapacity(capacity) }
+
+    /// Text of the program, taken as it is.
+    @inline(__always)
+    public mutating func append(_ text: StaticString) {
+        text.withUTF8Buffer { bytes.append(contentsOf: $0) }
+    }
+
+    @inline(__always)
+    public mutating func append(byte: UInt8) { bytes.append(byte < 0x20 ? Ascii.space : byte) }
+
+    public mutating func append(_ text: String) {
+        var text = text
+        text.withUTF8 { appendCleaned(UnsafeRawBufferPointer($0)) }
+    }
+
+    public mutating func append(_ text: SIPText) {
+        text.withUnsafeBytes { appendCleaned($0) }
+    }
+
+    public mutating func append(_ text: [UInt8]) {
+        text.withUnsafeBytes { appendCleaned($0) }
+    }
+
+    /// A decimal number.
+    public mutating func append(_ number: UInt64) {
+        if number < 10 {
+            bytes.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number))
+            return
+        }
+        // Twenty digits are enough for any 64-bit number.
+        withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 20) { digits in
+            var rest = number
+            var start = 20
+            repeat {
+                start -= 1
+                digits[start] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+                rest /= 10
+            } while rest > 0
+            bytes.append(contentsOf: digits[start...])
+        }
+    }
+
+    /// A quoted string: quotes around, quotes and backslashes within escaped (RFC 3261 section 25.1).
+    public mutating func append(quoted text: String) {
+        bytes.append(Ascii.quote)
+        for byte in text.utf8 {
+            if byte == Ascii.quote || byte == Ascii.backslash { bytes.append(Ascii.backslash) }
+            append(byte: byte)
+        }
+        bytes.append(Ascii.quote)
+    }
+
+    /// The end of a line.
+    @inline(__always)
+    mutating func endLine() { append("\r\n") }
+
+    /// A stretch of a message that was parsed, which holds what a message may hold.
+    @inline(__always)
+    mutating func copy(_ source: [UInt8], _ range: Range<Int>) {
+        source.withUnsafeBufferPointer { bytes.append(contentsOf: $0[range]) }
+    }
+
+    mutating func body(_ body: [UInt8]) { bytes.append(contentsOf: body) }
+
+    private mutating func appendCleaned(_ text: UnsafeRawBufferPointer) {
+        let start = bytes.count
+        bytes.append(contentsOf: text)
+        for index in start..<bytes.count where bytes[index] < 0x20 { bytes[index] = Ascii.space }
+    }
+}

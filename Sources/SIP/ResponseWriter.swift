@@ -1,0 +1,155 @@
+/// Builds the response to a request.
+///
+/// What the request says is repeated as it was (RFC 3261 section 8.2.6.2): all Via fields in their order, From, To,
+/// Call-ID and CSeq. The top Via gets `received` and a value for `rport` where asked for (section 18.2.1 and RFC 3581
+/// section 4), and To a tag when it has none. Header fields of the caller follow, then Content-Length and body.
+public struct ResponseWriter: MessageWriter, Sendable {
+    public var writer: ByteWriter
+
+    /// - Parameters:
+    ///   - reason: the reason phrase; nil for the standard one.
+    ///   - request: what was parsed, or salvaged: what it lacks is left out.
+    ///   - received: the address that the request came from, when the top Via is to say so. An IPv6 address without
+    ///     brackets. Replaces what the sender put there.
+    ///   - rport: the port it came from, for the top Via's `rport`, which is added when the Via has none.
+    ///   - toTag: the tag for a To that has none; nil to add none, as in a 100.
+    public init(
+        _ status: Int, reason: String? = nil, to request: SIPMessage, received: String? = nil, rport: UInt16? = nil,
+        toTag: String? = nil
+    ) {
+        writer = ByteWriter(reserving: request.bodyRange.lowerBound + 512)
+        writer.append("SIP/2.0 ")
+        writer.append(UInt64(status))
+        writer.append(" ")
+        if let reason { writer.append(reason) } else { writer.append(ReasonPhrase.of(status)) }
+        writer.endLine()
+        vias(of: request, received: received, rport: rport)
+        copy(.from, of: request)
+        to(of: request, tag: toTag)
+        copy(.callID, of: request)
+        copy(.cseq, of: request)
+    }
+
+    private mutating func vias(of request: SIPMessage, received: String?, rport: UInt16?) {
+        var isTop = received != nil || rport != nil
+        for field in request.fields where field.header == .via {
+            if isTop {
+                isTop = false
+                topVia(of: request, field, received: received, rport: rport)
+            } else {
+                line(field, of: request)
+            }
+        }
+    }
+
+    /// The first field of Via, whose first element is the sender's.
+    private mutating func topVia(of request: SIPMessage, _ field: HeaderField, received: String?, rport: UInt16?) {
+        var list = ListSplitter(request.bytes, field.value)
+        guard let element = list.next(), let via = Self.via(request.bytes, element) else {
+            line(field, of: request)
+            return
+        }
+        writer.append("Via: ")
+        let source = request.bytes
+        var copied = field.value.lower
+        let cuts = via.cuts(received: received != nil, rport: rport != nil)
+        for cut in cuts {
+            writer.copy(source, copied..<cut.lower)
+            copied = cut.upper
+            if cut.lower == via.rportNameEnd, let rport {
+                writer.append("=")
+                writer.append(UInt64(rport))
+            }
+        }
+        writer.copy(source, copied..<element.upper)
+        if let received {
+            writer.append(";received=")
+            writer.append(received)
+        }
+        if let rport, via.rport == .absent {
+            writer.append(";rport=")
+            writer.append(UInt64(rport))
+        }
+        writer.copy(source, element.upper..<field.value.upper)
+        writer.endLine()
+    }
+
+    /// One that cannot be read is repeated as it is, when a salvaged request is answered.
+    private static func via(_ bytes: [UInt8], _ element: Part) -> Via? {
+        try? Via(parsing: SIPText(bytes, element))
+    }
+
+    private mutating func to(of request: SIPMessage, tag: String?) {
+        for field in request.fields where field.header == .to {
+            guard let tag, !Self.hasTag(request.bytes, field.value) else {
+                line(field, of: request)
+                return
+            }
+            writer.append("To: ")
+            writer.copy(request.bytes, field.value.range)
+            writer.append(";tag=")
+            writer.append(tag)
+            writer.endLine()
+            return
+        }
+    }
+
+    /// Whether a To has a tag; one that cannot be read has none.
+    private static func hasTag(_ bytes: [UInt8], _ value: Part) -> Bool {
+        var cursor = Cursor(SIPText(bytes, value))
+        cursor.skipAddress()
+        var parameters = ContactParameters()
+        // What cannot be read any more may have had its tag before.
+        try? parameters.read(&cursor)
+        return !parameters.tag.isAbsent
+    }
+
+    private mutating func copy(_ header: HeaderName, of request: SIPMessage) {
+        for field in request.fields where field.header == header {
+            line(field, of: request)
+            return
+        }
+    }
+
+    /// The field as it was, with the name as it was.
+    @inline(__always)
+    private mutating func line(_ field: HeaderField, of request: SIPMessage) {
+        writer.copy(request.bytes, field.name.lower..<field.value.upper)
+        writer.endLine()
+    }
+}
+
+extension Via {
+    /// What is to be left out of the text, in its order: an old `received`, and an old value of `rport`, whose place a
+    /// new value takes.
+    fileprivate func cuts(received: Bool, rport: Bool) -> [Part] {
+        let old = received && !receivedParameter.isAbsent ? receivedParameter : nil
+        let port = rport && self.rport != .absent ? Part(rportNameEnd, rportEnd) : nil
+        guard let old, let port else { return (old ?? port).map { [$0] } ?? [] }
+        return old.lower < port.lower ? [old, port] : [port, old]
+    }
+}
+
+extension Cursor {
+    /// Goes to the parameters of an address without reading it: behind the closing bracket, or to the first semicolon.
+    mutating func skipAddress() {
+        var isQuoted = false
+        var index = position
+        while index < end {
+            switch storage[index] {
+            case Ascii.backslash where isQuoted: index += 1
+            case Ascii.quote: isQuoted.toggle()
+            case Ascii.less where !isQuoted:
+                while index < end, storage[index] != Ascii.greater { index += 1 }
+                move(to: min(index + 1, end))
+                return
+            case Ascii.semicolon where !isQuoted:
+                move(to: index)
+                return
+            default: break
+            }
+            index += 1
+        }
+        move(to: end)
+    }
+}

@@ -1,0 +1,160 @@
+extension SIPURI {
+    /// A text that two URIs share when they are the same contact, to look bindings up by.
+    ///
+    /// By RFC 3261 section 19.1.4: schemes, hosts, parameters and the names of headers without regard to case, users
+    /// and passwords with; escapes of what need not be escaped resolved; parameters and headers in any order; an IPv6
+    /// address in any spelling. A port or a `transport` that is written out differs from one that is left out.
+    ///
+    /// The RFC's equality is not transitive: a parameter that only one of two URIs has does not count, unless it is
+    /// `user`, `ttl`, `method`, `maddr` or `transport`, so `sip:a@h;x=1` and `sip:a@h;x=2` both equal `sip:a@h` but not
+    /// each other. No key can do that. Decided: every parameter counts. Phones repeat their contact as it is, some
+    /// tell their lines apart by such a parameter (`line=`), and two bindings where one would do expire by
+    /// themselves, while one where two are needed loses calls. `isEquivalent(to:)` follows the RFC to the letter.
+    public var canonical: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(text.count + 16)
+        appendCore(to: &bytes)
+        for pair in sortedPairs(parametersPart, separator: Ascii.semicolon) {
+            bytes.append(Ascii.semicolon)
+            bytes.append(contentsOf: pair)
+        }
+        appendHeaders(to: &bytes)
+        return bytes
+    }
+
+    /// Whether two URIs are equal by RFC 3261 section 19.1.4.
+    public func isEquivalent(to other: SIPURI) -> Bool {
+        guard core == other.core else { return false }
+        let left = parametersByName
+        let right = other.parametersByName
+        for (name, value) in left {
+            guard let same = right.first(where: { $0.name == name }) else {
+                if Self.mustBeInBoth(name) { return false }
+                continue
+            }
+            if same.value != value { return false }
+        }
+        return !right.contains { pair in
+            Self.mustBeInBoth(pair.name) && !left.contains { $0.name == pair.name }
+        }
+    }
+
+    private static func mustBeInBoth(_ name: [UInt8]) -> Bool {
+        let text = SIPText(name)
+        return text.matches("user") || text.matches("ttl") || text.matches("method") || text.matches("maddr")
+            || text.matches("transport")
+    }
+
+    /// All but the parameters.
+    private var core: [UInt8] {
+        var bytes: [UInt8] = []
+        appendCore(to: &bytes)
+        appendHeaders(to: &bytes)
+        return bytes
+    }
+
+    private func appendCore(to bytes: inout [UInt8]) {
+        bytes.append(contentsOf: scheme.name.utf8)
+        bytes.append(Ascii.colon)
+        switch scheme {
+        case .sip, .sips: appendAddress(to: &bytes)
+        case .tel:
+            // Visual separators mean nothing (RFC 3966 section 4).
+            let separators = ByteSet("-.()")
+            for index in userPart.range where !separators.contains(text.storage[index]) {
+                bytes.append(Ascii.lowercased(text.storage[index]))
+            }
+        case .other(let name): bytes.append(contentsOf: text.bytes.dropFirst(name.utf8.count + 1))
+        }
+    }
+
+    private func appendAddress(to bytes: inout [UInt8]) {
+        if !userPart.isAbsent {
+            text.storage.appendNormalised(userPart, ignoringCase: false, to: &bytes)
+            if !passwordPart.isAbsent {
+                bytes.append(Ascii.colon)
+                text.storage.appendNormalised(passwordPart, ignoringCase: false, to: &bytes)
+            }
+            bytes.append(Ascii.at)
+        }
+        if hostIsIPv6, let address = IPv6Address(text.storage, Part(hostPart.lower + 1, hostPart.upper - 1)) {
+            bytes.append(Ascii.leftBracket)
+            address.write(to: &bytes)
+            bytes.append(Ascii.rightBracket)
+        } else {
+            for index in hostPart.range { bytes.append(Ascii.lowercased(text.storage[index])) }
+        }
+        if let port {
+            bytes.append(Ascii.colon)
+            bytes.append(contentsOf: String(port).utf8)
+        }
+    }
+
+    private func appendHeaders(to bytes: inout [UInt8]) {
+        var separator = Ascii.question
+        for pair in sortedPairs(headersPart, separator: Ascii.ampersand) {
+            bytes.append(separator)
+            bytes.append(contentsOf: pair)
+            separator = Ascii.ampersand
+        }
+    }
+
+    /// Each `name=value` normalised, in the order of their bytes.
+    private func sortedPairs(_ part: Part, separator: UInt8) -> [[UInt8]] {
+        guard !part.isAbsent else { return [] }
+        var pairs = SIPURIPairs(text.storage, part, separator: separator)
+        var all: [[UInt8]] = []
+        while let pair = pairs.next() {
+            var bytes: [UInt8] = []
+            text.storage.appendNormalised(pair.name, ignoringCase: true, to: &bytes)
+            if !pair.value.isAbsent {
+                bytes.append(Ascii.equals)
+                text.storage.appendNormalised(pair.value, ignoringCase: true, to: &bytes)
+            }
+            all.append(bytes)
+        }
+        if all.count > 1 { all.sort { $0.lexicographicallyPrecedes($1) } }
+        return all
+    }
+
+    private var parametersByName: [(name: [UInt8], value: [UInt8])] {
+        var pairs = SIPURIPairs(text.storage, parametersPart, separator: Ascii.semicolon)
+        var all: [(name: [UInt8], value: [UInt8])] = []
+        while let pair = pairs.next() {
+            var (name, value): ([UInt8], [UInt8]) = ([], [])
+            text.storage.appendNormalised(pair.name, ignoringCase: true, to: &name)
+            text.storage.appendNormalised(pair.value, ignoringCase: true, to: &value)
+            all.append((name, value))
+        }
+        return all
+    }
+}
+
+extension [UInt8] {
+    /// Appends the part so that two spellings of the same come out the same: escapes of unreserved characters resolved,
+    /// those of others in upper case, and what should have been escaped escaped.
+    fileprivate func appendNormalised(_ part: Part, ignoringCase: Bool, to bytes: inout [UInt8]) {
+        let unreserved = ByteSet.unreserved
+        let reserved = ByteSet.reserved
+        var index = part.range.lowerBound
+        while index < part.range.upperBound {
+            let escaped = escaped(at: index, before: part.upper)
+            let byte = escaped ?? self[index]
+            index += escaped == nil ? 1 : 3
+            if unreserved.contains(byte) || escaped == nil && reserved.contains(byte) {
+                bytes.append(ignoringCase ? Ascii.lowercased(byte) : byte)
+            } else {
+                bytes.append(Ascii.percent)
+                bytes.append(Self.digits[Int(byte >> 4)])
+                bytes.append(Self.digits[Int(byte & 15)])
+            }
+        }
+    }
+
+    private static let digits = [UInt8]("0123456789ABCDEF".utf8)
+}
+
+extension ByteSet {
+    /// `reserved` of RFC 3261 section 25.1, and the brackets of IPv6 references.
+    fileprivate static let reserved = ByteSet(";/?:@&=+$,[]")
+}
