@@ -30,6 +30,7 @@ extension NodeRunner {
                 case .router: environment.assembleRouter(InMemoryCoordinator())
                 case .sr: environment.assembleRegistrar(NoJournal(), [:])
                 case .wssubscr: environment.assembleFrontier(directory)
+                case .sg: throw NodeFailure("this version cannot run role sg yet")
                 }
             services.append(LoopService { try await transport.run(deliver: assembled.receive) })
             services += assembled.services

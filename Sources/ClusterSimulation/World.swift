@@ -103,6 +103,7 @@ struct World {
                 twins[domain] = FollowerTwin(receiver: ReplicaReceiver(domain: domain, role: .follower))
             }
             machines = .follower(twins, GatewayTwin())
+        case .sg: preconditionFailure("the simulated cluster has no SIP gateway: \(name)")
         }
         nodes[name] = SimulatedNode(
             disk: disk, name: name, role: role, incarnation: incarnation, agent: agent, machines: machines)

@@ -37,7 +37,7 @@ struct MessageSamples {
 
     /// One message of each kind; ask again for other values.
     mutating func oneOfEach() throws -> [Message] {
-        let role = NodeRole.allCases[random.below(3)]
+        let role = NodeRole.allCases[random.below(NodeRole.allCases.count)]
         return [
             .heartbeat(
                 Heartbeat(

@@ -22,6 +22,10 @@ enum TopologyFixture {
                   - { name: ws1, role: wssubscr, cluster: 7201, admin: 8121, websocket: { listen: 8101 } }
         """
 
+    /// The same with a SIP gateway, on line 17.
+    static let withGateway =
+        text + "\n          - { name: sg1, role: sg, cluster: 7301, admin: 8131, sip: { udp: 5060, tcp: 5060 } }"
+
     static func replacing(_ old: String, _ new: String) -> String {
         let result = text.replacingOccurrences(of: old, with: new)
         precondition(text.contains(old), "nothing to replace: \(old)")

@@ -48,11 +48,10 @@ struct SpoiltTopology: Sendable, CustomTestStringConvertible {
         SpoiltTopology(
             "role: router", "role: rooter",
             "t.yaml:13: sites[1].servers[1].nodes[1].role: found `rooter`; "
-                + "expected one of router, sr, wssubscr (did you mean router?)"),
+                + "expected one of router, sr, wssubscr, sg (did you mean router?)"),
         SpoiltTopology(
             "role: wssubscr", "role: sg",
-            "t.yaml:16: sites[1].servers[1].nodes[4].role: sg is not supported by this version; "
-                + "expected router, sr, wssubscr"),
+            "t.yaml:16: sites[1].servers[1].nodes[4]: sip is missing; expected { udp: PORT, tcp: PORT }"),
         SpoiltTopology(
             "role: router", "role: sr", "t.yaml:8: no node has role router; expected at least one router"),
         SpoiltTopology(
@@ -108,6 +107,46 @@ struct SpoiltTopology: Sendable, CustomTestStringConvertible {
     func oneMistakeIsToldWithItsLine(_ spoilt: SpoiltTopology) {
         let problems = TopologyFixture.problems(in: TopologyFixture.replacing(spoilt.old, spoilt.new))
         #expect(problems.contains(spoilt.told), "told: \(problems)")
+    }
+
+    @Test(arguments: [
+        SpoiltTopology(
+            "role: sg", "role: sr",
+            "t.yaml:17: sites[1].servers[1].nodes[5].sip: not for role sr; expected sip at sg nodes alone"),
+        SpoiltTopology(
+            "udp: 5060, tcp: 5060", "open: true",
+            "t.yaml:17: sites[1].servers[1].nodes[5].sip: no listener; expected at least one of udp, tcp, tls, ws"),
+        SpoiltTopology(
+            "udp: 5060", "udp: 0",
+            "t.yaml:17: sites[1].servers[1].nodes[5].sip.udp: found `0`; expected a whole number from 1 to 65535"),
+        SpoiltTopology(
+            "tcp: 5060", "tcp: 8101",
+            "t.yaml:17: sip.tcp port 8101 of sg1 is taken by websocket.listen of ws1, line 16; "
+                + "expected each port once at 127.0.0.1"),
+        SpoiltTopology(
+            "tcp: 5060", "tcp: 5060, ws: 5060",
+            "t.yaml:17: sip.ws port 5060 of sg1 is taken by sip.tcp of sg1, line 17; "
+                + "expected each port once at 127.0.0.1"),
+        SpoiltTopology(
+            "tcp: 5060", "tls: { listen: 5061, cert: c.pem }",
+            "t.yaml:17: sites[1].servers[1].nodes[5].sip.tls: key is missing; expected the path of the private key"),
+        SpoiltTopology(
+            "tcp: 5060", "tcps: 5061", "t.yaml:17: unknown key `sites[1].servers[1].nodes[5].sip.tcps`; expected `tcp`"),
+    ])
+    func oneMistakeOfAGatewayIsToldWithItsLine(_ spoilt: SpoiltTopology) {
+        let problems = TopologyFixture.problems(
+            in: TopologyFixture.withGateway.replacingOccurrences(of: spoilt.old, with: spoilt.new))
+        #expect(problems.contains(spoilt.told), "told: \(problems)")
+    }
+
+    @Test func aGatewayIsOpenOnLoopbackAlone() {
+        let open = TopologyFixture.withGateway.replacingOccurrences(of: "tcp: 5060", with: "open: true")
+        #expect(TopologyFixture.problems(in: open) == [])
+        #expect(
+            TopologyFixture.problems(in: open.replacingOccurrences(of: "127.0.0.1", with: "10.0.0.1")) == [
+                "t.yaml:17: sip.open of sg1 is true although it is at 10.0.0.1; "
+                    + "expected registration without digest on loopback alone"
+            ])
     }
 
     @Test func allMistakesAreToldAtOnceByLine() {

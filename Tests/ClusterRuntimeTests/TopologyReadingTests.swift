@@ -71,6 +71,19 @@ import Testing
         #expect(routers.map(\.weight) == [7, NodeSpec.defaultWeight])
     }
 
+    @Test func everyListenerOfAGatewayIsRead() throws {
+        let gateway = try Topology.parse(TopologyFixture.withGateway, path: "t.yaml").nodes(of: .sg).first
+        #expect(gateway?.sip == SIPListen(udp: 5060, tcp: 5060))
+        let text = TopologyFixture.withGateway.replacing(
+            "tcp: 5060", with: "tls: { listen: 5061, cert: c.pem, key: /k.pem }, ws: 5062, open: true")
+        let full = try Topology.parse(text, path: "/t/t.yaml").nodes(of: .sg).first
+        #expect(
+            full?.sip
+                == SIPListen(
+                    udp: 5060, tls: .init(port: 5061, certificatePath: "/t/c.pem", keyPath: "/k.pem"), ws: 5062,
+                    isOpen: true))
+    }
+
     @Test func tokenKeysOfOtherIssuersAreRead() throws {
         let text =
             TopologyFixture.text + """

@@ -84,7 +84,7 @@ struct MiniCluster {
         case .router:
             routers[name] = RouterProcess(
                 machine: RouterMachine(node: life, layout: layout, periods: periods, at: now))
-        case .sr, .wssubscr:
+        case .sr, .wssubscr, .sg:
             nodes[name] = NodeProcess(
                 agent: NodeAgent(
                     node: life, role: node.role, routers: layout.routers, pid: 1, started: now.monotonic,

@@ -37,12 +37,14 @@ public enum NodeRole: UInt8, CaseIterable, Sendable {
     case router = 0
     case sr = 1
     case wssubscr = 2
+    case sg = 3
 
     public var name: String {
         switch self {
         case .router: "router"
         case .sr: "sr"
         case .wssubscr: "wssubscr"
+        case .sg: "sg"
         }
     }
 }

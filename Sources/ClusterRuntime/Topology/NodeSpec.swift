@@ -16,6 +16,8 @@ public struct NodeSpec: Hashable, Sendable {
     public let adminPort: Int
     /// TCP port for websockets; only a `wssubscr` has one, and every one has it.
     public let websocketPort: Int?
+    /// Where SIP devices reach the node; only an `sg` has it, and every one has it.
+    public let sip: SIPListen?
 
     /// Range of `order` and of `weight`.
     public static let rankRange = 1...1000
@@ -26,7 +28,7 @@ public struct NodeSpec: Hashable, Sendable {
         name: NodeName, role: NodeRole, order: Int = defaultOrder, weight: Int = defaultWeight,
         site: String = "main", server: String, address: String = "127.0.0.1", clusterPort: Int,
         adminPort: Int,
-        websocketPort: Int? = nil
+        websocketPort: Int? = nil, sip: SIPListen? = nil
     ) {
         self.name = name
         self.role = role
@@ -38,12 +40,14 @@ public struct NodeSpec: Hashable, Sendable {
         self.clusterPort = clusterPort
         self.adminPort = adminPort
         self.websocketPort = websocketPort
+        self.sip = sip
     }
 
     /// Every port the node listens on, with the key that sets it.
-    var ports: [(key: String, port: Int)] {
-        [("cluster", clusterPort), ("admin", adminPort)]
-            + (websocketPort.map { [("websocket.listen", $0)] } ?? [])
+    var ports: [ListeningPort] {
+        [ListeningPort(key: "cluster", .tcp, clusterPort), ListeningPort(key: "admin", .tcp, adminPort)]
+            + (websocketPort.map { [ListeningPort(key: "websocket.listen", .tcp, $0)] } ?? [])
+            + (sip?.ports ?? [])
     }
 }
 

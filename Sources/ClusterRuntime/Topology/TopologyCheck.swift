@@ -58,24 +58,32 @@ struct TopologyCheck {
     private func checkPorts() {
         struct Endpoint: Hashable {
             let address: String
+            let transport: ListeningPort.Transport
             let port: Int
         }
         var first: [Endpoint: String] = [:]
         for node in nodes {
-            for (key, port) in node.value.ports {
-                let endpoint = Endpoint(address: NetworkAddress.normalised(node.value.address), port: port)
+            let address = NetworkAddress.normalised(node.value.address)
+            for listening in node.value.ports {
+                let endpoint = Endpoint(address: address, transport: listening.transport, port: listening.port)
                 if let holder = first[endpoint] {
                     problems.report(
-                        line: node.line, "\(key) port \(port) of \(node.value.name) is taken by \(holder)",
+                        line: node.line,
+                        "\(listening.key) port \(listening.port) of \(node.value.name) is taken by \(holder)",
                         expected: "each port once at \(node.value.address)")
                 } else {
-                    first[endpoint] = "\(key) of \(node.value.name), line \(node.line)"
+                    first[endpoint] = "\(listening.key) of \(node.value.name), line \(node.line)"
                 }
             }
         }
     }
 
     private func checkLoopback() {
+        for node in nodes where node.value.sip?.isOpen == true && !NetworkAddress.isLoopback(node.value.address) {
+            problems.report(
+                line: node.line, "sip.open of \(node.value.name) is true although it is at \(node.value.address)",
+                expected: "registration without digest on loopback alone")
+        }
         let servers = topology.sites.flatMap(\.servers)
         let outside = servers.first { !$0.address.isEmpty && !NetworkAddress.isLoopback($0.address) }
         guard let outside else { return }

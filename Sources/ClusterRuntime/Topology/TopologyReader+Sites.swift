@@ -49,21 +49,22 @@ extension TopologyReader {
     private func node(
         _ value: YAMLValue, site: String, server: String, address: String
     ) -> Located<NodeSpec>? {
-        let known = ["name", "role", "order", "weight", "cluster", "admin", "websocket"]
-        guard let fields = value.fields(known, later: ["group", "include_domains", "sip"]) else { return nil }
+        let known = ["name", "role", "order", "weight", "cluster", "admin", "websocket", "sip"]
+        guard let fields = value.fields(known, later: ["group", "include_domains"]) else { return nil }
         let name = name(fields.required("name", "the node's name"))
         let role = fields.required("role", NodeRole.allCases.map(\.name).joined(separator: ", "))?
-            .choice(NodeRole.allCases.map { ($0.name, $0) }, later: ["sg"])
+            .choice(NodeRole.allCases.map { ($0.name, $0) })
         let order = fields["order"]?.integer(in: NodeSpec.rankRange)
         let weight = fields["weight"]?.integer(in: NodeSpec.rankRange)
         let cluster = port(fields.required("cluster", "the port for other nodes"))
         let admin = port(fields.required("admin", "the port of the admin address"))
         let websocket = role.flatMap { websocketPort(fields, role: $0) }
+        let sip = role.flatMap { sipListen(fields, role: $0) }
         guard let name, let role, let cluster, let admin else { return nil }
         let spec = NodeSpec(
             name: NodeName(name), role: role, order: order ?? NodeSpec.defaultOrder,
             weight: weight ?? NodeSpec.defaultWeight, site: site, server: server, address: address,
-            clusterPort: cluster, adminPort: admin, websocketPort: websocket)
+            clusterPort: cluster, adminPort: admin, websocketPort: websocket, sip: sip)
         return Located(value: spec, line: value.line)
     }
 
@@ -77,7 +78,7 @@ extension TopologyReader {
         return port(websocket?.required("listen", "the port for websockets"))
     }
 
-    private func port(_ value: YAMLValue?) -> Int? { value?.integer(in: 1...65535) }
+    func port(_ value: YAMLValue?) -> Int? { value?.integer(in: 1...65535) }
 }
 
 /// Reports the second use of a name.

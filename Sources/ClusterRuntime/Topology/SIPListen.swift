@@ -1,0 +1,58 @@
+/// Where and how a SIP gateway (`sg`) can be reached by devices. At least one of the listeners is there.
+public struct SIPListen: Hashable, Sendable {
+    /// UDP port (RFC 3261 section 18).
+    public let udp: Int?
+    /// TCP port.
+    public let tcp: Int?
+    public let tls: TLS?
+    /// TCP port for SIP over websocket (RFC 7118).
+    public let ws: Int?
+    /// Whether anyone may register any account, without digest. Only with a loopback address: it is for
+    /// measuring and trying out.
+    public let isOpen: Bool
+
+    /// SIP over TLS, with the files of the server's certificate chain and private key, in PEM.
+    public struct TLS: Hashable, Sendable {
+        public let port: Int
+        public let certificatePath: String
+        public let keyPath: String
+
+        public init(port: Int, certificatePath: String, keyPath: String) {
+            self.port = port
+            self.certificatePath = certificatePath
+            self.keyPath = keyPath
+        }
+    }
+
+    public init(udp: Int? = nil, tcp: Int? = nil, tls: TLS? = nil, ws: Int? = nil, isOpen: Bool = false) {
+        self.udp = udp
+        self.tcp = tcp
+        self.tls = tls
+        self.ws = ws
+        self.isOpen = isOpen
+    }
+
+    /// Every port the gateway listens on for devices, with the key that sets it.
+    var ports: [ListeningPort] {
+        let all: [(key: String, transport: ListeningPort.Transport, port: Int?)] = [
+            ("sip.udp", .udp, udp), ("sip.tcp", .tcp, tcp), ("sip.tls.listen", .tcp, tls?.port), ("sip.ws", .tcp, ws),
+        ]
+        return all.compactMap { entry in entry.port.map { ListeningPort(key: entry.key, entry.transport, $0) } }
+    }
+}
+
+/// A port that a node listens on, and the topology's key that sets it. UDP and TCP ports do not get in each other's
+/// way: SIP uses the same number for both.
+struct ListeningPort {
+    enum Transport: Hashable { case tcp, udp }
+
+    let key: String
+    let transport: Transport
+    let port: Int
+
+    init(key: String, _ transport: Transport, _ port: Int) {
+        self.key = key
+        self.transport = transport
+        self.port = port
+    }
+}
