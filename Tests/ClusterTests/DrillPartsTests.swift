@@ -89,10 +89,7 @@ import Testing
                 executable: "/bin/sh", arguments: ["-c", "trap '' TERM; echo deaf; while :; do sleep 0.05; done"],
                 log: log))
         // Before that it would end at the first word.
-        let deadline = ContinuousClock.now + .seconds(30)
-        while try String(contentsOfFile: log, encoding: .utf8).isEmpty, ContinuousClock.now < deadline {
-            try await Task.sleep(for: .milliseconds(5))
-        }
+        try await eventually("the shell ignores SIGTERM") { try !String(contentsOfFile: log, encoding: .utf8).isEmpty }
         await process.stop(grace: .milliseconds(300))
         #expect(process.ending == .killed(SIGKILL))
     }
