@@ -69,14 +69,16 @@ let package = Package(
         // C libraries from Debian's packages.
         .systemLibrary(name: "CMsgpack", pkgConfig: "msgpack", providers: [.apt(["libmsgpack-dev"])]),
         .systemLibrary(name: "CNanomsg", pkgConfig: "nanomsg", providers: [.apt(["libnanomsg-dev"])]),
+        .systemLibrary(name: "CNettle", pkgConfig: "nettle", providers: [.apt(["nettle-dev"])]),
 
         // The vocabulary and the shared runtime.
         .rollcall("MessagePack", ["CMsgpack"]),
+        .rollcall("Digests", ["CNettle"]),
         .rollcall("RegistrarEvents", ["MessagePack"]),
         .rollcall("SIP"),
         .rollcall(
             "ClusterRuntime",
-            ["RegistrarEvents", "MessagePack", .crypto, .cryptoExtras, .deque, .logging, .yams]),
+            ["Digests", "RegistrarEvents", "MessagePack", .crypto, .cryptoExtras, .deque, .logging, .yams]),
 
         // The roles. They never import each other.
         .rollcall("SRActor", ["ClusterRuntime", "RegistrarEvents", "MessagePack", .deque, .logging]),
@@ -107,7 +109,7 @@ let package = Package(
         .rollcall(
             "ClusterNode",
             [
-                "AccessTokens", "AdminAPI", "ClusterRuntime", "EmbeddedCoordinator", "NanomsgTransport",
+                "AccessTokens", "AdminAPI", "ClusterRuntime", "Digests", "EmbeddedCoordinator", "NanomsgTransport",
                 "RegistrarEvents", "Router",
                 "SRActor", "WSSubscrActor", "WebSocketGateway", .logging, .serviceLifecycle, .unixSignals,
             ]),
@@ -120,17 +122,17 @@ let package = Package(
         .executableTarget(
             name: "rollcall",
             dependencies: [
-                "AccessTokens", "ClusterNode", "ClusterRuntime", "ClusterSimulation", "Drills", "RegistrarEvents",
-                .argumentParser,
-                .asyncHTTPClient, .logging, .nioCore, .serviceLifecycle,
+                "AccessTokens", "ClusterNode", "ClusterRuntime", "ClusterSimulation", "Drills",
+                "RegistrarEvents", .argumentParser, .asyncHTTPClient, .logging, .nioCore, .serviceLifecycle,
             ],
             swiftSettings: strict),
 
         // Tests.
         .tests("MessagePackTests", ["MessagePack"]),
+        .tests("DigestsTests", ["Digests"]),
         .tests("RegistrarEventsTests", ["RegistrarEvents", "MessagePack"]),
         .tests("SIPTests", ["SIP"], exclude: ["Vectors"]),
-        .tests("ClusterRuntimeTests", ["ClusterRuntime", "RegistrarEvents", "MessagePack"]),
+        .tests("ClusterRuntimeTests", ["ClusterRuntime", "Digests", "RegistrarEvents", "MessagePack"]),
         .tests("SRActorTests", ["SRActor", "ClusterRuntime", "RegistrarEvents", .logging], exclude: ["Scenarios"]),
         .tests("WSSubscrActorTests", ["WSSubscrActor", "ClusterRuntime", "RegistrarEvents"]),
         .tests("RouterTests", ["Router", "EmbeddedCoordinator", "ClusterRuntime", "RegistrarEvents"]),

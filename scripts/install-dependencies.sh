@@ -10,6 +10,7 @@ packages=(
     libnanomsg-dev                        # the transport between nodes
     libmsgpack-dev                        # the coding of messages and journal records
     libsqlite3-dev                        # the embedded coordinator
+    nettle-dev                            # the hashes of SIP digest authentication
     zlib1g-dev                            # the HTTP server and client
 )
 if [ "${1:-}" = "--test" ]; then

@@ -16,7 +16,8 @@ extension NodeRunner {
         let topology = try Topology.parse(developmentTopology(portBase), path: "development.yaml")
         let hub = InMemoryHub()
         let tokens = await AccessTokens(ClusterSecret((0..<32).map { _ in UInt8.random(in: 0...255) }))
-        let directory = DevelopmentDirectory(accounts: accounts)
+        guard let domain = topology.domains.first?.name else { preconditionFailure("a topology without a domain") }
+        let directory = DevelopmentDirectory(domain: domain, accounts: accounts)
         var services: [any Service] = []
         for spec in topology.nodes {
             let log = Logger(label: spec.name.rawValue)
@@ -63,27 +64,4 @@ extension NodeRunner {
         websocket: { listen: \(base + 1) } }
         """
     }
-}
-
-/// The accounts of `rollcall dev`: `u0`… with the password `secret`.
-private struct DevelopmentDirectory: AccountDirectory {
-    let accounts: Int
-
-    func verify(_ domain: DomainName, _ account: AccountID, password: String) async -> PasswordVerdict {
-        contains(domain, account) && password == "secret" ? .accepted : .refused
-    }
-
-    func contains(_ domain: DomainName, _ account: AccountID) -> Bool {
-        guard domain.rawValue == "demo.example", account.name.hasPrefix("u"),
-            let number = Int(account.name.dropFirst())
-        else { return false }
-        return (0..<accounts).contains(number) && account.name == "u\(number)"
-    }
-
-    func list(_ domain: DomainName?) -> [AccountEntry] { [] }
-    func add(_ accounts: [NewAccount]) throws(DirectoryError) { throw fixed }
-    func remove(_ domain: DomainName, _ account: AccountID) throws(DirectoryError) { throw fixed }
-    func reloadIfChanged() throws(DirectoryError) -> Bool { false }
-
-    private var fixed: DirectoryError { .invalid("the accounts of a development cluster are fixed") }
 }

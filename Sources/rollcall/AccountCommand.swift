@@ -27,17 +27,21 @@ extension Topology {
 struct AccountAdd: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "add",
-        abstract: "Add an account.",
+        abstract: "Add an account, or a range of them.",
         discussion: """
-            The password is asked for unless it is given; on the command line others on this machine can see it.
+            The password is asked for unless it is given; on the command line others on this machine can see it. The
+            accounts of a range share it.
 
             Example: rollcall account add topology/local.yaml --domain demo.example --kind sipuser 2001
+                     rollcall account add topology/local.yaml --domain demo.example --kind sipuser --range 3001..3100
                      echo "$PASSWORD" | rollcall account add FILE --domain demo.example --kind user al --password-stdin
             """)
 
     @OptionGroup var topology: TopologyArgument
     @Argument(help: "The account's name.")
-    var name: String
+    var name: String?
+    @Option(help: "Names that count up, instead of one: FIRST..LAST such as 3001..3100.")
+    var range: String?
     @Option(help: "The account's domain.")
     var domain: DomainName
     @Option(help: "user (logs in at a websocket) or sipuser (a SIP device).")
@@ -48,6 +52,10 @@ struct AccountAdd: AsyncParsableCommand {
     var passwordFromInput = false
 
     func validate() throws {
+        guard (name == nil) != (range == nil) else {
+            throw ValidationError(
+                "\(name == nil ? "neither a name nor" : "both a name and") --range; expected one of them")
+        }
         guard password == nil || !passwordFromInput else {
             throw ValidationError("--password and --password-stdin are both given; expected one of them at most")
         }
@@ -57,8 +65,10 @@ struct AccountAdd: AsyncParsableCommand {
         let loaded = try topology.load()
         try loaded.requireDomain(domain)
         let secret = try password ?? PasswordInput.read(prompting: !passwordFromInput)
-        try loaded.accounts(create: true).add(domain, AccountID(kind, name), password: secret)
-        Console.error("Added \(kind.name) \(name) of \(domain).")
+        let accounts = try loaded.accounts(create: true)
+        if let name { try accounts.add(domain, AccountID(kind, name), password: secret) }
+        if let range { try accounts.addRange(domain, kind, range, password: secret) }
+        Console.error("Added \(kind.name) \(name ?? range ?? "") of \(domain).")
     }
 }
 

@@ -1,4 +1,5 @@
 import ClusterRuntime
+import Digests
 import Foundation
 import RegistrarEvents
 import Testing
@@ -100,6 +101,62 @@ import Testing
             }
             #expect(throws: DirectoryError.self) { try directory.add(Self.demo, Self.alice, password: "") }
             #expect(directory.list(nil).isEmpty)
+        }
+    }
+
+    @Test(arguments: Kind.allCases)
+    func sipusersCanBeChallengedByEveryAlgorithm(_ kind: Kind) async throws {
+        try await withDirectory(kind) { directory in
+            try directory.add([
+                NewAccount(Self.demo, AccountID(.sipuser, "2001"), password: "right"),
+                NewAccount(Self.demo, AccountID(.user, "2002"), password: "right"),
+            ])
+            for algorithm in DigestAlgorithm.allCases {
+                let expected = algorithm.hex { $0.append("2001:demo.example:right") }
+                for _ in 0..<2 {  // the second time from memory
+                    #expect(directory.digest(Self.demo, "2001", algorithm) == .found(expected))
+                    #expect(directory.digest(Self.acme, "2001", algorithm) == .noAccount)
+                    // A person of that name is somebody else.
+                    #expect(directory.digest(Self.demo, "2002", algorithm) == .noAccount)
+                }
+                // A decoy is of use like a hash, and always the same.
+                let decoy = directory.digest(Self.demo, "2002", algorithm).secret(algorithm)
+                #expect(decoy.count == algorithm.digestLength * 2)
+                #expect(decoy == directory.digest(Self.demo, "2003", algorithm).secret(algorithm))
+                #expect(decoy != expected)
+            }
+            let sipuser = AccountID(.sipuser, "2001")
+            #expect(await directory.verify(Self.demo, sipuser, password: "right") == .accepted)
+            #expect(await directory.verify(Self.demo, sipuser, password: "wrong") == .refused)
+            #expect(await directory.verify(Self.demo, AccountID(.sipuser, "2002"), password: "") == .refused)
+            try directory.remove(Self.demo, sipuser)
+            #expect(directory.digest(Self.demo, "2001", .md5) == .noAccount)
+            #expect(await directory.verify(Self.demo, sipuser, password: "right") == .refused)
+        }
+    }
+
+    @Test(arguments: Kind.allCases)
+    func aRangeIsAddedWholeOrNotAtAll(_ kind: Kind) async throws {
+        try await withDirectory(kind) { directory in
+            try directory.addRange(Self.demo, .sipuser, "0998..1002", password: "p")
+            try directory.addRange(Self.demo, .user, "u1..u3", password: "p")
+            for name in ["0998", "0999", "1000", "1002"] {
+                let expected = DigestAlgorithm.md5.hex { $0.append("\(name):demo.example:p") }
+                #expect(directory.digest(Self.demo, name, .md5) == .found(expected), "\(name)")
+            }
+            for name in ["u1", "u3"] {
+                let user = AccountID(.user, name)
+                #expect(await directory.verify(Self.demo, user, password: "p") == .accepted, "\(name)")
+            }
+            #expect(!directory.contains(Self.demo, AccountID(.sipuser, "998")))
+            #expect(!directory.contains(Self.demo, AccountID(.user, "u4")))
+            for (accounts, range) in [(AccountKind.sipuser, "1002..1004"), (.user, "u3..u5"), (.user, "u3")] {
+                #expect(throws: DirectoryError.self) {
+                    try directory.addRange(Self.demo, accounts, range, password: "q")
+                }
+            }
+            #expect(throws: DirectoryError.self) { try directory.addRange(Self.demo, .user, "v1..v2", password: "") }
+            #expect(directory.list(nil).reduce(0) { $0 + $1.count } == 8)
         }
     }
 }

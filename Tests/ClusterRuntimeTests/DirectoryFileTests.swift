@@ -1,3 +1,4 @@
+import Digests
 import Foundation
 import RegistrarEvents
 import Testing
@@ -7,6 +8,8 @@ import Testing
 @Suite struct DirectoryFileTests {
     static let demo = DomainName("demo.example")!
     static let hash = PasswordHash(of: "secret", cost: .trivial).description
+
+    private static func digits(_ bytes: Int) -> String { String(repeating: "0b", count: bytes) }
 
     /// A directory over a file with these lines under `demo.example`.
     private func withFile<Result>(
@@ -49,7 +52,13 @@ import Testing
         for name in ["u0", "u101", "u01", "u", "1001"] {
             #expect(!directory.contains(Self.demo, AccountID(.user, name)), "\(name)")
         }
-        #expect(directory.list(Self.demo).map(\.count) == [100, 100])
+        let listed = directory.list(Self.demo)
+        #expect(listed.map(\.count) == [100] + Array(repeating: 1, count: 100))
+        #expect(listed.filter(\.hasDigest).map(\.name) == (1001...1100).map(String.init))
+        for algorithm in DigestAlgorithm.allCases {
+            let expected = algorithm.hex { $0.append("1042:demo.example:secret") }
+            #expect(directory.digest(Self.demo, "1042", algorithm) == .found(expected))
+        }
     }
 
     @Test func neitherPasswordNorModeLeaks() async throws {
@@ -59,9 +68,12 @@ import Testing
             try accounts.add(Self.demo, AccountID(.sipuser, "2001"), password: "hunter2hunter2")
             let text = try String(contentsOfFile: path, encoding: .utf8)
             #expect(!text.contains("hunter2"))
-            #expect(
-                text.contains(
-                    DigestHashes(name: "2001", realm: "demo.example", password: "hunter2hunter2").sha256))
+            let hashes = DigestHashes(name: "2001", realm: "demo.example", password: "hunter2hunter2")
+            for algorithm in DigestAlgorithm.allCases {
+                let hash = try #require(hashes.hash(algorithm))
+                #expect(text.contains("\"\(hash)\""))
+            }
+            #expect(!text.contains("scrypt"), "a sipuser is checked by its digest hashes")
             let attributes = try FileManager.default.attributesOfItem(atPath: path)
             #expect(attributes[.posixPermissions] as? Int == 0o600)
         }
@@ -83,6 +95,10 @@ import Testing
             #expect(after.list(nil).map(\.name) == ["u1..u3", "u5..u9", "zoe", "2001"])
             #expect(try String(contentsOfFile: path, encoding: .utf8).hasPrefix("# Kept.\n\naccounts:\n"))
             #expect(await after.verify(Self.demo, AccountID(.user, "u9"), password: "secret") == .accepted)
+            // Written by an earlier version: offered what it has.
+            let md5 = HexDigest([UInt8](repeating: 0x0a, count: 16).span)
+            #expect(after.digest(Self.demo, "2001", .md5) == .found(md5))
+            #expect(after.digest(Self.demo, "2001", .sha512_256) == .withoutHash)
         }
     }
 
@@ -129,8 +145,16 @@ import Testing
             "name: bob, kind: robot, password_hash: \"\(Self.hash)\"",
             "kind: user, password_hash: \"\(Self.hash)\"",
             "name: bob, passwd: x, \(account)",
+            "name: \"1\", kind: sipuser",
+            "name: \"2\", kind: sipuser, ha1_md5: \"\(Self.digits(16))\"",
+            "name: \"3\", kind: sipuser, ha1_md5: \"\(Self.digits(16))\", ha1_sha256: \"\(Self.digits(31))\"",
+            "range: \"4..9\", kind: sipuser, ha1_md5: \"\(Self.digits(16))\", ha1_sha256: \"\(Self.digits(32))\"",
+            "name: cy, \(account), ha1_md5: \"\(Self.digits(16))\", ha1_sha256: \"\(Self.digits(32))\"",
+            "name: \"5\", kind: sipuser, ha1_md5: \"\(Self.digits(16))\", ha1_sha256: \"\(Self.digits(32))\"",
         ])
-        #expect(told.map { $0.split(separator: ":")[1] } == ["4", "6", "7", "8", "9", "10", "11"])
+        #expect(
+            told.map { $0.split(separator: ":")[1] } == ["4", "6", "7", "8", "9", "10", "11"]
+                + (12...16).map { "\($0)" })
         #expect(
             told.first
                 == "a.yaml:4: accounts.demo.example[2]: user amy is there already; expected each account once"

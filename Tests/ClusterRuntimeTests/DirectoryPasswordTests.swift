@@ -1,3 +1,4 @@
+import Digests
 import RegistrarEvents
 import Testing
 
@@ -19,7 +20,25 @@ import Testing
     @Test func digestHashesAgreeWithTheStandardsExample() {
         // The A1 of RFC 2617 section 3.5, hashed by another implementation.
         let hashes = DigestHashes(name: "Mufasa", realm: "testrealm@host.com", password: "Circle Of Life")
-        #expect(hashes.md5 == "939e7578ed9e3c518a452acee763bce9")
+        #expect(hashes.hash(.md5)?.description == "939e7578ed9e3c518a452acee763bce9")
+        // The same of RFC 8760's algorithms, by OpenSSL.
+        #expect(
+            hashes.hash(.sha256)?.description == "3ba6cd94661c5ef34598040c868f13b8775df29109986be50ad35ae537dd3aa4")
+        #expect(
+            hashes.hash(.sha512_256)?.description == "4f89a1c293dd533bc27546c1da0608df9efcaa6bd1c350edca70a01c8a823360")
+    }
+
+    @Test func hashesWithoutTheNewestAlgorithmStillCheckAPassword() throws {
+        let whole = DigestHashes(name: "2001", realm: "demo.example", password: "right")
+        let old = try #require(DigestHashes(Array(whole.bytes.prefix(48))))
+        #expect(old.hash(.sha512_256) == nil)
+        #expect(old.hash(.md5) == whole.hash(.md5) && old.hash(.sha256) == whole.hash(.sha256))
+        for hashes in [whole, old] {
+            #expect(hashes.matches(name: "2001", realm: "demo.example", password: "right"))
+            #expect(!hashes.matches(name: "2001", realm: "demo.example", password: "wrong"))
+            #expect(!hashes.matches(name: "2002", realm: "demo.example", password: "right"))
+        }
+        #expect(DigestHashes([]) == nil && DigestHashes(Array(whole.bytes.dropLast())) == nil)
     }
 
     @Test func hashesSurviveBeingWritten() {

@@ -11,10 +11,11 @@ import Testing
     /// never import each other. `Drills` judges from outside and so imports no role.
     private static let allowed: [String: Set<String>] = [
         "MessagePack": ["CMsgpack"],
+        "Digests": ["CNettle"],
         "RegistrarEvents": ["MessagePack"],
         "SIP": [],
         "ClusterRuntime": [
-            "RegistrarEvents", "MessagePack", "Crypto", "CryptoExtras", "DequeModule", "Logging", "Yams",
+            "Digests", "RegistrarEvents", "MessagePack", "Crypto", "CryptoExtras", "DequeModule", "Logging", "Yams",
         ],
 
         "SRActor": ["ClusterRuntime", "RegistrarEvents", "MessagePack", "DequeModule", "Logging"],
@@ -36,7 +37,7 @@ import Testing
         "ClusterSimulation": ["SRActor", "WSSubscrActor", "Router", "ClusterRuntime", "RegistrarEvents"],
         "ClusterNode": [
             "AccessTokens", "AdminAPI", "EmbeddedCoordinator", "NanomsgTransport", "WebSocketGateway", "SRActor",
-            "WSSubscrActor", "Router", "ClusterRuntime", "RegistrarEvents", "Logging", "ServiceLifecycle",
+            "WSSubscrActor", "Router", "ClusterRuntime", "Digests", "RegistrarEvents", "Logging", "ServiceLifecycle",
             "UnixSignals",
         ],
         "Drills": [

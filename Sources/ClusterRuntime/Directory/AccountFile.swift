@@ -1,3 +1,4 @@
+import Digests
 import RegistrarEvents
 
 /// The accounts' YAML file: text to table and back.
@@ -6,11 +7,12 @@ import RegistrarEvents
 /// accounts:
 ///   demo.example:
 ///     - { name: "alice", kind: user, password_hash: "scrypt$…" }
-///     - { name: "2001", kind: sipuser, password_hash: "scrypt$…", ha1_md5: "…", ha1_sha256: "…" }
+///     - { name: "2001", kind: sipuser, ha1_md5: "…", ha1_sha256: "…", ha1_sha512_256: "…" }
 ///     - { range: "u1..u100", kind: user, password_hash: "scrypt$…" }
 /// ```
 /// The accounts of a range share a hash, that is a password. Digest hashes are over the name too, so a range
-/// has none.
+/// has none. Earlier versions wrote sipusers with a `password_hash` and without `ha1_sha512_256`: they are read,
+/// and kept as they are.
 enum AccountFile {
     /// Largest file, in bytes: some hundred thousand accounts.
     static let maximumSize = 64 << 20
@@ -53,12 +55,19 @@ enum AccountFile {
             .map { $0 + "\n" }.joined()
     }
 
+    /// In the order in which `DigestHashes` keeps them.
+    private static let hashes: [(key: String, algorithm: DigestAlgorithm)] = [
+        ("ha1_md5", .md5), ("ha1_sha256", .sha256), ("ha1_sha512_256", .sha512_256),
+    ]
+    private static let hashKeys = hashes.map(\.key)
+
     private static func add(_ value: YAMLValue, of domain: DomainName, to table: inout AccountTable) {
-        guard let fields = value.fields(["name", "range", "kind", "password_hash", "ha1_md5", "ha1_sha256"])
-        else { return }
+        guard let fields = value.fields(["name", "range", "kind", "password_hash"] + hashKeys) else { return }
         let kind = fields.required("kind", "user or sipuser")?
             .choice(AccountKind.allCases.map { ($0.name, $0) })
-        let hash = passwordHash(fields.required("password_hash", "scrypt$N$r$p$SALT$DIGEST"))
+        let hasDigest = hashKeys.contains { fields[$0] != nil }
+        let hash = passwordHash(
+            hasDigest ? fields["password_hash"] : fields.required("password_hash", "scrypt$N$r$p$SALT$DIGEST"))
         let digest = digestHashes(fields, kind: kind)
         guard (fields["name"] == nil) != (fields["range"] == nil) else {
             value.reject(
@@ -66,8 +75,7 @@ enum AccountFile {
                 expected: "one of the two")
             return
         }
-        guard let kind, let hash else { return }
-        let credentials = Credentials(password: hash, digest: digest)
+        guard let kind, let credentials = Credentials(password: hash, digest: digest) else { return }
         if let name = name(fields["name"]) {
             if !table.add(domain, AccountID(kind, name), credentials) {
                 value.reject("\(kind.name) \(name) is there already", expected: "each account once")
@@ -93,7 +101,7 @@ enum AccountFile {
         if let range = AccountRange(text), AccountRules.isName(range.prefix + "0") { return range }
         value.reject(
             "found \(quoted(text))",
-            expected: "FIRST..LAST such as u1..u100, at most \(AccountRange.maximumCount) accounts")
+            expected: AccountRules.rangeExpected)
         return nil
     }
 
@@ -108,26 +116,27 @@ enum AccountFile {
     }
 
     private static func digestHashes(_ fields: YAMLFields, kind: AccountKind?) -> DigestHashes? {
-        let md5 = fields["ha1_md5"].flatMap { hex($0, digits: 32) }
-        let sha256 = fields["ha1_sha256"].flatMap { hex($0, digits: 64) }
-        if let value = fields["ha1_md5"] ?? fields["ha1_sha256"] {
-            if fields["range"] != nil || kind == .user {
-                value.reject("digest hashes", expected: "them at single sipusers alone")
-            } else if fields["ha1_md5"] == nil || fields["ha1_sha256"] == nil {
-                value.reject("one digest hash", expected: "ha1_md5 and ha1_sha256 together")
-            }
-        }
-        guard let md5, let sha256 else { return nil }
-        return DigestHashes(md5: md5, sha256: sha256)
-    }
-
-    private static func hex(_ value: YAMLValue, digits: Int) -> String? {
-        guard let text = value.text("\(digits) hex digits") else { return nil }
-        guard let bytes = Hex.decode(Array(text.utf8)), bytes.count * 2 == digits else {
-            value.reject("not a hash", expected: "\(digits) hex digits")
+        let given = hashKeys.compactMap { fields[$0] }
+        guard let first = given.first else { return nil }
+        if fields["range"] != nil || kind == .user {
+            first.reject("digest hashes", expected: "them at single sipusers alone")
             return nil
         }
-        return text.lowercased()
+        if fields["ha1_md5"] == nil || fields["ha1_sha256"] == nil {
+            first.reject("not all digest hashes", expected: "\(hashKeys.joined(separator: ", ")) together")
+            return nil
+        }
+        let digests = hashes.compactMap { key, algorithm in
+            fields[key].map { hex($0, bytes: algorithm.digestLength) ?? [] }
+        }
+        return DigestHashes(digests.flatMap(\.self))
+    }
+
+    private static func hex(_ value: YAMLValue, bytes count: Int) -> [UInt8]? {
+        guard let text = value.text("\(2 * count) hex digits") else { return nil }
+        if let bytes = Hex.decode(Array(text.utf8)), bytes.count == count { return bytes }
+        value.reject("not a hash", expected: "\(2 * count) hex digits")
+        return nil
     }
 
     private static func fields(of entry: AccountEntry, in table: AccountTable) -> String {
@@ -138,10 +147,10 @@ enum AccountFile {
             ?? accounts?.ranges.first { $0.range.description == entry.name }?.credentials
         guard let credentials else { preconditionFailure("\(entry.name) is listed but not there") }
         let key = single == nil ? "range" : "name"
-        var text =
-            "\(key): \"\(entry.name)\", kind: \(entry.kind.name), password_hash: \"\(credentials.password)\""
-        if let digest = credentials.digest {
-            text += ", ha1_md5: \"\(digest.md5)\", ha1_sha256: \"\(digest.sha256)\""
+        var text = "\(key): \"\(entry.name)\", kind: \(entry.kind.name)"
+        if let password = credentials.password { text += ", password_hash: \"\(password)\"" }
+        for (key, algorithm) in hashes {
+            if let hash = credentials.digest?.hash(algorithm) { text += ", \(key): \"\(hash)\"" }
         }
         return text
     }

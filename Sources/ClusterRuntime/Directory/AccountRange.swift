@@ -1,6 +1,6 @@
 /// Accounts whose names count up: `u1..u100` is u1, u2 and so on to u100; `u001..u100` has three digits
 /// throughout.
-struct AccountRange: Hashable, Sendable, CustomStringConvertible {
+package struct AccountRange: Hashable, Sendable, CustomStringConvertible {
     let prefix: String
     let numbers: ClosedRange<Int>
     /// Digits of every name when the first and the last have as many; nil when names simply grow longer.
@@ -35,6 +35,8 @@ struct AccountRange: Hashable, Sendable, CustomStringConvertible {
 
     var count: Int { numbers.count }
 
+    package var names: some Sequence<String> { numbers.lazy.map { name($0) } }
+
     func contains(_ name: String) -> Bool {
         guard let parts = Self.split(name[...]) else { return false }
         return parts.prefix == prefix && numbers.contains(parts.number)
@@ -61,7 +63,7 @@ struct AccountRange: Hashable, Sendable, CustomStringConvertible {
         return rest
     }
 
-    var description: String { "\(name(numbers.lowerBound))..\(name(numbers.upperBound))" }
+    package var description: String { "\(name(numbers.lowerBound))..\(name(numbers.upperBound))" }
 
     private func name(_ number: Int) -> String {
         let digits = String(number)

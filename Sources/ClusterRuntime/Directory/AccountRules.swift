@@ -1,12 +1,12 @@
-import Dispatch
 import RegistrarEvents
-import Synchronization
 
 /// What an account's name and password may be, and how new accounts become credentials.
-enum AccountRules {
+package enum AccountRules {
     static let nameExpected =
         "1 to \(NewAccount.maximumNameLength) bytes without spaces, control characters, quotes, "
         + "`:`, `/`, `\\` and `..`"
+
+    static let rangeExpected = "FIRST..LAST such as u1..u100, at most \(AccountRange.maximumCount) accounts"
 
     /// What YAML cannot hold or a reader cannot see.
     private static let unprintable: Set<Unicode.GeneralCategory> = [
@@ -22,7 +22,7 @@ enum AccountRules {
             }
     }
 
-    static func check(_ account: NewAccount) throws(DirectoryError) {
+    package static func check(_ account: NewAccount) throws(DirectoryError) {
         guard isName(account.account.name) else {
             throw .invalid("account name \(quoted(account.account.name)); expected \(nameExpected)")
         }
@@ -31,22 +31,6 @@ enum AccountRules {
                 "password of \(account.password.utf8.count) bytes for \(account.account.name); "
                     + "expected 1 to \(NewAccount.maximumPasswordLength)")
         }
-    }
-
-    /// Hashes the accounts' passwords, on all cores, in their order.
-    static func credentials(of accounts: [NewAccount], cost: PasswordHash.Cost) -> [Credentials] {
-        let made = Mutex<[Int: Credentials]>([:])
-        DispatchQueue.concurrentPerform(iterations: accounts.count) { index in
-            let new = accounts[index]
-            let digest =
-                new.account.kind == .sipuser
-                ? DigestHashes(name: new.account.name, realm: new.domain.rawValue, password: new.password)
-                : nil
-            let credentials = Credentials(
-                password: PasswordHash(of: new.password, cost: cost), digest: digest)
-            made.withLock { $0[index] = credentials }
-        }
-        return made.withLock { made in accounts.indices.compactMap { made[$0] } }
     }
 
     /// The table with the accounts added: all of them or, with an error, none.
@@ -61,11 +45,42 @@ enum AccountRules {
             }
         }
         var table = table
-        for (new, credentials) in zip(accounts, credentials(of: accounts, cost: cost)) {
+        for (new, credentials) in zip(accounts, Credentials.of(accounts, cost: cost)) {
             guard table.add(new.domain, new.account, credentials) else {
                 throw .exists(new.domain, new.account)
             }
         }
         return table
+    }
+
+    /// The table with a range added. Users of a range share one hash; a sipuser's depends on its name, so those
+    /// are written out.
+    static func addingRange(
+        _ domain: DomainName, _ kind: AccountKind, _ text: String, password: String, to table: AccountTable,
+        cost: PasswordHash.Cost
+    ) throws(DirectoryError) -> AccountTable {
+        let range = try range(text)
+        switch kind {
+        case .sipuser:
+            let accounts = range.names.map { NewAccount(domain, AccountID(kind, $0), password: password) }
+            return try adding(accounts, to: table, cost: cost)
+        case .user:
+            let first = NewAccount(domain, AccountID(kind, range.prefix + "0"), password: password)
+            try check(first)
+            var table = table
+            guard table.add(domain, kind, range, Credentials(of: first, cost: cost)) else {
+                throw .invalid(
+                    "some of \(kind.name) \(range) are there already; expected new names, and at most "
+                        + "\(AccountTable.maximumRanges) ranges a kind")
+            }
+            return table
+        }
+    }
+
+    package static func range(_ text: String) throws(DirectoryError) -> AccountRange {
+        guard let range = AccountRange(text), isName(range.prefix + "0") else {
+            throw .invalid("range \(quoted(text)); expected \(rangeExpected)")
+        }
+        return range
     }
 }

@@ -1,11 +1,5 @@
+import Digests
 import RegistrarEvents
-
-/// What is kept of a password.
-struct Credentials: Hashable, Sendable {
-    let password: PasswordHash
-    /// Only of single sipusers.
-    let digest: DigestHashes?
-}
 
 /// The accounts of all domains: a value, so that a change is made to a copy and takes effect at once or not
 /// at all.
@@ -34,6 +28,11 @@ struct AccountTable: Sendable {
         guard let accounts = accounts[Key(domain: domain, kind: account.kind)] else { return nil }
         return accounts.singles[account.name]
             ?? accounts.ranges.first { $0.range.contains(account.name) }?.credentials
+    }
+
+    /// What is known of an account for digest authentication.
+    func digest(_ domain: DomainName, _ sipuser: String, _ algorithm: DigestAlgorithm) -> DigestLookup {
+        DigestLookup(credentials(domain, AccountID(.sipuser, sipuser)), algorithm)
     }
 
     func entries(_ domain: DomainName?) -> [AccountEntry] {

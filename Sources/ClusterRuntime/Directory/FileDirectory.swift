@@ -1,3 +1,4 @@
+public import Digests
 import Foundation
 public import RegistrarEvents
 import Synchronization
@@ -52,6 +53,12 @@ public final class FileDirectory: AccountDirectory {
         return await verifier.verify(password, for: domain, account, credentials, cost: .standard)
     }
 
+    public func digest(
+        _ domain: DomainName, _ sipuser: String, _ algorithm: DigestAlgorithm
+    ) -> DigestLookup {
+        state.withLock { $0.table.digest(domain, sipuser, algorithm) }
+    }
+
     public func contains(_ domain: DomainName, _ account: AccountID) -> Bool {
         state.withLock { $0.table.credentials(domain, account) != nil }
     }
@@ -63,6 +70,15 @@ public final class FileDirectory: AccountDirectory {
     public func add(_ accounts: [NewAccount]) throws(DirectoryError) {
         try change { (table) throws(DirectoryError) in
             try AccountRules.adding(accounts, to: table, cost: .standard)
+        }
+    }
+
+    public func addRange(
+        _ domain: DomainName, _ kind: AccountKind, _ range: String, password: String
+    ) throws(DirectoryError) {
+        try change { (table) throws(DirectoryError) in
+            try AccountRules.addingRange(
+                domain, kind, range, password: password, to: table, cost: .standard)
         }
     }
 
@@ -103,8 +119,12 @@ public final class FileDirectory: AccountDirectory {
     }
 
     private func install(_ table: AccountTable, _ stamp: Stamp?) {
-        state.withLock { $0 = State(table: table, stamp: stamp) }
-        verifier.forget()
+        // What was in force is freed after the lock is: event loops wait for that.
+        let old = state.withLock { state in
+            defer { state = State(table: table, stamp: stamp) }
+            return state
+        }
+        withExtendedLifetime(old) { verifier.forget() }
     }
 
     private static func stamp(of path: String) -> Stamp? {

@@ -1,3 +1,4 @@
+public import Digests
 public import RegistrarEvents
 import Synchronization
 
@@ -18,6 +19,12 @@ public final class InMemoryDirectory: AccountDirectory {
         return await verifier.verify(password, for: domain, account, credentials, cost: .trivial)
     }
 
+    public func digest(
+        _ domain: DomainName, _ sipuser: String, _ algorithm: DigestAlgorithm
+    ) -> DigestLookup {
+        table.withLock { $0.digest(domain, sipuser, algorithm) }
+    }
+
     public func contains(_ domain: DomainName, _ account: AccountID) -> Bool {
         table.withLock { $0.credentials(domain, account) != nil }
     }
@@ -32,6 +39,15 @@ public final class InMemoryDirectory: AccountDirectory {
         }
     }
 
+    public func addRange(
+        _ domain: DomainName, _ kind: AccountKind, _ range: String, password: String
+    ) throws(DirectoryError) {
+        try table.withLock { (table) throws(DirectoryError) in
+            table = try AccountRules.addingRange(
+                domain, kind, range, password: password, to: table, cost: .trivial)
+        }
+    }
+
     public func remove(_ domain: DomainName, _ account: AccountID) throws(DirectoryError) {
         let removed = table.withLock { $0.remove(domain, account) }
         guard removed else { throw .unknown(domain, account) }
@@ -39,17 +55,4 @@ public final class InMemoryDirectory: AccountDirectory {
 
     /// Nobody else can change what is in memory.
     public func reloadIfChanged() -> Bool { false }
-}
-
-extension PasswordVerifier {
-    /// Checks a password against an account's credentials, or against a decoy's when it has none.
-    func verify(
-        _ password: String, for domain: DomainName, _ account: AccountID, _ credentials: Credentials?,
-        cost: PasswordHash.Cost
-    ) async -> PasswordVerdict {
-        let hash =
-            credentials?.password
-            ?? decoy(for: "\(account.kind.name)/\(account.name)@\(domain)", cost: cost)
-        return await verify(password, against: hash)
-    }
 }

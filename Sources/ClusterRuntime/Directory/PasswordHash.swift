@@ -4,16 +4,16 @@ import Foundation
 
 /// A password's scrypt hash (RFC 7914) with its salt and costs: `scrypt$N$r$p$SALT$DIGEST`, the last two in
 /// base64.
-struct PasswordHash: Hashable, Sendable {
+package struct PasswordHash: Hashable, Sendable {
     /// What a hash costs: time and memory grow with `rounds * blockSize`.
-    struct Cost: Hashable, Sendable {
+    package struct Cost: Hashable, Sendable {
         let rounds: Int
         let blockSize: Int
         let parallelism: Int
 
         /// About 15 ms and 8 MiB on the machine this was measured on: slow for a guesser, bearable for a
         /// reconnect storm whose hashes are remembered (`PasswordVerifier`).
-        static let standard = Cost(rounds: 8192, blockSize: 8, parallelism: 1)
+        package static let standard = Cost(rounds: 8192, blockSize: 8, parallelism: 1)
         /// For accounts that live in memory alone, in tests and simulations.
         static let trivial = Cost(rounds: 16, blockSize: 1, parallelism: 1)
 
@@ -34,7 +34,7 @@ struct PasswordHash: Hashable, Sendable {
     static let digestLength = 32
 
     /// Hashes a password with a fresh salt.
-    init(of password: String, cost: Cost) {
+    package init(of password: String, cost: Cost) {
         let salt = (0..<Self.saltLength).map { _ in UInt8.random(in: 0 ... .max) }
         self.init(cost: cost, salt: salt, digest: Self.derive(password, cost, salt))
     }
@@ -68,7 +68,7 @@ struct PasswordHash: Hashable, Sendable {
 }
 
 extension PasswordHash: LosslessStringConvertible {
-    init?(_ text: String) {
+    package init?(_ text: String) {
         let parts = text.split(separator: "$", omittingEmptySubsequences: false)
         guard parts.count == 6, parts[0] == "scrypt", let rounds = Int(parts[1]),
             let blockSize = Int(parts[2]),
@@ -82,32 +82,9 @@ extension PasswordHash: LosslessStringConvertible {
         self.init(cost: cost, salt: Array(salt), digest: Array(digest))
     }
 
-    var description: String {
+    package var description: String {
         let salt = Data(salt).base64EncodedString()
         let digest = Data(digest).base64EncodedString()
         return "scrypt$\(cost.rounds)$\(cost.blockSize)$\(cost.parallelism)$\(salt)$\(digest)"
-    }
-}
-
-/// The hashes SIP digest authentication works from: H(name ":" realm ":" password), the realm being the
-/// domain (RFC 8760 section 2, RFC 7616 section 3.4.2). They depend on the name, so a range of accounts has
-/// none.
-///
-/// Whoever reads them can answer digest challenges, and guess the password faster than from scrypt: the file
-/// is for its owner alone.
-struct DigestHashes: Hashable, Sendable {
-    /// Lower-case hex.
-    let md5: String
-    let sha256: String
-
-    init(md5: String, sha256: String) {
-        self.md5 = md5
-        self.sha256 = sha256
-    }
-
-    init(name: String, realm: String, password: String) {
-        let text = Array("\(name):\(realm):\(password)".utf8)
-        md5 = Hex.encode(Insecure.MD5.hash(data: text))
-        sha256 = Hex.encode(SHA256.hash(data: text))
     }
 }

@@ -9,7 +9,7 @@ import Synchronization
 /// Equal checks that are waiting at the same time are one check. What is remembered is a MAC under a key of
 /// this process alone, over the hash and the password: useless elsewhere, and void when the account's hash
 /// changes.
-final class PasswordVerifier: Sendable {
+package final class PasswordVerifier: Sendable {
     private struct State {
         /// The checks that succeeded, and in which order, to forget the oldest.
         var proven: Set<[UInt8]> = []
@@ -27,7 +27,7 @@ final class PasswordVerifier: Sendable {
     private let state = Mutex(State())
 
     /// - Parameter limits: `pendingLogins` and `provenPasswords` are used.
-    init(limits: Limits) {
+    package init(limits: Limits) {
         pendingLimit = limits.pendingLogins
         provenLimit = limits.provenPasswords
     }
@@ -48,7 +48,7 @@ final class PasswordVerifier: Sendable {
     }
 
     /// Forgets what was proven: after a reload every password is hashed once more.
-    func forget() {
+    package func forget() {
         state.withLock { state in
             state.proven = []
             state.order = []
