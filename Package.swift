@@ -36,6 +36,7 @@ extension Target.Dependency {
     static let nioCore = product(name: "NIOCore", package: "swift-nio")
     static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
     static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
+    static let nioSSL = product(name: "NIOSSL", package: "swift-nio-ssl")
     static let nioWebSocket = product(name: "NIOWebSocket", package: "swift-nio")
     static let serviceLifecycle = product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
     static let unixSignals = product(name: "UnixSignals", package: "swift-service-lifecycle")
@@ -57,6 +58,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
@@ -96,6 +98,13 @@ let package = Package(
                 "AccessTokens", "ClusterRuntime", "RegistrarEvents", "WSSubscrActor", .deque, .logging, .nioCore,
                 .nioHTTP1, .nioPosix, .nioWebSocket, .serviceLifecycle,
             ]),
+        .rollcall(
+            "SIPGateway",
+            [
+                "ClusterRuntime", "Digests", "MessagePack", "RegistrarEvents", "SIP", .crypto, .deque, .logging,
+                .nioCore,
+                .nioPosix, .nioSSL, .serviceLifecycle,
+            ]),
         .rollcall("AccessTokens", ["ClusterRuntime", "RegistrarEvents", .crypto, .jwt]),
         .rollcall(
             "AdminAPI",
@@ -110,7 +119,7 @@ let package = Package(
             "ClusterNode",
             [
                 "AccessTokens", "AdminAPI", "ClusterRuntime", "Digests", "EmbeddedCoordinator", "NanomsgTransport",
-                "RegistrarEvents", "Router",
+                "RegistrarEvents", "Router", "SIPGateway",
                 "SRActor", "WSSubscrActor", "WebSocketGateway", .logging, .serviceLifecycle, .unixSignals,
             ]),
         .rollcall(

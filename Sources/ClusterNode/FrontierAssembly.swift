@@ -52,7 +52,7 @@ extension NodeEnvironment {
     }
 
     /// Accounts that were added or removed count within seconds.
-    private func keepReloading(_ directory: any AccountDirectory) async {
+    func keepReloading(_ directory: any AccountDirectory) async {
         var lastFailure: String?
         while !Task.isCancelled {
             do throws(DirectoryError) {

@@ -8,12 +8,13 @@ import ServiceLifecycle
 import UnixSignals
 
 extension NodeRunner {
-    /// Runs a router, a registrar and a websocket frontier in this process, until SIGTERM or SIGINT. Nothing is kept.
+    /// Runs a router, a registrar, a websocket and a SIP frontier in this process, until SIGTERM or SIGINT. Nothing is kept.
     /// - Parameters:
-    ///   - portBase: the admin address's port; websockets are on the next one.
+    ///   - portBase: the admin address's port; websockets are on the next one, SIP over UDP and TCP on the one after.
     ///   - accounts: users and sipusers `u0`… of demo.example, password `secret`.
-    public static func runDevelopment(portBase: Int, accounts: Int) async throws {
-        let topology = try Topology.parse(developmentTopology(portBase), path: "development.yaml")
+    ///   - isOpen: SIP devices register without digest, under any account's name.
+    public static func runDevelopment(portBase: Int, accounts: Int, isOpen: Bool) async throws {
+        let topology = try Topology.parse(developmentTopology(portBase, isOpen: isOpen), path: "development.yaml")
         let hub = InMemoryHub()
         let tokens = await AccessTokens(ClusterSecret((0..<32).map { _ in UInt8.random(in: 0...255) }))
         guard let domain = topology.domains.first?.name else { preconditionFailure("a topology without a domain") }
@@ -31,7 +32,7 @@ extension NodeRunner {
                 case .router: environment.assembleRouter(InMemoryCoordinator())
                 case .sr: environment.assembleRegistrar(NoJournal(), [:])
                 case .wssubscr: environment.assembleFrontier(directory)
-                case .sg: throw NodeFailure("this version cannot run role sg yet")
+                case .sg: environment.assembleSIPGateway(directory)
                 }
             services.append(LoopService { try await transport.run(deliver: assembled.receive) })
             services += assembled.services
@@ -44,7 +45,7 @@ extension NodeRunner {
     }
 
     /// Ports beyond the websocket's are those that interfaces need which nobody is told of.
-    private static func developmentTopology(_ base: Int) -> String {
+    private static func developmentTopology(_ base: Int, isOpen: Bool) -> String {
         """
         cluster: dev
         secret: none
@@ -62,6 +63,8 @@ extension NodeRunner {
                   - { name: sr1, role: sr, cluster: \(base + 11), admin: \(base + 3) }
                   - { name: ws1, role: wssubscr, cluster: \(base + 12), admin: \(base + 4), \
         websocket: { listen: \(base + 1) } }
+                  - { name: sg1, role: sg, cluster: \(base + 13), admin: \(base + 5), \
+        sip: { udp: \(base + 2), tcp: \(base + 2), open: \(isOpen) } }
         """
     }
 }

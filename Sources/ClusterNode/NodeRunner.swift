@@ -40,7 +40,7 @@ public enum NodeRunner {
             journal = opened.journal
             assembled = environment.assembleRegistrar(opened.journal, opened.replicas)
         case .wssubscr: assembled = environment.assembleFrontier(try directory(topology))
-        case .sg: throw NodeFailure("\(name): this version cannot run role sg yet")
+        case .sg: assembled = environment.assembleSIPGateway(try directory(topology))
         }
         log.notice("\(spec.role.name) \(life) starts; cluster address \(spec.address):\(spec.clusterPort)")
         let transportService = LoopService { try await transport.run(deliver: assembled.receive) }

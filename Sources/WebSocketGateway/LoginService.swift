@@ -15,7 +15,7 @@ final class LoginService: Sendable {
     private let waitingLimit: Int
     private let waiting = Atomic<Int>(0)
     private let nextRegistration = Atomic<UInt64>(1)
-    private let throttle: Mutex<LoginThrottle>
+    private let throttle: Mutex<AddressThrottle>
     private let sessions: Mutex<SessionTable>
 
     init(
@@ -29,7 +29,7 @@ final class LoginService: Sendable {
         self.counters = counters
         waitingLimit = settings.waitingLogins
         throttle = Mutex(
-            LoginThrottle(
+            AddressThrottle(
                 maximumFailures: settings.limits.loginFailures, window: settings.periods.loginWindow,
                 ban: settings.periods.loginBan, capacity: settings.throttledAddresses))
         sessions = Mutex(SessionTable(capacity: settings.sessions, lifetime: settings.sessionTime))

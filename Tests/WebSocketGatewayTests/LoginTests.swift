@@ -127,7 +127,7 @@ import Testing
 
     @Test func addressesThatFailAreSlowedAndThenTurnedAway() {
         func at(_ seconds: Double) -> MonotonicInstant { MonotonicInstant(nanoseconds: Int64(seconds * 1e9)) }
-        var throttle = LoginThrottle(maximumFailures: 4, window: .seconds(60), ban: .seconds(60), capacity: 2)
+        var throttle = AddressThrottle(maximumFailures: 4, window: .seconds(60), ban: .seconds(60), capacity: 2)
         #expect(throttle.admit("a", at: at(1)) == .check(after: .zero))
         throttle.failed("a", at: at(1))
         #expect(throttle.admit("a", at: at(1)) == .check(after: .milliseconds(200)))

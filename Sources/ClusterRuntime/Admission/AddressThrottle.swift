@@ -1,14 +1,13 @@
-import ClusterRuntime
 import DequeModule
 
-/// Slows down and then turns away addresses whose logins fail.
+/// Slows down and then turns away addresses whose attempts to log in fail.
 ///
 /// After a failure the address's next logins are checked one after another, 0.2 s apart at first and twice as far with
 /// each further failure, up to 10 s; too many failures within the window, and it is turned away for a while. A success
 /// makes up for nothing: whoever guesses may have an account too. The table is bounded: the address that was added
 /// first is forgotten first.
-struct LoginThrottle: Sendable {
-    enum Admission: Sendable, Hashable {
+public struct AddressThrottle: Sendable {
+    public enum Admission: Sendable, Hashable {
         /// Check the login after this time.
         case check(after: Duration)
         /// Turn it away; the address may come back after this time.
@@ -32,17 +31,18 @@ struct LoginThrottle: Sendable {
     static let firstDelay = Duration.milliseconds(200)
     static let longestDelay = Duration.seconds(10)
 
-    init(maximumFailures: Int, window: Duration, ban: Duration, capacity: Int) {
+    public init(maximumFailures: Int, window: Duration, ban: Duration, capacity: Int) {
         self.maximumFailures = maximumFailures
         self.window = window
         self.ban = ban
         self.capacity = capacity
     }
 
-    var count: Int { records.count }
+    /// How many addresses are kept.
+    public var count: Int { records.count }
 
     /// A login of this address is to be checked.
-    mutating func admit(_ address: String, at now: MonotonicInstant) -> Admission {
+    public mutating func admit(_ address: String, at now: MonotonicInstant) -> Admission {
         guard var record = records[address] else { return .check(after: .zero) }
         if record.bannedUntil > now { return .banned(record.bannedUntil - now) }
         guard record.windowEnd > now else { return .check(after: .zero) }
@@ -53,8 +53,14 @@ struct LoginThrottle: Sendable {
         return .check(after: turn - now)
     }
 
+    /// How long the address is turned away from now on; nil when it is not.
+    public func ban(of address: String, at now: MonotonicInstant) -> Duration? {
+        guard let until = records[address]?.bannedUntil, until > now else { return nil }
+        return until - now
+    }
+
     /// The login was wrong.
-    mutating func failed(_ address: String, at now: MonotonicInstant) {
+    public mutating func failed(_ address: String, at now: MonotonicInstant) {
         var record = records[address] ?? add(address, at: now)
         if record.windowEnd <= now { record = Record(windowEnd: now + window, next: now) }
         record.failures += 1

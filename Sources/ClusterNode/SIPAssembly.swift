@@ -1,0 +1,73 @@
+import AdminAPI
+import ClusterRuntime
+import Foundation
+import RegistrarEvents
+import SIPGateway
+import ServiceLifecycle
+
+extension NodeEnvironment {
+    func assembleSIPGateway(_ directory: any AccountDirectory) -> AssembledNode {
+        guard let listen = spec.sip else { preconditionFailure("\(spec.name) is an sg without sip; topologies are checked") }
+        let server = SIPServer(
+            settings: SIPSettings(
+                host: spec.address, listen: listen, threads: sipThreads, limits: topology.limits,
+                periods: topology.periods, domains: topology.domains),
+            life: life, transport: transport, directory: directory, log: log)
+        let agent = AgentShell(
+            agent: makeAgent(), transport: transport, heartbeat: topology.periods.heartbeat,
+            onAssigned: { assignments in
+                server.assigned(assignments)
+                inlet.assigned(assignments)
+            })
+        register(server)
+        let backend = makeBackend(
+            assignment: { agent.assignment(of: $0) },
+            problems: {
+                (agent.leader == nil ? ["no router was heard yet"] : [])
+                    + (server.isAccepting ? [] : ["SIP devices are not answered"])
+            },
+            status: { .elsewhere(adminAddress(of: agent.leader)) })
+        return AssembledNode(
+            services: [
+                LoopService { await agent.run() }, LoopService { await keepReloading(directory) }, makeAdmin(backend),
+                server,
+            ],
+            receive: { event in
+                guard case .received(let messages, let sender) = event else { return }
+                var replies: [Reply] = []
+                for message in messages where !agent.receive(message, from: sender) {
+                    if case .reply(let reply) = message { replies.append(reply) }
+                }
+                let others = server.receive(replies, from: sender)
+                if !others.isEmpty { inlet.receive(others.map(Message.reply), from: sender) }
+            })
+    }
+
+    /// Half of the processors for sockets; the rest is for owners and clients on the same machine. At most as many as
+    /// ids of requests can tell apart.
+    private var sipThreads: Int { min(max(1, ProcessInfo.processInfo.activeProcessorCount / 2), 7) }
+
+    private func register(_ server: SIPServer) {
+        metrics.gauge("rollcall_sip_connections_open", help: "Connections of SIP devices open now.") {
+            Double(server.statistics.open)
+        }
+        let counters: [(String, String, any KeyPath<SIPStatistics, UInt64> & Sendable)] = [
+            ("registers", "REGISTER requests taken in.", \.registers),
+            ("other_requests", "Requests of other methods.", \.otherRequests),
+            ("responses", "Responses of devices.", \.responses),
+            ("malformed", "Messages that could not be read.", \.malformed),
+            ("repetitions", "Requests that had been taken in before.", \.repetitions),
+            ("challenges", "Digest challenges.", \.challenges),
+            ("wrong_passwords", "Wrong answers to challenges.", \.wrongPasswords),
+            ("banned", "Messages dropped unanswered for their address.", \.banned),
+            ("accepted", "REGISTER requests answered 200.", \.accepted),
+            ("refused", "Requests answered 400 and above, challenges apart.", \.refused),
+            ("unavailable", "Requests answered 503.", \.unavailable),
+            ("connections", "Connections accepted.", \.connections),
+            ("connections_turned_away", "Connections refused as too many.", \.turnedAway),
+        ]
+        for (name, help, path) in counters {
+            metrics.counter("rollcall_sip_\(name)_total", help: help) { server.statistics[keyPath: path] }
+        }
+    }
+}

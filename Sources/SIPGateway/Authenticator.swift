@@ -1,0 +1,125 @@
+import ClusterRuntime
+import Crypto
+import Digests
+import RegistrarEvents
+import SIP
+import Synchronization
+
+/// Checks who a request is from by digest, and makes the challenges.
+///
+/// Source: RFC 3261 section 22, RFC 7616, RFC 8760; RFC 2617 section 3.2.2.1 for clients without `qop`.
+final class Authenticator: Sendable {
+    enum Verdict: Sendable {
+        /// - login: the name in the credentials, which is the account's.
+        case accepted(login: String)
+        /// Who it is has to be proven, or proven anew.
+        case challenge(stale: Bool)
+        /// The proof is wrong.
+        case wrong
+        case malformed(String)
+    }
+
+    private let directory: any AccountDirectory
+    /// Of this process alone, so a nonce is good where its counts are kept.
+    private let key = SymmetricKey(size: .bits256)
+    private let nextNumber = Atomic<UInt64>(UInt64.random(in: 0...UInt64.max >> 1))
+    private let book = Mutex(NonceBook(capacity: 262_144))
+
+    /// How long a nonce may be used. Own decision.
+    static let lifetime = Duration.seconds(600)
+    /// In the order in which they are offered. The first that a client knows is the one it takes.
+    static let offered: [DigestAlgorithm] = [.sha256, .sha512_256, .md5]
+
+    init(directory: any AccountDirectory) { self.directory = directory }
+
+    func check(_ message: SIPMessage, method: StaticString, domain: DomainName, at now: Moment) -> Verdict {
+        let found: DigestAuthorization?
+        do throws(SIPParseError) {
+            found = try credentials(message, realm: domain.rawValue)
+        } catch {
+            return .malformed(error.reason)
+        }
+        guard let found, let algorithm = DigestAlgorithm(found.algorithm) else { return .challenge(stale: false) }
+        guard let nonce = Nonce(found.nonce.bytes, key: key, domain: domain.rawValue) else {
+            return .challenge(stale: true)
+        }
+        guard addresses(message, found) else { return .malformed("the digest is of another address") }
+        guard let login = found.account else { return .malformed("a username that is not UTF-8") }
+        if let qop = found.qop, !qop.matches("auth") { return .challenge(stale: false) }
+        guard found.qop == nil || (found.nc != nil && found.cnonce != nil) else {
+            return .malformed("qop without nc and cnonce")
+        }
+        let lookup = directory.digest(domain, login, algorithm)
+        let expected = response(found, algorithm, lookup.secret(algorithm), method)
+        let isRight = found.response.withUnsafeBytes { expected.matches($0) }
+        guard isRight, lookup.isFound else { return .wrong }
+        // Only who knows the password learns that the nonce is old.
+        let age = now.wall - nonce.made
+        guard age >= 0, age <= Self.lifetime.milliseconds else { return .challenge(stale: true) }
+        let isFresh = book.withLock { $0.use(nonce, count: found.nc ?? 1) }
+        return isFresh ? .accepted(login: login) : .challenge(stale: true)
+    }
+
+    /// The values of the WWW-Authenticate headers: one an algorithm, all with the same nonce.
+    func challenges(domain: DomainName, stale: Bool, at now: Moment) -> [String] {
+        let nonce = Nonce(made: now.wall, number: nextNumber.add(1, ordering: .relaxed).oldValue)
+            .text(key: key, domain: domain.rawValue)
+        return Self.offered.map { algorithm in
+            "Digest realm=\"\(domain)\", nonce=\"\(nonce)\", algorithm=\(algorithm.name), qop=\"auth\""
+                + (stale ? ", stale=true" : "")
+        }
+    }
+
+    /// The credentials for this realm; others are for proxies on the way.
+    private func credentials(_ message: SIPMessage, realm: String) throws(SIPParseError) -> DigestAuthorization? {
+        for text in message.all(.authorization) {
+            guard let found = try DigestAuthorization(parsing: text) else { continue }
+            if found.realm.string.lowercased() == realm { return found }
+        }
+        return nil
+    }
+
+    /// The digest is over an address, which must be the request's (RFC 7616 section 3.4.6).
+    private func addresses(_ message: SIPMessage, _ found: DigestAuthorization) -> Bool {
+        guard let target = message.requestURI else { return false }
+        if target == found.uri { return true }
+        guard let own = try? SIPURI(parsing: target), let theirs = try? SIPURI(parsing: found.uri) else { return false }
+        return own.isEquivalent(to: theirs)  // what cannot be read is no address of anything
+    }
+
+    private func response(
+        _ found: DigestAuthorization, _ algorithm: DigestAlgorithm, _ secret: HexDigest, _ method: StaticString
+    ) -> HexDigest {
+        let colon = UInt8(ascii: ":")
+        let second = algorithm.hex { input in
+            input.append(UnsafeRawBufferPointer(start: method.utf8Start, count: method.utf8CodeUnitCount))
+            input.append(colon)
+            found.uri.withUnsafeBytes { input.append($0) }
+        }
+        return algorithm.hex { input in
+            input.append(secret)
+            input.append(colon)
+            found.nonce.withUnsafeBytes { input.append($0) }
+            input.append(colon)
+            if let qop = found.qop, let count = found.nonceCount, let cnonce = found.cnonce {
+                for text in [count, cnonce, qop] {
+                    text.withUnsafeBytes { input.append($0) }
+                    input.append(colon)
+                }
+            }
+            input.append(second)
+        }
+    }
+}
+
+extension DigestAlgorithm {
+    /// Nil for those that are not offered.
+    fileprivate init?(_ algorithm: DigestAuthorization.Algorithm) {
+        switch algorithm {
+        case .md5: self = .md5
+        case .sha256: self = .sha256
+        case .sha512_256: self = .sha512_256
+        case .md5Session, .sha256Session, .sha512_256Session, .other: return nil
+        }
+    }
+}

@@ -1,0 +1,92 @@
+import ClusterRuntime
+import NIOCore
+import SIP
+
+/// SIP over UDP: a datagram in is a message (RFC 3261 section 18.3), a keep-alive (RFC 5626 section 4.4), or nothing.
+final class DatagramHandler: ChannelInboundHandler, SIPSocket {
+    typealias InboundIn = AddressedEnvelope<ByteBuffer>
+    typealias OutboundOut = AddressedEnvelope<ByteBuffer>
+
+    private let core: SIPLane.Core
+    private let counters: SIPCounters
+    private var context: ChannelHandlerContext?
+    /// The peer of the datagram before: in a burst many come from one.
+    private var latest: (address: SocketAddress, peer: SIPPeer)?
+    private var now: Moment?
+    private var hasWritten = false
+
+    init(_ core: SIPLane.Core, counters: SIPCounters) {
+        self.core = core
+        self.counters = counters
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        self.context = context
+        core.setDatagramSocket(self)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        core.setDatagramSocket(nil)
+        self.context = nil
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let envelope = Self.unwrapInboundIn(data)
+        let bytes = Array(envelope.data.readableBytesView)
+        // Nothing but line ends: to keep a binding of an address translator alive.
+        guard let first = bytes.first, !bytes.allSatisfy({ $0 == 13 || $0 == 10 || $0 == 0 }) else { return }
+        let route = Route(way: .datagram(envelope.remoteAddress), peer: peer(envelope.remoteAddress))
+        if first < 4, STUN.isBindingRequest(bytes) { return answerSTUN(bytes, route) }
+        let now = now ?? SystemClock.now()
+        self.now = now
+        core.received(bytes, from: route, at: now)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        now = nil
+        core.flush()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // An address that could not be reached reports itself here. Nothing is to be done: its device asks again.
+    }
+
+    func write(_ bytes: [UInt8], to route: Route) {
+        guard case .datagram(let address) = route.way, let context else { return }
+        var buffer = context.channel.allocator.buffer(capacity: bytes.count)
+        buffer.writeBytes(bytes)
+        hasWritten = true
+        context.write(
+            Self.wrapOutboundOut(AddressedEnvelope(remoteAddress: address, data: buffer)), promise: nil)
+    }
+
+    func flush() {
+        guard hasWritten else { return }
+        hasWritten = false
+        context?.flush()
+    }
+
+    private func peer(_ address: SocketAddress) -> SIPPeer {
+        if let latest, latest.address == address { return latest.peer }
+        let peer = SIPPeer(.udp, address)
+        latest = (address, peer)
+        return peer
+    }
+
+    private func answerSTUN(_ request: [UInt8], _ route: Route) {
+        guard case .datagram(let address) = route.way else { return }
+        write(STUN.bindingSuccess(to: request, address: address.octets, port: route.peer.port), to: route)
+    }
+}
+
+extension SocketAddress {
+    /// The address in network order: 4 or 16 bytes; none of a local socket.
+    var octets: [UInt8] {
+        switch self {
+        // Where the address stands in a sockaddr. Sources: ip(7), ipv6(7).
+        case .v4(let v4): withUnsafeBytes(of: v4.address) { Array($0[4..<8]) }
+        case .v6(let v6): withUnsafeBytes(of: v6.address) { Array($0[8..<24]) }
+        case .unixDomainSocket: []
+        }
+    }
+}

@@ -1,0 +1,47 @@
+import ClusterRuntime
+import MessagePack
+import RegistrarEvents
+import SIP
+
+/// The 200 to a REGISTER: everything that the account has registered now (RFC 3261 section 10.3, step 8).
+struct RegisterAnswer {
+    let register: RegisterRequest
+    let contacts: [LiveContact]
+    let now: Moment
+
+    func write(into writer: inout ResponseWriter) {
+        for live in contacts {
+            guard let line = line(of: live) else { continue }
+            writer.header("Contact") { text in
+                text.append(line)
+                text.append(";expires=")
+                text.append(UInt64((live.ttl + 999) / 1_000))
+            }
+        }
+        for path in register.extensions.path { writer.header("Path", path) }
+        if register.extensions.usesOutbound, register.wishes.contains(where: \.isFlow) {
+            writer.header("Require", "outbound")
+            writer.header("Flow-Timer", Self.flowTimer)
+        }
+        writer.header("Date", HTTPDate.text(milliseconds: now.wall))
+    }
+
+    /// Seconds between a flow's keep-alives at most (RFC 5626 section 5.4). Own decision.
+    private static let flowTimer: UInt32 = 120
+
+    /// What was registered just now is written already. A contact that cannot be read was put there over REST by
+    /// something else than a REGISTER, and is no address that SIP could use.
+    private func line(of live: LiveContact) -> [UInt8]? {
+        if let own = register.wishes.first(where: { $0.contact.bytes == live.contact.bytes }) { return own.line }
+        guard let registration = try? live.contact.registration(), case .sipuser(let details) = registration.details,
+            !details.contactURI.isEmpty
+        else { return nil }
+        return ContactLine(details, register.domain, account: register.account, register.extensions).bytes
+    }
+}
+
+extension RegisterRequest.Wish {
+    fileprivate var isFlow: Bool {
+        line.starts(with: "<".utf8) && (try? contact.key())?.contact.contains(";reg-id=") == true
+    }
+}

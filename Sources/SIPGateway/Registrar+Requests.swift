@@ -1,0 +1,141 @@
+import ClusterRuntime
+import RegistrarEvents
+import SIP
+
+/// Requests, up to the question to the owner. The order of the checks is that of RFC 3261 sections 8.2 and 10.3.
+extension Registrar {
+    mutating func request(
+        _ message: SIPMessage, _ essentials: SIPEssentials, _ route: Route, at now: Moment, _ out: inout Outbox
+    ) {
+        guard gate.admits(route.peer, at: now.monotonic) else { return counters.banned.count() }
+        let key = TransactionTable.Key(message, essentials)
+        let request = IncomingRequest(message: message, essentials: essentials, route: route, transaction: key)
+        // An ACK ends a transaction that has not been kept, and is never answered.
+        guard message.method != .ack else { return }
+        if !route.isReliable {
+            switch transactions.begin(key, at: now.monotonic) {
+            case .new: break
+            case .repetition(let answer):
+                counters.repetitions.count()
+                if let answer { out.answers.append((answer, route.answering(essentials.via))) }
+                return
+            }
+        }
+        switch message.method {
+        case .register:
+            counters.registers.count()
+            register(request, at: now, &out)
+        case .options:
+            counters.otherRequests.count()
+            options(request, at: now, &out)
+        default:
+            counters.otherRequests.count()
+            refuse(request, .methodNotAllowed, at: now, &out)
+        }
+    }
+
+    private mutating func register(_ request: IncomingRequest, at now: Moment, _ out: inout Outbox) {
+        do throws(SIPRefusal) {
+            let domain = try domain(of: request.message)
+            try checkExtensions(request.message)
+            guard let login = try login(request, domain, at: now, &out) else { return }
+            let account = try account(request.essentials, domain, login: login)
+            let context = RegisterContext(
+                message: request.message, essentials: request.essentials, domain: domain, account: account,
+                login: login ?? account, peer: request.route.peer)
+            let register = try RegisterRequest(context, &random)
+            let waiting = Waiting(
+                message: request.message, via: request.essentials.via, register: register, route: request.route,
+                transaction: request.transaction)
+            ask(waiting, at: now, &out)
+        } catch {
+            if error.status == 404 { gate.annoyed(by: request.route.peer, at: now.monotonic) }
+            refuse(request, error, at: now, &out)
+        }
+    }
+
+    /// RFC 3261 section 10.3, step 1. A registrar is asked at its domain, without a user.
+    private func domain(of message: SIPMessage) throws(SIPRefusal) -> DomainSpec {
+        guard let target = message.requestURI else { preconditionFailure("a request without a target") }
+        let uri = try SIPRefusal.reading { () throws(SIPParseError) in try SIPURI(parsing: target) }
+        guard uri.isSIP else { throw SIPRefusal(status: 416) }
+        return try spec(of: uri)
+    }
+
+    private func spec(of uri: SIPURI) throws(SIPRefusal) -> DomainSpec {
+        guard let name = DomainName(uri.host.string), let spec = settings.domains[name] else { throw .unknownDomain }
+        return spec
+    }
+
+    /// Step 2, and section 8.2.2.3.
+    private func checkExtensions(_ message: SIPMessage) throws(SIPRefusal) {
+        guard message.has(.require) else { return }
+        let required = try SIPRefusal.reading { () throws(SIPParseError) in try OptionTags(message, .require) }
+        let unknown = required.others(than: SIPCapabilities.extensions)
+        guard unknown.isEmpty else {
+            throw SIPRefusal(
+                status: 420, headers: [("Unsupported", unknown.map(\.string).joined(separator: ", "))])
+        }
+    }
+
+    /// Step 3: who it is.
+    /// - Returns: nil when a challenge was sent; within, nil when anybody may be anybody.
+    private mutating func login(
+        _ request: IncomingRequest, _ domain: DomainSpec, at now: Moment, _ out: inout Outbox
+    ) throws(SIPRefusal) -> String?? {
+        guard let authenticator else { return .some(nil) }
+        switch authenticator.check(request.message, method: "REGISTER", domain: domain.name, at: now) {
+        case .accepted(let login): return login
+        case .malformed(let reason):
+            gate.annoyed(by: request.route.peer, at: now.monotonic)
+            throw .badRequest("Bad Request (\(reason))")
+        case .wrong:
+            counters.wrongPasswords.count()
+            gate.failed(request.route.peer, at: now.monotonic)
+            challenge(request, domain, stale: false, at: now, &out)
+        case .challenge(let stale): challenge(request, domain, stale: stale, at: now, &out)
+        }
+        return nil
+    }
+
+    private mutating func challenge(
+        _ request: IncomingRequest, _ domain: DomainSpec, stale: Bool, at now: Moment, _ out: inout Outbox
+    ) {
+        guard let authenticator else { return }
+        counters.challenges.count()
+        let challenges = authenticator.challenges(domain: domain.name, stale: stale, at: now)
+        // A lost challenge is made anew: there is nothing to be remembered of it.
+        if !request.route.isReliable { transactions.drop(request.transaction) }
+        var writer = writer(401, request)
+        for challenge in challenges { writer.header("WWW-Authenticate", challenge) }
+        out.answers.append((writer.finish(), request.route.answering(request.essentials.via)))
+    }
+
+    /// Steps 4 and 5: the account in To, which nobody but itself changes.
+    private func account(
+        _ essentials: SIPEssentials, _ domain: DomainSpec, login: String?
+    ) throws(SIPRefusal) -> String {
+        let uri = essentials.to.uri
+        guard uri.isSIP else { throw SIPRefusal(status: 416) }
+        guard try spec(of: uri).name == domain.name, let account = uri.decodedUser, !account.isEmpty else {
+            throw SIPRefusal(status: 404)
+        }
+        guard login == nil || login == account else { throw SIPRefusal(status: 403) }
+        guard account.utf8.count <= NewAccount.maximumNameLength else { throw SIPRefusal(status: 404) }
+        return account
+    }
+
+    /// RFC 3261 section 11.2: what a call could do, and that the gateway lives.
+    private mutating func options(_ request: IncomingRequest, at now: Moment, _ out: inout Outbox) {
+        do throws(SIPRefusal) {
+            try checkExtensions(request.message)
+            var writer = writer(200, request)
+            writer.header("Allow", SIPCapabilities.allow)
+            writer.header("Supported", SIPCapabilities.supported)
+            writer.header("Accept", "application/sdp")
+            finish(request, writer, at: now, &out)
+        } catch {
+            refuse(request, error, at: now, &out)
+        }
+    }
+}

@@ -1,0 +1,169 @@
+import ClusterRuntime
+import RegistrarEvents
+import SIP
+
+/// One event loop's registrar: reads requests, has the owners of domains carry them out, and answers.
+///
+/// What it decides: whether a message is a request, new, repeated or malformed; who may ask for what; and what the
+/// answer says. A REGISTER *waits* from when its owner is asked until the owner's reply, or the deadline.
+///
+/// Invariants:
+/// - A request that waits is answered exactly once, a repetition of it not at all until then, and with the same answer
+///   afterwards.
+/// - A 200 to a REGISTER leaves only with the owner's word that the change is committed.
+///
+/// What it does not know: sockets, and why an owner refuses.
+struct Registrar {
+    /// What is to be sent, in order. The shell empties it.
+    struct Outbox {
+        var answers: [(bytes: [UInt8], route: Route)] = []
+        var requests: [(message: Message, peer: NodeName)] = []
+    }
+
+    /// A REGISTER whose owner was asked.
+    struct Waiting {
+        let message: SIPMessage
+        let via: Via
+        let register: RegisterRequest
+        let route: Route
+        let transaction: TransactionTable.Key
+    }
+
+    let settings: SIPSettings
+    /// Nil when anybody may register anything.
+    let authenticator: Authenticator?
+    let gate: AddressGate
+    let counters: SIPCounters
+    var requests: RequestMachine
+    var transactions: TransactionTable
+    var waiting: [UInt64: Waiting] = [:]
+    var waitingByDomain: [DomainName: Int] = [:]
+    var random: SplitMix64
+    private var nextID: UInt64
+
+    /// - Parameter lane: the event loop's number from 1 to 7, which becomes part of the ids of its requests.
+    init(
+        settings: SIPSettings, authenticator: Authenticator?, gate: AddressGate, counters: SIPCounters, life: NodeID,
+        lane: Int
+    ) {
+        self.settings = settings
+        self.authenticator = authenticator
+        self.gate = gate
+        self.counters = counters
+        requests = RequestMachine(seed: life.incarnation &+ UInt64(lane))
+        transactions = TransactionTable(maximumBytes: settings.transactionBytes)
+        random = SplitMix64(seed: life.incarnation ^ UInt64(lane))
+        nextID = RequestID.first(of: lane, life)
+    }
+
+    // MARK: What happens
+
+    mutating func received(_ bytes: [UInt8], from route: Route, at now: Moment, _ out: inout Outbox) {
+        let limits = SIPLimits(messageBytes: settings.messageBytes)
+        let message: SIPMessage
+        do throws(SIPParseError) {
+            message = try SIPMessage.parse(bytes, limits: limits)
+        } catch {
+            counters.malformed.count()
+            gate.annoyed(by: route.peer, at: now.monotonic)
+            guard let salvaged = SIPMessage.salvage(bytes, limits: limits) else { return }
+            return refuseMalformed(salvaged, error, route, &out)
+        }
+        guard message.method != nil else {
+            counters.responses.count()
+            return
+        }
+        let essentials: SIPEssentials
+        do throws(SIPParseError) {
+            essentials = try message.essentials()
+        } catch {
+            counters.malformed.count()
+            gate.annoyed(by: route.peer, at: now.monotonic)
+            return refuseMalformed(message, error, route, &out)
+        }
+        request(message, essentials, route, at: now, &out)
+    }
+
+    mutating func replied(_ replies: [Reply], from node: NodeID, at now: Moment, _ out: inout Outbox) {
+        perform(requests.handle(.replied(replies, from: node), at: now), at: now, &out)
+    }
+
+    mutating func assigned(_ assignments: [Assignment], at now: Moment, _ out: inout Outbox) {
+        perform(requests.handle(.assigned(assignments), at: now), at: now, &out)
+    }
+
+    mutating func tick(at now: Moment, _ out: inout Outbox) {
+        transactions.forget(at: now.monotonic)
+        guard requests.pendingCount > 0 else { return }
+        perform(requests.handle(.tick, at: now), at: now, &out)
+    }
+
+    /// How soon it wants to be told that time went by; nil when there is nothing that time could do.
+    var nextTick: Duration? {
+        if requests.pendingCount > 0 { return RequestMachine.tickPeriod }
+        return transactions.count > 0 ? .seconds(1) : nil
+    }
+
+    // MARK: The owner
+
+    /// Asks the domain's owner for what a REGISTER wants.
+    mutating func ask(_ waiting: Waiting, at now: Moment, _ out: inout Outbox) {
+        let domain = waiting.register.domain
+        guard waitingByDomain[domain, default: 0] < settings.waitingPerDomain else {
+            return answer(waiting, refusal: .unavailable(after: retryAfter()), at: now, &out)
+        }
+        let id = nextID
+        nextID += 1
+        self.waiting[id] = waiting
+        waitingByDomain[domain, default: 0] += 1
+        let event = RequestMachine.Event.perform(
+            id: id, waiting.register.operation, on: domain, deadline: settings.periods.requestDeadline)
+        perform(requests.handle(event, at: now), at: now, &out)
+    }
+
+    private mutating func perform(_ directives: [RequestMachine.Directive], at now: Moment, _ out: inout Outbox) {
+        for directive in directives {
+            switch directive {
+            case .send(let request, let peer, _): out.requests.append((.request(request), peer))
+            case .finish(let id, let result): finish(id, result, at: now, &out)
+            }
+        }
+    }
+
+    private mutating func finish(_ id: UInt64, _ result: Reply.Result, at now: Moment, _ out: inout Outbox) {
+        guard let waiting = waiting.removeValue(forKey: id) else { return }
+        waitingByDomain[waiting.register.domain, default: 1] -= 1
+        switch result {
+        case .bound(_, let contacts), .page(let contacts, _, _): accept(waiting, contacts, at: now, &out)
+        case .refused(let refusal): answer(waiting, refusal: sipRefusal(refusal), at: now, &out)
+        case .registered, .unregistered: preconditionFailure("a binding was answered with \(result)")
+        }
+    }
+
+    private mutating func sipRefusal(_ refusal: Refusal) -> SIPRefusal {
+        switch refusal {
+        case .notOwner, .unavailable, .overloaded, .domainFull: .unavailable(after: retryAfter())
+        case .intervalTooBrief(let minimum): .intervalTooBrief(minimum: Int64(minimum + 999) / 1_000)
+        case .tooManyDevices(let limit): SIPRefusal(status: 403, reason: "Forbidden (\(limit) devices at most)")
+        // RFC 3261 sections 10.3 and 12.2.2.
+        case .outOfOrder: SIPRefusal(status: 500, reason: "Server Internal Error (CSeq is lower than one before)")
+        }
+    }
+
+    /// Seconds after which to come back: spread, so that those who are turned away together do not return together.
+    mutating func retryAfter() -> Int { Int.random(in: 1...5, using: &random) }
+}
+
+/// Ids of requests tell which lane of a node's gateway, or that its request router, made them.
+///
+/// The router's are incarnations in milliseconds, shifted by 20 bits, which leaves the three highest bits free until
+/// the year 2039; a lane's number stands in them.
+enum RequestID {
+    static func first(of lane: Int, _ life: NodeID) -> UInt64 {
+        precondition((1...7).contains(lane), "lane \(lane); expected 1 to 7")
+        return UInt64(lane) << 61 | (life.incarnation << 20 & (1 << 61 - 1)) | 1
+    }
+
+    /// 0 for the router.
+    static func lane(of id: UInt64) -> Int { Int(id >> 61) }
+}

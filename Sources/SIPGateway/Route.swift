@@ -1,0 +1,55 @@
+import NIOCore
+import SIP
+
+/// Where a message came from, which is where its answer goes.
+struct Route: Sendable {
+    enum Way: Sendable {
+        /// The socket is the lane's own.
+        case datagram(SocketAddress)
+        /// The connection's number in its lane.
+        case stream(UInt64)
+    }
+
+    let way: Way
+    let peer: SIPPeer
+
+    /// Whether a lost answer is asked for again (RFC 3261 section 17.2.2): streams lose none.
+    var isReliable: Bool {
+        switch way {
+        case .datagram: false
+        case .stream: true
+        }
+    }
+
+    /// Where an answer goes by the top Via: to the port that the request came from when it asks for that (`rport`), else
+    /// to the port that it names. Source: RFC 3261 section 18.2.2, RFC 3581 section 4.
+    func answering(_ via: Via) -> Route {
+        guard case .datagram = way, via.rport == .absent else { return self }
+        let port = via.sentByPort ?? 5060
+        guard port != peer.port, let address = try? SocketAddress(ipAddress: peer.address, port: Int(port))
+        else { return self }  // an address that was read from a socket can be written again
+        return Route(way: .datagram(address), peer: peer)
+    }
+}
+
+/// A device as the socket shows it.
+struct SIPPeer: Sendable, Hashable {
+    let transport: Via.Transport
+    let address: String
+    let port: UInt16
+    /// What failures are counted by: the address, or of IPv6 its network of 64 bits.
+    let network: String
+
+    init(_ transport: Via.Transport, _ address: SocketAddress?) {
+        self.transport = transport
+        let text = address?.ipAddress ?? ""
+        self.address = text
+        port = UInt16(clamping: address?.port ?? 0)
+        if case .v6(let v6) = address, !text.hasPrefix("::ffff:") {
+            // Of a sockaddr_in6 the address begins at byte 8; its first half is the network. Source: ipv6(7).
+            network = withUnsafeBytes(of: v6.address) { $0[8..<16].map { "\($0)" }.joined(separator: ".") }
+        } else {
+            network = text
+        }
+    }
+}

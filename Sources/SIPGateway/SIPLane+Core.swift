@@ -1,0 +1,122 @@
+import ClusterRuntime
+import NIOCore
+
+/// Where messages to devices leave an event loop.
+protocol SIPSocket: AnyObject {
+    /// Queues a message. `flush` sends what was queued.
+    func write(_ bytes: [UInt8], to route: Route)
+    func flush()
+}
+
+extension SIPLane {
+    /// What an event loop has for itself.
+    final class Core {
+        private var registrar: Registrar
+        private var outbox = Registrar.Outbox()
+        private let eventLoop: any EventLoop
+        private let transport: any Transport
+        private var datagrams: (any SIPSocket)?
+        private var streams: [UInt64: any SIPSocket] = [:]
+        private var nextStream: UInt64 = 1
+        private var ticker: Scheduled<Void>?
+        /// Sockets with something to flush.
+        private var written: [ObjectIdentifier: any SIPSocket] = [:]
+
+        init(_ registrar: Registrar, eventLoop: any EventLoop, transport: any Transport) {
+            self.registrar = registrar
+            self.eventLoop = eventLoop
+            self.transport = transport
+        }
+
+        // MARK: Sockets
+
+        func setDatagramSocket(_ socket: (any SIPSocket)?) { datagrams = socket }
+
+        /// - Returns: the connection's number.
+        func add(_ socket: any SIPSocket) -> UInt64 {
+            let number = nextStream
+            nextStream += 1
+            streams[number] = socket
+            return number
+        }
+
+        func remove(_ stream: UInt64) { streams[stream] = nil }
+
+        // MARK: What happens
+
+        /// A message came in. Answers leave with `flush`.
+        func received(_ bytes: [UInt8], from route: Route, at now: Moment) {
+            registrar.received(bytes, from: route, at: now, &outbox)
+        }
+
+        func take(_ item: Item) {
+            switch item {
+            case .replies(let replies, let node): registrar.replied(replies, from: node, at: SystemClock.now(), &outbox)
+            case .assigned(let assignments): registrar.assigned(assignments, at: SystemClock.now(), &outbox)
+            }
+        }
+
+        /// Sends what has come together in a burst.
+        func flush() {
+            for (bytes, route) in outbox.answers { write(bytes, to: route) }
+            outbox.answers.removeAll(keepingCapacity: true)
+            datagrams?.flush()
+            if !written.isEmpty {
+                // In any order: connections have nothing to do with each other.
+                for socket in written.values { socket.flush() }
+                written.removeAll(keepingCapacity: true)
+            }
+            sendRequests()
+            watchTheTime()
+        }
+
+        private func write(_ bytes: [UInt8], to route: Route) {
+            switch route.way {
+            case .datagram: datagrams?.write(bytes, to: route)
+            case .stream(let number):
+                // One that is closed meanwhile: the device comes back over another.
+                guard let socket = streams[number] else { return }
+                socket.write(bytes, to: route)
+                written[ObjectIdentifier(socket)] = socket
+            }
+        }
+
+        /// Each owner gets its requests in one go.
+        private func sendRequests() {
+            while let first = outbox.requests.first {
+                let peer = first.peer
+                var messages: [Message] = []
+                messages.reserveCapacity(outbox.requests.count)
+                outbox.requests.removeAll { request in
+                    guard request.peer == peer else { return false }
+                    messages.append(request.message)
+                    return true
+                }
+                transport.send(messages, to: peer)
+            }
+        }
+
+        // MARK: Time
+
+        private func watchTheTime() {
+            guard ticker == nil, let wait = registrar.nextTick else { return }
+            ticker = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(wait)) {
+                self.ticker = nil
+                self.registrar.tick(at: SystemClock.now(), &self.outbox)
+                self.flush()
+            }
+        }
+
+        /// Stops: nothing is answered any more.
+        func stop() {
+            ticker?.cancel()
+            datagrams = nil
+            streams = [:]
+        }
+    }
+}
+
+extension TimeAmount {
+    /// NIO's own conversion is of the same name, but not public on all its platforms.
+    init(_ duration: Duration) { self = .nanoseconds(duration.nanoseconds) }
+}

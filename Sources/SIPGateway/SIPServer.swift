@@ -1,0 +1,189 @@
+public import ClusterRuntime
+public import Logging
+import NIOCore
+import NIOPosix
+import RegistrarEvents
+import SIP
+public import ServiceLifecycle
+import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
+/// The SIP frontier of a node: a registrar for devices over UDP, TCP and TLS. Protocol: `docs/sip.md`.
+public final class SIPServer: Service {
+    private let settings: SIPSettings
+    private let group: MultiThreadedEventLoopGroup
+    private let lanes: [SIPLane]
+    private let counters: SIPCounters
+    private let log: Logger
+    private let isListening = Atomic<Bool>(false)
+    private let ports = Mutex(BoundPorts())
+
+    /// Datagrams taken in by one call of the system.
+    private static let vectorReads = 16
+
+    /// The ports that are listened on; nil before that, and for what is not.
+    public struct BoundPorts: Sendable, Hashable {
+        public var udp: Int?
+        public var tcp: Int?
+        public var tls: Int?
+    }
+
+    /// - Parameters:
+    ///   - life: the node's, from which requests get ids unlike those of earlier lives.
+    ///   - transport: carries requests to owners; whoever runs it hands replies to `receive` and assignments to
+    ///     `assigned`.
+    public init(
+        settings: SIPSettings, life: NodeID, transport: any Transport, directory: any AccountDirectory, log: Logger
+    ) {
+        self.settings = settings
+        self.log = log
+        counters = SIPCounters()
+        group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads)
+        let gate = AddressGate(limits: settings.limits, periods: settings.periods)
+        let authenticator = settings.listen.isOpen ? nil : Authenticator(directory: directory)
+        var lanes: [SIPLane] = []
+        for (index, eventLoop) in group.makeIterator().enumerated() {
+            let registrar = Registrar(
+                settings: settings, authenticator: authenticator, gate: gate, counters: counters, life: life,
+                lane: index + 1)
+            lanes.append(SIPLane(registrar, eventLoop: eventLoop, transport: transport))
+        }
+        self.lanes = lanes
+    }
+
+    public var statistics: SIPStatistics { counters.statistics }
+
+    /// Whether devices are being answered.
+    public var isAccepting: Bool { isListening.load(ordering: .acquiring) }
+
+    public var boundPorts: BoundPorts { ports.withLock { $0 } }
+
+    // MARK: What comes from other nodes
+
+    public func assigned(_ assignments: [Assignment]) {
+        for lane in lanes { lane.post(.assigned(assignments), isVital: true) }
+    }
+
+    /// Takes the replies to this server's requests out of what arrived.
+    /// - Returns: the others.
+    public func receive(_ replies: [Reply], from sender: NodeID) -> [Reply] {
+        var others: [Reply] = []
+        var own: [[Reply]] = Array(repeating: [], count: lanes.count)
+        for reply in replies {
+            let lane = RequestID.lane(of: reply.id)
+            if lanes.indices.contains(lane - 1) { own[lane - 1].append(reply) } else { others.append(reply) }
+        }
+        for (lane, replies) in zip(lanes, own) where !replies.isEmpty { lane.post(.replies(replies, from: sender)) }
+        return others
+    }
+
+    // MARK: Running
+
+    /// Serves until cancelled or told to shut down gracefully: then closes its sockets, so that devices go elsewhere.
+    /// - Throws: when an address cannot be bound or a certificate cannot be read.
+    public func run() async throws {
+        do {
+            let channels = try await listen()
+            isListening.store(true, ordering: .releasing)
+            try? await gracefulShutdown()  // ends early when cancelled, which is a shutdown as well
+            isListening.store(false, ordering: .releasing)
+            for channel in channels { try? await channel.close().get() }  // closed already is closed
+            for lane in lanes { lane.eventLoop.execute { lane.core.stop() } }
+        } catch {
+            try? await group.shutdownGracefully()  // the error that is thrown says more
+            throw error
+        }
+        try await group.shutdownGracefully()
+    }
+
+    private func listen() async throws -> [any Channel] {
+        var channels: [any Channel] = []
+        if let port = settings.listen.udp { channels += try await listenUDP(port) }
+        if let port = settings.listen.tcp {
+            let channel = try await listenTCP(port, .tcp) { _ in }
+            ports.withLock { $0.tcp = channel.localAddress?.port }
+            channels.append(channel)
+        }
+        if let tls = settings.listen.tls {
+            let context = try TLSCertificate(tls)
+            let channel = try await listenTCP(tls.port, .tls) { channel in
+                try channel.pipeline.syncOperations.addHandler(context.handler())
+            }
+            ports.withLock { $0.tls = channel.localAddress?.port }
+            channels.append(channel)
+        }
+        return channels
+    }
+
+    /// One socket an event loop; the kernel spreads senders over them.
+    private func listenUDP(_ port: Int) async throws -> [any Channel] {
+        var channels: [any Channel] = []
+        for lane in lanes {
+            let counters = counters
+            let bound = channels.first?.localAddress?.port ?? port
+            let channel = try await DatagramBootstrap(group: lane.eventLoop)
+                .channelOption(.socketOption(.reusePort), value: lanes.count > 1 ? 1 : 0)
+                .channelOption(.socketOption(.so_rcvbuf), value: 8 << 20)
+                .channelOption(.datagramVectorReadMessageCount, value: Self.vectorReads)
+                .channelOption(
+                    .recvAllocator,
+                    value: FixedSizeRecvByteBufferAllocator(capacity: Self.vectorReads * (settings.messageBytes + 1))
+                )
+                .channelOption(.writeBufferWaterMark, value: .init(low: 1 << 20, high: 4 << 20))
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        let handler = DatagramHandler(lane.core, counters: counters)
+                        try channel.pipeline.syncOperations.addHandler(handler)
+                    }
+                }
+                .bind(host: settings.host, port: bound).get()
+            channels.append(channel)
+        }
+        ports.withLock { $0.udp = channels.first?.localAddress?.port }
+        log.info("SIP devices are answered on UDP \(settings.host):\(channels.first?.localAddress?.port ?? port)")
+        return channels
+    }
+
+    private func listenTCP(
+        _ port: Int, _ transport: SIPTransport, _ prepare: @escaping @Sendable (any Channel) throws -> Void
+    ) async throws -> any Channel {
+        let settings = settings
+        let counters = counters
+        let lanes = lanes
+        let channel = try await ServerBootstrap(group: group)
+            .serverChannelOption(.backlog, value: 4_096)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.socketOption(.so_keepalive), value: 1)
+            .childChannelOption(.writeBufferWaterMark, value: .init(low: 64 << 10, high: 256 << 10))
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    counters.connections.count()
+                    let open = counters.open.load(ordering: .relaxed)
+                    guard open < UInt64(settings.limits.connectionsPerNode) else {
+                        counters.turnedAway.count()
+                        return channel.close(promise: nil)
+                    }
+                    guard let lane = lanes.first(where: { $0.eventLoop === channel.eventLoop }) else {
+                        preconditionFailure("a connection on an event loop without a lane")
+                    }
+                    try prepare(channel)
+                    let handler = StreamHandler(lane.core, transport.via, counters: counters, settings: settings)
+                    try channel.pipeline.syncOperations.addHandler(handler)
+                }
+            }
+            .bind(host: settings.host, port: port).get()
+        log.info("SIP devices are answered on \(transport.via.name) \(settings.host):\(port)")
+        return channel
+    }
+}
+
+extension NIOBSDSocket.Option {
+    /// Several sockets on one port. Source: socket(7).
+    fileprivate static var reusePort: NIOBSDSocket.Option { NIOBSDSocket.Option(rawValue: SO_REUSEPORT) }
+}

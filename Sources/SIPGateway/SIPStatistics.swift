@@ -1,0 +1,59 @@
+import Synchronization
+
+/// What a SIP gateway has done since it started.
+public struct SIPStatistics: Sendable, Hashable {
+    /// Messages that could be read, by what they are.
+    public var registers: UInt64 = 0
+    public var otherRequests: UInt64 = 0
+    public var responses: UInt64 = 0
+    /// Messages that could not be read.
+    public var malformed: UInt64 = 0
+    /// Requests that had been taken in before.
+    public var repetitions: UInt64 = 0
+    public var challenges: UInt64 = 0
+    public var wrongPasswords: UInt64 = 0
+    /// Datagrams and connections of addresses that are banned, and those that came too soon after a wrong password.
+    public var banned: UInt64 = 0
+    /// Registrations granted: answers 200 to REGISTER.
+    public var accepted: UInt64 = 0
+    /// Answers from 400 on, challenges apart.
+    public var refused: UInt64 = 0
+    /// Answers 503.
+    public var unavailable: UInt64 = 0
+    /// Connections open now, accepted, and turned away as too many.
+    public var open: UInt64 = 0
+    public var connections: UInt64 = 0
+    public var turnedAway: UInt64 = 0
+}
+
+/// The counters behind `SIPStatistics`; written from every event loop.
+final class SIPCounters: Sendable {
+    let registers = Atomic<UInt64>(0)
+    let otherRequests = Atomic<UInt64>(0)
+    let responses = Atomic<UInt64>(0)
+    let malformed = Atomic<UInt64>(0)
+    let repetitions = Atomic<UInt64>(0)
+    let challenges = Atomic<UInt64>(0)
+    let wrongPasswords = Atomic<UInt64>(0)
+    let banned = Atomic<UInt64>(0)
+    let accepted = Atomic<UInt64>(0)
+    let refused = Atomic<UInt64>(0)
+    let unavailable = Atomic<UInt64>(0)
+    let open = Atomic<UInt64>(0)
+    let connections = Atomic<UInt64>(0)
+    let turnedAway = Atomic<UInt64>(0)
+
+    var statistics: SIPStatistics {
+        func read(_ counter: borrowing Atomic<UInt64>) -> UInt64 { counter.load(ordering: .relaxed) }
+        return SIPStatistics(
+            registers: read(registers), otherRequests: read(otherRequests), responses: read(responses),
+            malformed: read(malformed), repetitions: read(repetitions), challenges: read(challenges),
+            wrongPasswords: read(wrongPasswords), banned: read(banned), accepted: read(accepted),
+            refused: read(refused), unavailable: read(unavailable), open: read(open),
+            connections: read(connections), turnedAway: read(turnedAway))
+    }
+}
+
+extension Atomic where Value == UInt64 {
+    func count() { add(1, ordering: .relaxed) }
+}
