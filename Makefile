@@ -10,10 +10,11 @@ ROLLCALL := .build/release/rollcall
 FORMATTED := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Benchmarks/Sources)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint format sim drill bench clean dependencies test-dependencies
+.PHONY: help run build test lint format sim drill bench bench-sip clean dependencies test-dependencies \
+	bench-dependencies
 
 help: ## lists the verbs
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-8s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-9s %s\n", $$1, $$2 }'
 
 run: build ## builds, then runs the cluster of topology/local.yaml until Ctrl-C
 	@exec $(ROLLCALL) up $(TOPOLOGY)
@@ -45,6 +46,9 @@ drill: build ## runs the drills against real processes: DRILLS=drills/kill-owner
 bench: dependencies ## runs the benchmarks
 	swift run -c release --package-path Benchmarks $(BENCH)
 
+bench-sip: build bench-dependencies ## measures SIP registration beside Kamailio: SIP_BENCH="--rounds 5"
+	scripts/bench-sip.sh $(ROLLCALL) $(SIP_BENCH)
+
 clean: ## removes what was built; keeps topology/var
 	rm -rf .build Benchmarks/.build
 
@@ -53,3 +57,6 @@ dependencies:
 
 test-dependencies:
 	@scripts/install-dependencies.sh --test
+
+bench-dependencies:
+	@scripts/install-dependencies.sh --bench

@@ -2,7 +2,8 @@
 # Installs the Debian packages that Rollcall needs and this machine lacks. Does nothing when there are none.
 #
 #   scripts/install-dependencies.sh          what building and running needs
-#   scripts/install-dependencies.sh --test   what the tests need as well
+#   scripts/install-dependencies.sh --test   what the tests need as well, the phones included
+#   scripts/install-dependencies.sh --bench  what comparing with others needs as well
 set -euo pipefail
 
 packages=(
@@ -17,6 +18,12 @@ if [ "${1:-}" = "--test" ]; then
     # The tests speak wire and websocket from another language, /usr/bin/python3 with these modules, and look into the
     # coordinator's file as an operator would; openssl makes keys of other issuers.
     packages+=(openssl sqlite3 python3 python3-websockets python3-msgpack python3-cryptography)
+    # Phones: scripts/test-phones.sh. The third comes from PyPI, into an environment of its own.
+    packages+=(sip-tester baresip-core python3-venv python3-pip)
+fi
+if [ "${1:-}" = "--bench" ]; then
+    # The peer, and what the load generator is built with.
+    packages+=(kamailio kamailio-extra-modules gcc libc6-dev nettle-dev python3)
 fi
 
 if ! command -v swift >/dev/null; then

@@ -131,7 +131,8 @@ struct SpoiltTopology: Sendable, CustomTestStringConvertible {
             "tcp: 5060", "tls: { listen: 5061, cert: c.pem }",
             "t.yaml:17: sites[1].servers[1].nodes[5].sip.tls: key is missing; expected the path of the private key"),
         SpoiltTopology(
-            "tcp: 5060", "tcps: 5061", "t.yaml:17: unknown key `sites[1].servers[1].nodes[5].sip.tcps`; expected `tcp`"),
+            "tcp: 5060", "tcps: 5061",
+            "t.yaml:17: unknown key `sites[1].servers[1].nodes[5].sip.tcps`; expected `tcp`"),
     ])
     func oneMistakeOfAGatewayIsToldWithItsLine(_ spoilt: SpoiltTopology) {
         let problems = TopologyFixture.problems(
