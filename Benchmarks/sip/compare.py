@@ -130,7 +130,7 @@ def main():
     wanted = set(chosen.only.split(","))
     rollcall, contacts = chosen.rollcall, chosen.contacts
     comparison = Comparison(chosen)
-    text = [f"{contacts:,} contacts, {chosen.window} transactions under way, {chosen.rounds} rounds: median (least–most)"]
+    text = [f"{contacts:,} contacts, {chosen.window} under way, {chosen.rounds} rounds: median (least–most)"]
 
     def ours(make):
         return [make] if rollcall else []

@@ -55,8 +55,8 @@ class Floor(Server):
 
 
 class Kamailio(Server):
-    """One Kamailio with two workers. -x fm: Debian builds with a debugging allocator as default, three times slower; the
-    comparison is with the fast one."""
+    """One Kamailio with two workers. -x fm: Debian builds with a debugging allocator as default, three times slower;
+    the comparison is with the fast one."""
 
     name = "Kamailio"
 
