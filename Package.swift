@@ -125,8 +125,8 @@ let package = Package(
         .rollcall(
             "Drills",
             [
-                "ClusterRuntime", "RegistrarEvents", .asyncHTTPClient, .histogram, .logging, .nioCore, .nioHTTP1,
-                .nioPosix, .nioWebSocket, .yams,
+                "ClusterRuntime", "RegistrarEvents", .asyncHTTPClient, .crypto, .deque, .histogram, .logging, .nioCore,
+                .nioHTTP1, .nioPosix, .nioWebSocket, .yams,
             ]),
         .executableTarget(
             name: "rollcall",

@@ -84,6 +84,11 @@ struct DrillText {
         table.row("  converge", Self.time(report.converge))
         table.row("  acknowledged, failed", "\(report.acknowledged), \(report.failed)")
         table.row("  events delivered", String(report.delivered))
+        if let sip = report.sip {
+            let answers = sip.answers.sorted { $0.key < $1.key }.map { "\($0.value) of \($0.key)" }
+            table.row("  SIP answers", answers.joined(separator: ", "))
+            table.row("  SIP errors, unanswered, sent again", "\(sip.errors), \(sip.unanswered), \(sip.retransmitted)")
+        }
         let latency = report.latency
         table.row("  latency p50, p99, max", "\(latency.median), \(latency.p99), \(latency.max) ms")
         return ([table.text] + report.violations.map { "  - \($0)" }).joined(separator: "\n")

@@ -50,6 +50,42 @@ import Testing
         #expect(drill.steps[3].at == .milliseconds(3500))
     }
 
+    @Test func aLoadOfPhonesIsRead() throws {
+        let load = """
+            sip: { contacts: 200, refresh_per_s: 20, password: secret, accounts: { first: 1001, count: 100 } }, \
+            subscribers: 2
+            """
+        let text = Self.minimal.replacing("registrations: 10", with: load) + "expect: { sip_errors: 3 }\n"
+        let drill = try DrillFile.parse(text, path: "x.yaml")
+        #expect(drill.load.registrations == 200 && drill.load.renewalsPerSecond == 20)
+        #expect(drill.load.sip == DrillFile.SIP(password: "secret", accounts: 1001...1100))
+        #expect(drill.expect.sipErrors == 3)
+        let open = try Topology.load(path: TestCluster.repository + "/topology/sip-open.yaml")
+        #expect(drill.problems(with: open) == [])
+        let both = Self.minimal.replacing("registrations: 10", with: "registrations: 10, sip: { contacts: 5 }")
+        #expect(problems(both).map(\.wrong) == ["load.registrations: given beside sip"])
+    }
+
+    @Test func phonesNeedAGatewayThatTakesThem() throws {
+        func wrong(_ sip: String, _ change: (String) -> String) throws -> [String] {
+            let drill = try DrillFile.parse(
+                Self.minimal.replacing("registrations: 10", with: "sip: { \(sip) }"), path: "x.yaml")
+            let path = TestCluster.repository + "/topology/sip-open.yaml"
+            let text = try String(contentsOfFile: path, encoding: .utf8)
+            return drill.problems(with: try Topology.parse(change(text), path: "t.yaml")).map(\.wrong)
+        }
+        #expect(
+            try wrong("contacts: 9") { $0.replacing("udp: 6060, ", with: "") } == [
+                "t.yaml has no sg node with a UDP port"
+            ])
+        #expect(
+            try wrong("contacts: 9") { $0.replacing(", open: true } }", with: " } }") } == [
+                "no password although sg1 is not open"
+            ])
+        let crowd = try wrong("contacts: 900, accounts: { first: 1, count: 10 }") { $0 }
+        #expect(crowd.count == 1 && crowd[0].hasPrefix("900 phones for 10 accounts with "))
+    }
+
     @Test func allProblemsAreReportedWithTheirLines() {
         let text = """
             name: x

@@ -137,6 +137,14 @@ import Testing
         #expect(try RegistrarNotification.read(ByteBuffer(string: text))?.isOwnClear == isOwn)
     }
 
+    @Test func aPhonesURIAndCSeqAreRead() throws {
+        let text =
+            #"["event",{"epoch":1,"seq":2,"event":{"type":"sipuser_registered","data":"#
+            + #"{"contact_uri":"sip:a@192.0.2.1","cseq":4294967295}}}]"#
+        let notification = try RegistrarNotification.read(ByteBuffer(string: text))
+        #expect(notification?.contactURI == "sip:a@192.0.2.1" && notification?.cseq == .max)
+    }
+
     @Test func repliesAreNoNotifications() throws {
         #expect(try RegistrarNotification.read(ByteBuffer(string: #"["subscribe_result",{"qid":1}]"#)) == nil)
     }

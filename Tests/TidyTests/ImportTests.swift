@@ -41,8 +41,8 @@ import Testing
             "UnixSignals",
         ],
         "Drills": [
-            "ClusterRuntime", "RegistrarEvents", "AsyncHTTPClient", "Histogram", "Logging", "NIOCore", "NIOHTTP1",
-            "NIOPosix", "NIOWebSocket", "Yams",
+            "ClusterRuntime", "RegistrarEvents", "AsyncHTTPClient", "Crypto", "DequeModule", "Histogram", "Logging",
+            "NIOCore", "NIOHTTP1", "NIOPosix", "NIOWebSocket", "Yams",
         ],
         "rollcall": [
             "AccessTokens", "ClusterNode", "ClusterSimulation", "Drills", "ClusterRuntime", "RegistrarEvents",

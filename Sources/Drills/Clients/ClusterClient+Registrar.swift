@@ -11,9 +11,12 @@ package struct ListedContact: Codable, Hashable, Sendable {
     package var contactID: String
     /// Seconds.
     package var expiresIn: Double
+    /// Of SIP contacts alone.
+    package var contactURI: String?
 
     enum CodingKeys: String, CodingKey {
         case kind, account
+        case contactURI = "contact_uri"
         case contactID = "contact_id"
         case expiresIn = "expires_in"
     }

@@ -16,6 +16,9 @@ package struct RegistrarNotification: Hashable, Sendable {
     package var position = Position.start
     package var replay = false
     package var change = Change.other("")
+    /// Of SIP contacts: the URI the device is reached by, and the CSeq of the request.
+    package var contactURI = ""
+    package var cseq: UInt32?
     /// The object `{id, domain, epoch, seq, replay?, event}` as it came.
     package var json = ""
 
@@ -71,6 +74,8 @@ extension RegistrarNotification {
         self.position = position
         self.replay = replay
         change = parts.change
+        contactURI = parts.contactURI
+        cseq = parts.cseq
     }
 }
 
@@ -82,6 +87,8 @@ private struct EventParts {
     private var sipuser = ""
     private var contact = ""
     private var reason = ""
+    fileprivate var contactURI = ""
+    fileprivate var cseq: UInt32?
 
     mutating func take(_ scanner: inout JSONScanner) throws(JSONScanner.Malformed) {
         var parts = self
@@ -98,6 +105,10 @@ private struct EventParts {
                         parts.user = text(try scanner.rawString())
                     } else if key.equals("connection_id") {
                         parts.connection = text(try scanner.rawString())
+                    } else if key.equals("contact_uri") {
+                        parts.contactURI = text(try scanner.rawString())
+                    } else if key.equals("cseq") {
+                        parts.cseq = UInt32(clamping: try scanner.unsigned())
                     } else if key.equals("reason") {
                         parts.reason = text(try scanner.rawString())
                     } else {

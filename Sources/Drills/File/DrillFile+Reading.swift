@@ -50,7 +50,7 @@ extension DrillFile {
     }
 
     private static func readLoad(_ value: DrillValue) -> (value: Load, lines: Lines)? {
-        let keys = ["domain", "registrations", "renewals_per_s", "churn_per_s", "subscribers"]
+        let keys = ["domain", "registrations", "renewals_per_s", "churn_per_s", "subscribers", "sip"]
         guard let fields = value.fields(keys) else { return nil }
         let domain = fields.required("domain", "the domain under load").flatMap { value -> DomainName? in
             guard let text = value.text("a domain name") else { return nil }
@@ -58,6 +58,7 @@ extension DrillFile {
             value.reject("found `\(text)`", expected: "a domain name such as demo.example")
             return nil
         }
+        if let sip = fields["sip"] { return readSIPLoad(sip, fields, domain) }
         let registrations = fields.required("registrations", "how many contacts to register")?
             .integer(in: 1...Load.maximumRegistrations)
         let renewals = fields["renewals_per_s"].map { $0.integer(in: 0...Load.maximumRate) } ?? 0
@@ -72,7 +73,8 @@ extension DrillFile {
                 domain: domain, registrations: registrations, renewalsPerSecond: renewals, churnPerSecond: churn,
                 subscribers: subscribers),
             Lines(
-                domain: fields["domain"]?.line ?? value.line, subscribers: fields["subscribers"]?.line ?? value.line)
+                domain: fields["domain"]?.line ?? value.line, subscribers: fields["subscribers"]?.line ?? value.line,
+                sip: value.line)
         )
     }
 
@@ -104,12 +106,13 @@ extension DrillFile {
 
     private static func readExpectations(_ value: DrillValue?) -> Expectations {
         var result = Expectations()
-        let keys = ["lost", "stale", "duplicated", "accept_within", "converge_within"]
+        let keys = ["lost", "stale", "duplicated", "sip_errors", "accept_within", "converge_within"]
         guard let fields = value?.fields(keys) else { return result }
         let counts = 0...Load.maximumRegistrations
         result.lost = fields["lost"]?.integer(in: counts) ?? 0
         result.stale = fields["stale"]?.integer(in: counts) ?? 0
         result.duplicated = fields["duplicated"]?.integer(in: counts) ?? 0
+        result.sipErrors = fields["sip_errors"]?.integer(in: counts) ?? 0
         result.acceptWithin = fields["accept_within"]?.duration(upTo: maximumDuration)
         result.convergeWithin = fields["converge_within"]?.duration(upTo: maximumDuration)
         return result

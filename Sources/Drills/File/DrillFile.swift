@@ -31,6 +31,8 @@ package struct DrillFile: Hashable, Sendable {
         package var churnPerSecond: Int
         /// Websockets that follow the domain.
         package var subscribers: Int
+        /// Whether the contacts are phones that register over SIP, and how.
+        package var sip: SIP?
 
         static let maximumRegistrations = 1_000_000
         static let maximumRate = 50_000
@@ -75,6 +77,8 @@ package struct DrillFile: Hashable, Sendable {
         package var lost = 0
         package var stale = 0
         package var duplicated = 0
+        /// Answers that no phone should get (`SIPCounts.errors`).
+        package var sipErrors = 0
         /// From a fault to the first write that was sent after it and acknowledged.
         package var acceptWithin: Duration?
         /// From a fault to every subscriber's set being right again.
@@ -84,6 +88,7 @@ package struct DrillFile: Hashable, Sendable {
     struct Lines: Hashable, Sendable {
         var domain: Int
         var subscribers: Int
+        var sip: Int
     }
 
     static let maximumSteps = 64
@@ -114,6 +119,7 @@ extension DrillFile {
                     file: file, line: lines.subscribers, wrong: "\(topology.file) has no wssubscr node",
                     expected: "one, or no subscribers"))
         }
+        problems += sipProblems(with: topology)
         for step in steps {
             guard case .node(let name) = step.action.target, topology.node(named: name) == nil else { continue }
             let names = topology.nodes.map(\.name.rawValue)

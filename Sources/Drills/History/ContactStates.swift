@@ -28,7 +28,7 @@ struct ContactStates {
         _ operations: [Operation], settledAfter: Duration, at moment: MonotonicInstant
     ) -> State {
         let ordered = operations.sorted { $0.sent < $1.sent }
-        let last = ordered.last { $0.position != nil }
+        let last = ordered.last(where: \.isAcknowledged)
         var possible: Set<State> = [last.map { state(after: $0, at: moment) } ?? .absent]
         for operation in ordered where isOpen(operation, before: last, settledAfter: settledAfter) {
             possible.insert(operation.isRegister ? .present : .absent)
@@ -47,7 +47,7 @@ struct ContactStates {
     /// acknowledged one that the cluster had given up on it by then.
     private static func isOpen(_ operation: Operation, before last: Operation?, settledAfter: Duration) -> Bool {
         switch operation.outcome {
-        case .acknowledged, .refused: false
+        case .acknowledged, .accepted, .refused: false
         case .unknown: last.map { operation.sent + settledAfter >= $0.sent } ?? true
         }
     }

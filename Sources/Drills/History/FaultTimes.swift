@@ -21,7 +21,7 @@ package struct FaultTimes: Hashable, Sendable {
 extension FaultTimes {
     static func accept(after fault: MonotonicInstant, _ operations: [Operation]) -> Duration? {
         operations.lazy
-            .filter { $0.sent >= fault && $0.position != nil }
+            .filter { $0.sent >= fault && $0.isAcknowledged }
             .map(\.ended).min().map { $0 - fault }
     }
 
@@ -51,7 +51,7 @@ extension FaultTimes {
         let before = operations.filter { $0.sent <= fault }.map { operation in
             // What was under way at the fault is as good as unknown.
             var operation = operation
-            if operation.ended > fault, operation.position != nil { operation.outcome = .unknown("under way") }
+            if operation.ended > fault, operation.isAcknowledged { operation.outcome = .unknown("under way") }
             return operation
         }
         var leaving: [ContactNumber: MonotonicInstant] = [:]

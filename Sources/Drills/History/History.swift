@@ -16,6 +16,8 @@ package struct Operation: Hashable, Sendable {
         /// Committed at this position; `changed` is false for an unregistration of what was not there, which has no
         /// event of its own.
         case acknowledged(Position, changed: Bool)
+        /// Committed at a position that the answer did not tell: SIP's 200. The log's event of this CSeq tells it.
+        case accepted(cseq: UInt32)
         /// The cluster said no, or was never asked: certainly nothing happened.
         case refused(String)
         /// No answer, or one that leaves open what happened: it may take effect, now or a little later.
@@ -50,7 +52,14 @@ package struct Operation: Hashable, Sendable {
     package var position: Position? {
         switch outcome {
         case .acknowledged(let position, _): position
-        case .refused, .unknown: nil
+        case .accepted, .refused, .unknown: nil
+        }
+    }
+
+    package var isAcknowledged: Bool {
+        switch outcome {
+        case .acknowledged, .accepted: true
+        case .refused, .unknown: false
         }
     }
 }

@@ -74,7 +74,8 @@ extension HistoryChecker {
         operations.contains { operation in
             guard operation.isRegister == registering else { return false }
             switch operation.outcome {
-            case .unknown: return operation.sent + settledAfter >= last.sent
+            // Where it was committed was not seen.
+            case .unknown, .accepted: return operation.sent + settledAfter >= last.sent
             case .refused: return false
             case .acknowledged(let position, _):
                 guard position.epoch >= epoch, operation.sent >= last.sent else { return false }

@@ -112,7 +112,7 @@ extension Operation {
     var changedSomething: Bool {
         switch outcome {
         case .acknowledged(_, let changed): changed
-        case .refused, .unknown: false
+        case .accepted, .refused, .unknown: false
         }
     }
 }

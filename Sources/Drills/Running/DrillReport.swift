@@ -26,6 +26,8 @@ package struct DrillReport: Codable, Hashable, Sendable {
     package var faults: [Fault]
     /// What broke, in words; at most `maximumViolations`.
     package var violations: [String]
+    /// What phones were answered; null when the load was not SIP.
+    package var sip: SIPCounts?
 
     /// From request to acknowledgement, in milliseconds.
     package struct Latency: Codable, Hashable, Sendable {
@@ -61,7 +63,7 @@ package struct DrillReport: Codable, Hashable, Sendable {
         case converge = "converge_ms"
         case acknowledged, failed, delivered
         case latency = "latency_ms"
-        case faults, violations
+        case faults, violations, sip
     }
 
     package static let maximumViolations = 50
@@ -70,7 +72,7 @@ package struct DrillReport: Codable, Hashable, Sendable {
 extension DrillReport {
     /// Puts together what one run gave, and judges it by what the drill expects.
     package init(
-        drill: DrillFile, violations found: [Violation], operations: [Operation], delivered: Int,
+        drill: DrillFile, violations found: [Violation], operations: [Operation], sip: SIPCounts?, delivered: Int,
         faults timed: [(step: String, node: NodeName, times: FaultTimes, movesOwner: Bool)]
     ) {
         let counts = Self.count(found)
@@ -82,7 +84,10 @@ extension DrillReport {
                     fault.times.converge, drill.expect.convergeWithin, "\(fault.step): the last subscriber")
             }
         }
-        let acknowledged = operations.filter { $0.position != nil }
+        if let sip, sip.errors > drill.expect.sipErrors {
+            misses += ["\(sip.errors) SIP errors, expected at most \(drill.expect.sipErrors)"] + sip.examples
+        }
+        let acknowledged = operations.filter(\.isAcknowledged)
         self.init(
             drill: drill.name,
             ok: misses.isEmpty && counts[.lost, default: 0] <= drill.expect.lost
@@ -99,7 +104,7 @@ extension DrillReport {
                     step: fault.step, node: fault.node.rawValue, detect: fault.times.detect?.inMilliseconds,
                     accept: fault.times.accept?.inMilliseconds, converge: fault.times.converge?.inMilliseconds)
             },
-            violations: Array((misses + found.map(\.description)).prefix(Self.maximumViolations)))
+            violations: Array((misses + found.map(\.description)).prefix(Self.maximumViolations)), sip: sip)
     }
 
     /// A contact that is missing in twenty places is one lost contact; positions are counted one by one.
@@ -160,6 +165,7 @@ extension DrillReport {
         try container.encode(latency, forKey: .latency)
         try container.encode(faults, forKey: .faults)
         try container.encode(violations, forKey: .violations)
+        try container.encode(sip, forKey: .sip)
     }
 }
 

@@ -43,9 +43,10 @@ package struct DrillRun: Sendable {
             progress(useRunning ? "using the running cluster" : "starting the cluster")
             try await cluster.start()
             try await cluster.waitUntilReady(client, domain: drill.load.domain.rawValue)
-            let report = try await DrillSession(
+            let session = try await DrillSession(
                 drill: drill, cluster: cluster, client: client, tokens: tokens, progress: progress
-            ).run(cleanUp: useRunning)
+            )
+            let report = try await session.run(cleanUp: useRunning)
             await finish(cluster, client, keepLogs: !report.ok)
             return report
         } catch {

@@ -9,9 +9,9 @@ struct DrillSession: Sendable {
     private let cluster: DrillCluster
     private let client: ClusterClient
     private let progress: @Sendable (String) -> Void
-    private let names = ContactNames()
-    private let recorder = HistoryRecorder()
-    private let load: LoadGenerator
+    private let names: ContactNames
+    private let recorder: HistoryRecorder
+    private let load: any DrillLoad
     private let subscribers: [DrillSubscriber]
 
     /// How long registering everybody, giving every subscriber its first set, and settling at the end may take.
@@ -23,7 +23,7 @@ struct DrillSession: Sendable {
     init(
         drill: DrillFile, cluster: DrillCluster, client: ClusterClient, tokens: DrillCredentials,
         progress: @escaping @Sendable (String) -> Void
-    ) {
+    ) async throws {
         self.drill = drill
         self.cluster = cluster
         self.client = client
@@ -32,9 +32,19 @@ struct DrillSession: Sendable {
         // Long enough that nothing runs out by itself while it is being checked.
         let wanted = drill.duration * 3 + .seconds(600)
         let ttl = min(wanted, cluster.topology.domain(named: domain)?.maximumExpires ?? wanted)
-        load = LoadGenerator(client: client, load: drill.load, names: names, recorder: recorder, ttl: ttl)
-        let names = names
-        let recorder = recorder
+        let names = ContactNames()
+        let recorder = HistoryRecorder()
+        self.names = names
+        self.recorder = recorder
+        if let sip = drill.load.sip {
+            guard let gateway = cluster.topology.nodes(of: .sg).first(where: { $0.sip?.udp != nil }) else {
+                preconditionFailure("a drill by SIP was let through for a topology without gateway")
+            }
+            load = try await SIPLoadGenerator(
+                gateway: gateway, load: drill.load, sip: sip, names: names, recorder: recorder, ttl: ttl)
+        } else {
+            load = LoadGenerator(client: client, load: drill.load, names: names, recorder: recorder, ttl: ttl)
+        }
         let nodes = cluster.topology.nodes(of: .wssubscr)
         subscribers = (0..<drill.load.subscribers).map { index in
             DrillSubscriber(
@@ -55,6 +65,7 @@ struct DrillSession: Sendable {
             progress("settling and checking")
             let report = try await judge(faults)
             if cleanUp { await load.cleanUp() }
+            await load.close()
             following.cancelAll()
             return report
         }
@@ -119,10 +130,11 @@ struct DrillSession: Sendable {
     private func judge(_ faults: [ObservedFault]) async throws -> DrillReport {
         let checker = HistoryChecker(settledAfter: cluster.topology.periods.requestDeadline)
         let deadline = SystemClock.monotonic() + Self.settleLimit
-        let operations = recorder.operations
         while true {
             let list = try await listedContacts()
             let views = subscribers.map(\.view)
+            // Positions of phones' requests are known once their events are there.
+            let operations = recorder.located
             let history = History(
                 operations: operations, events: recorder.events, subscribers: views.map(\.record), list: list,
                 takenAt: SystemClock.monotonic())
@@ -137,7 +149,10 @@ struct DrillSession: Sendable {
 
     private func listedContacts() async throws -> Set<ContactNumber> {
         do throws(ClusterClient.Failure) {
-            return Set(try await client.contacts(of: drill.load.domain).compactMap { names.number($0.contactID) })
+            return Set(
+                try await client.contacts(of: drill.load.domain).compactMap {
+                    names.number(id: $0.contactID, uri: $0.contactURI ?? "")
+                })
         } catch {
             throw DrillFailure.unreachable("no node has the list of \(drill.load.domain):\n\(error)")
         }
@@ -160,7 +175,7 @@ struct DrillSession: Sendable {
             return (step: observed.fault.step, node: observed.fault.node, times: times, movesOwner: movesOwner)
         }
         return DrillReport(
-            drill: drill, violations: violations, operations: operations,
+            drill: drill, violations: violations, operations: operations, sip: load.sip,
             delivered: views.reduce(0) { $0 + $1.eventCount }, faults: timed)
     }
 }

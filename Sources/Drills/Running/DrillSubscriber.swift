@@ -76,16 +76,23 @@ final class DrillSubscriber: Sendable {
         case .clear: logged = LoggedEvent(.clear, nil)
         }
         recorder.saw(logged, at: event.position, by: "subscriber \(index)")
+        if case .registered(let contact?) = event.change, !event.replay, let cseq = notification.cseq {
+            recorder.saw(cseq: cseq, of: contact, at: event.position)
+        }
     }
 
     private func event(of notification: RegistrarNotification) -> SubscriberView.Event? {
         let change: SubscriberView.Event.Change
         switch notification.change {
-        case .registered(_, _, let contact): change = .registered(names.number(contact))
-        case .unregistered(_, _, let contact, _): change = .unregistered(names.number(contact))
+        case .registered(_, _, let contact): change = .registered(number(contact, notification))
+        case .unregistered(_, _, let contact, _): change = .unregistered(number(contact, notification))
         case .clear: change = .clear(own: notification.isOwnClear)
         case .other: return nil
         }
         return SubscriberView.Event(notification.position, change, replay: notification.replay)
+    }
+
+    private func number(_ contact: String, _ notification: RegistrarNotification) -> ContactNumber? {
+        names.number(id: contact, uri: notification.contactURI)
     }
 }

@@ -7,6 +7,13 @@ final class HistoryRecorder: Sendable {
         var operations: [Operation] = []
         var events: [Position: LoggedEvent] = [:]
         var disagreements: [Violation] = []
+        var commits: [SIPCommit: Position] = [:]
+    }
+
+    /// A phone's request, as the event of its registration names it.
+    private struct SIPCommit: Hashable {
+        var contact: ContactNumber
+        var cseq: UInt32
     }
 
     private let state = Mutex(State())
@@ -30,6 +37,29 @@ final class HistoryRecorder: Sendable {
         }
     }
 
+    /// Notes at which position of the log a phone's request was seen; at the last one, when a new owner carried it out
+    /// once more.
+    func saw(cseq: UInt32, of contact: ContactNumber, at position: Position) {
+        state.withLock { state in
+            let commit = SIPCommit(contact: contact, cseq: cseq)
+            state.commits[commit] = max(state.commits[commit] ?? position, position)
+        }
+    }
+
+    /// The operations, those of phones with their positions, as far as a subscriber saw them.
+    var located: [Operation] {
+        state.withLock { state in
+            state.operations.map { operation in
+                guard case .accepted(let cseq) = operation.outcome,
+                    let position = state.commits[SIPCommit(contact: operation.contact, cseq: cseq)]
+                else { return operation }
+                var operation = operation
+                operation.outcome = .acknowledged(position, changed: true)
+                return operation
+            }
+        }
+    }
+
     var operations: [Operation] { state.withLock(\.operations) }
     var events: [Position: LoggedEvent] { state.withLock(\.events) }
     var disagreements: [Violation] { state.withLock(\.disagreements) }
@@ -46,5 +76,12 @@ struct ContactNames: Sendable {
     /// Nil for the contacts of others.
     func number(_ name: String) -> ContactNumber? {
         name.hasPrefix(prefix) ? Int(name.dropFirst(prefix.count)) : nil
+    }
+
+    /// The contact that is meant, by its id or, where a gateway makes the ids, by the user of its URI.
+    func number(id: String, uri: String) -> ContactNumber? {
+        if let number = number(id) { return number }
+        guard let colon = uri.firstIndex(of: ":") else { return nil }
+        return number(String(uri[uri.index(after: colon)...].prefix { $0 != "@" }))
     }
 }

@@ -7,7 +7,7 @@ import Synchronization
 /// nodes, and record every request with its answer.
 ///
 /// The rates are open: a slow cluster does not slow the clients down, until `maximumUnderWay` requests wait.
-final class LoadGenerator: Sendable {
+final class LoadGenerator: DrillLoad {
     private struct State {
         var plan: LoadPlan
         var underWay = 0
@@ -71,7 +71,7 @@ final class LoadGenerator: Sendable {
 
     /// All contacts of a drill: those that are registered when the load begins, then those that are gone by then.
     static func contacts(of load: DrillFile.Load) -> Int {
-        load.registrations + min(max(load.registrations / 16, 1), maximumGone)
+        load.sip != nil ? load.registrations : load.registrations + min(max(load.registrations / 16, 1), maximumGone)
     }
 
     /// Runs the load until `stop`, and returns once every request is answered or given up.
@@ -90,6 +90,10 @@ final class LoadGenerator: Sendable {
     }
 
     func stop() { state.withLock { $0.stopped = true } }
+
+    func close() async {}
+
+    var sip: SIPCounts? { nil }
 
     /// Requests that the rates asked for and that were not made, since too many were waiting.
     var skipped: Int { state.withLock(\.skipped) }
