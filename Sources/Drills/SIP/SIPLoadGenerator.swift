@@ -40,14 +40,10 @@ final class SIPLoadGenerator: DrillLoad {
         self.recorder = recorder
         self.ttl = Int(ttl.components.seconds)
         let port = gateway.sip?.udp ?? 0
-        let inbox = SIPInbox()
         do {
             server = try SocketAddress.makeAddressResolvingHost(gateway.address, port: port)
             channel = try await DatagramBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .channelOption(.socketOption(.so_rcvbuf), value: SocketOptionValue(Self.receiveBuffer))
-                .channelInitializer { channel in
-                    channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(inbox) }
-                }
                 .connect(to: server).get()
         } catch {
             throw DrillFailure.unreachable("\(gateway.name), UDP port \(port) of \(gateway.address): \(error)")
@@ -62,7 +58,12 @@ final class SIPLoadGenerator: DrillLoad {
             State(
                 plan: LoadPlan(contacts: load.registrations, churnPerSecond: 0),
                 phones: SIPPhones(script: script, contacts: load.registrations)))
-        inbox.take = { [weak self] datagram in self?.take(datagram) }
+        // Nothing comes before something was sent, so the handler may be added last.
+        do {
+            try await channel.pipeline.addHandler(SIPInbox { [weak self] datagram in self?.take(datagram) }).get()
+        } catch {
+            throw DrillFailure.unreachable("the phones' socket closed: \(error)")
+        }
     }
 
     func registerAll(within limit: Duration) async throws {
@@ -161,14 +162,11 @@ final class SIPLoadGenerator: DrillLoad {
 private final class SIPInbox: ChannelInboundHandler, Sendable {
     typealias InboundIn = AddressedEnvelope<ByteBuffer>
 
-    private let taker = Mutex<(@Sendable (ByteBuffer) -> Void)?>(nil)
+    private let take: @Sendable (ByteBuffer) -> Void
 
-    var take: (@Sendable (ByteBuffer) -> Void)? {
-        get { taker.withLock { $0 } }
-        set { taker.withLock { $0 = newValue } }
-    }
+    init(_ take: @escaping @Sendable (ByteBuffer) -> Void) { self.take = take }
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) { take?(unwrapInboundIn(data).data) }
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) { take(unwrapInboundIn(data).data) }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {}
 }

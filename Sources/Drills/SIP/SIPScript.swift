@@ -17,8 +17,8 @@ struct SIPScript: Sendable {
         accounts.map { String($0.lowerBound + contact % $0.count) } ?? names.name(contact)
     }
 
-    /// The contact's URI: its name is what events and lists are told apart by, for the gateway's `contact_id` is unknown
-    /// to a phone.
+    /// The contact's URI: by the name in it events and lists are told apart, for a phone does not know the `contact_id`
+    /// of the gateway.
     func uri(of contact: ContactNumber) -> String { "sip:\(names.name(contact))@\(host):\(port)" }
 
     func contact(ofCallID callID: String) -> ContactNumber? {
