@@ -7,7 +7,9 @@ import ServiceLifecycle
 
 extension NodeEnvironment {
     func assembleSIPGateway(_ directory: any AccountDirectory) -> AssembledNode {
-        guard let listen = spec.sip else { preconditionFailure("\(spec.name) is an sg without sip; topologies are checked") }
+        guard let listen = spec.sip else {
+            preconditionFailure("\(spec.name) is an sg without sip; topologies are checked")
+        }
         let server = SIPServer(
             settings: SIPSettings(
                 host: spec.address, listen: listen, threads: sipThreads, limits: topology.limits,
