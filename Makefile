@@ -3,14 +3,16 @@
 SEEDS ?= 1000
 DRILLS ?= $(sort $(wildcard drills/*.yaml))
 TOPOLOGY ?= topology/local.yaml
+FUZZ_RUNS ?= 1000000
+FUZZ_CORPUS ?= Fuzz/.build/corpus
 TIMED := scripts/timed.sh
 # Debian's own, for which the packages are installed: the first one on the PATH may be another.
 PYTHON ?= /usr/bin/python3
 ROLLCALL := .build/release/rollcall
-FORMATTED := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Benchmarks/Sources)
+FORMATTED := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Benchmarks/Sources Fuzz/Package.swift Fuzz/Sources/FuzzSIP)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint format sim drill bench bench-sip clean dependencies test-dependencies \
+.PHONY: help run build test lint format sim drill bench bench-sip fuzz clean dependencies test-dependencies \
 	bench-dependencies
 
 help: ## lists the verbs
@@ -49,8 +51,14 @@ bench: dependencies ## runs the benchmarks
 bench-sip: build bench-dependencies ## measures SIP registration beside Kamailio: SIP_BENCH="--rounds 5"
 	scripts/bench-sip.sh $(ROLLCALL) $(SIP_BENCH)
 
+fuzz: ## feeds FUZZ_RUNS=1000000 inputs to the reader of SIP, from the vectors on; what breaks it stays in Fuzz/.build
+	swift build -c release --package-path Fuzz
+	@mkdir -p $(FUZZ_CORPUS)
+	Fuzz/.build/release/FuzzSIP -runs=$(FUZZ_RUNS) -max_len=4096 -timeout=5 -print_final_stats=1 \
+		-artifact_prefix=Fuzz/.build/ $(FUZZ_CORPUS) Tests/SIPTests/Vectors
+
 clean: ## removes what was built; keeps topology/var
-	rm -rf .build Benchmarks/.build
+	rm -rf .build Benchmarks/.build Fuzz/.build
 
 dependencies:
 	@scripts/install-dependencies.sh

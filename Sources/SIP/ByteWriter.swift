@@ -1,15 +1,15 @@
 /// Builds the bytes of a message piece by piece.
 ///
-/// No piece can end a line: what comes from a peer, a directory or an error has its control characters replaced by
-/// spaces, so that it cannot add header fields of its own.
+/// Only `literal` can end a line: what comes from a peer, a directory or an error has its control characters replaced
+/// by spaces, so that it cannot add header fields of its own.
 public struct ByteWriter: Sendable {
     public private(set) var bytes: [UInt8] = []
 
     public init(reserving capacity: Int = 0) { bytes.reserveCapacity(capacity) }
 
-    /// Text of the program, taken as it is.
+    /// Text of the program, taken as it is, with its line ends.
     @inline(__always)
-    public mutating func append(_ text: StaticString) {
+    public mutating func literal(_ text: StaticString) {
         text.withUTF8Buffer { bytes.append(contentsOf: $0) }
     }
 
@@ -18,15 +18,15 @@ public struct ByteWriter: Sendable {
 
     public mutating func append(_ text: String) {
         var text = text
-        text.withUTF8 { appendCleaned(UnsafeRawBufferPointer($0)) }
+        text.withUTF8 { appendCleaned($0) }
     }
 
     public mutating func append(_ text: SIPText) {
-        text.withUnsafeBytes { appendCleaned($0) }
+        text.storage.withUnsafeBufferPointer { appendCleaned(UnsafeBufferPointer(rebasing: $0[text.range])) }
     }
 
     public mutating func append(_ text: [UInt8]) {
-        text.withUnsafeBytes { appendCleaned($0) }
+        text.withUnsafeBufferPointer { appendCleaned($0) }
     }
 
     /// A decimal number.
@@ -60,7 +60,7 @@ public struct ByteWriter: Sendable {
 
     /// The end of a line.
     @inline(__always)
-    mutating func endLine() { append("\r\n") }
+    mutating func endLine() { literal("\r\n") }
 
     /// A stretch of a message that was parsed, which holds what a message may hold.
     @inline(__always)
@@ -70,9 +70,11 @@ public struct ByteWriter: Sendable {
 
     mutating func body(_ body: [UInt8]) { bytes.append(contentsOf: body) }
 
-    private mutating func appendCleaned(_ text: UnsafeRawBufferPointer) {
-        let start = bytes.count
-        bytes.append(contentsOf: text)
-        for index in start..<bytes.count where bytes[index] < 0x20 { bytes[index] = Ascii.space }
+    private mutating func appendCleaned(_ text: UnsafeBufferPointer<UInt8>) {
+        if text.span.controlCharacter(from: 0, before: text.count) == text.count {
+            bytes.append(contentsOf: text)
+        } else {
+            for byte in text { append(byte: byte) }
+        }
     }
 }

@@ -46,8 +46,11 @@ public enum ContactField: Sendable {
     }
 
     private static func instance(_ value: SIPText) -> String {
-        let inner = value.unquoted.string
-        return inner.hasPrefix("<") && inner.hasSuffix(">") ? String(inner.dropFirst().dropLast()) : inner
+        let inner = value.unquoted
+        guard inner.count >= 2, inner[0] == Ascii.less, inner[inner.count - 1] == Ascii.greater else {
+            return inner.string
+        }
+        return SIPText(inner.storage, Part(inner.part.lower + 1, inner.part.upper - 1)).string
     }
 
     /// - Throws: unless it is from 1 to 2³¹ - 1 (RFC 5626 section 4.2).

@@ -58,8 +58,39 @@ struct Cursor {
     @inline(__always)
     mutating func run(of set: ByteSet) -> Part {
         let start = position
-        while position < end, set.contains(storage[position]) { position += 1 }
+        var index = start
+        while index < end, set.contains(storage[index]) { index += 1 }
+        position = index
+        return Part(start, index)
+    }
+
+    /// The same, where each `%` has two hexadecimal digits behind it.
+    @inline(__always)
+    mutating func escapedRun(of set: ByteSet) throws(SIPParseError) -> Part {
+        let start = position
+        var index = start
+        while index < end, set.contains(storage[index]) {
+            if storage[index] == Ascii.percent, storage.escaped(at: index, before: end) == nil {
+                position = index
+                throw failure("two hexadecimal digits after %")
+            }
+            index += 1
+        }
+        position = index
+        return Part(start, index)
+    }
+
+    /// Everything before the byte; goes to the end when it does not follow.
+    @inline(__always)
+    mutating func upTo(_ byte: UInt8) -> Part {
+        let start = position
+        position = storage.span.first(byte, or: byte, from: start, before: end)
         return Part(start, position)
+    }
+
+    /// Whether the byte is anywhere in the rest.
+    func rest(contains byte: UInt8) -> Bool {
+        storage.span.first(byte, or: byte, from: position, before: end) < end
     }
 
     mutating func token(_ what: String) throws(SIPParseError) -> Part {
@@ -72,14 +103,16 @@ struct Cursor {
     mutating func quoted() throws(SIPParseError) -> Part {
         let start = position
         try expect(Ascii.quote, "a quote")
-        while position < end {
-            let byte = storage[position]
-            position += byte == Ascii.backslash ? 2 : 1
-            if byte == Ascii.quote { return Part(start, position) }
+        while true {
+            let index = storage.span.first(Ascii.quote, or: Ascii.backslash, from: position, before: end)
+            guard index < end, storage[index] == Ascii.backslash else {
+                position = min(index + 1, end)
+                guard index < end else { throw failure("a closing quote") }
+                return Part(start, position)
+            }
+            // A backslash at the very end has no byte to escape.
+            position = min(index + 2, end)
         }
-        // A backslash at the very end has no byte to escape.
-        position = min(position, end)
-        throw failure("a closing quote")
     }
 
     /// Decimal digits of any number.
@@ -108,7 +141,7 @@ struct Cursor {
             return name
         }
         let address = run(of: .ipv6)
-        guard address.count > 1 else { throw failure("an IPv6 address") }
+        guard IPv6Address(storage, address) != nil else { throw failure("an IPv6 address", at: address) }
         try expect(Ascii.rightBracket, "a closing bracket")
         return Part(start, position)
     }

@@ -10,27 +10,30 @@ public struct DigestAuthorization: Sendable {
         case other(String)
     }
 
-    public let realm: SIPText
-    public let nonce: SIPText
-    /// The URI as the client hashed it.
-    public let uri: SIPText
-    public let response: SIPText
-    /// Without escapes. Empty when the client sent `username*`.
-    public let username: SIPText
-    /// `username*` as it was written: `UTF-8''J%C3%A4s%C3%B8n`.
-    public let extendedUsername: SIPText?
-    /// MD5 when the client names none.
-    public let algorithm: Algorithm
-    public let cnonce: SIPText?
-    public let opaque: SIPText?
-    /// As it was written, since it is hashed so.
-    public let qop: SIPText?
-    /// The nonce count as it was written, since it is hashed so.
-    public let nonceCount: SIPText?
+    private let text: SIPText
+    private let fields: DigestFields
     /// The nonce count.
     public let nc: UInt32?
+
+    public var realm: SIPText { field(fields.realm) }
+    public var nonce: SIPText { field(fields.nonce) }
+    /// The URI as the client hashed it.
+    public var uri: SIPText { field(fields.uri) }
+    public var response: SIPText { field(fields.response) }
+    /// Without escapes. Empty when the client sent `username*`.
+    public var username: SIPText { field(fields.extendedUsername.isAbsent ? fields.username : .absent) }
+    /// `username*` as it was written: `UTF-8''J%C3%A4s%C3%B8n`.
+    public var extendedUsername: SIPText? { optional(fields.extendedUsername) }
+    /// MD5 when the client names none.
+    public var algorithm: Algorithm { optional(fields.algorithm).map(Algorithm.init) ?? .md5 }
+    public var cnonce: SIPText? { optional(fields.cnonce) }
+    public var opaque: SIPText? { optional(fields.opaque) }
+    /// As it was written, since it is hashed so.
+    public var qop: SIPText? { optional(fields.qop) }
+    /// The nonce count as it was written, since it is hashed so.
+    public var nonceCount: SIPText? { optional(fields.nonceCount) }
     /// Whether the username is a hash of it (RFC 7616 section 3.4.4).
-    public let userhash: Bool
+    public var userhash: Bool { optional(fields.userhash)?.matches("true") ?? false }
 
     /// - Returns: nil when the scheme is another than Digest.
     /// - Throws: when it is Digest but malformed, lacks a field that the scheme needs, or has one twice.
@@ -42,28 +45,16 @@ public struct DigestAuthorization: Sendable {
         guard let blank = cursor.next, Ascii.isBlank(blank) else { throw cursor.failure("a space after the scheme") }
         var fields = DigestFields()
         try fields.read(&cursor)
+        if let missing = fields.missing { throw cursor.failure(missing) }
+        self.text = text
+        self.fields = fields
+        nc = fields.nonceCount.isAbsent ? nil : try Self.count(SIPText(text.storage, fields.nonceCount).unquoted)
+    }
 
-        func needed(_ part: Part, _ name: String) throws(SIPParseError) -> SIPText {
-            guard !part.isAbsent else { throw cursor.failure(name) }
-            return SIPText(text.storage, part).unquoted
-        }
-        func optional(_ part: Part) -> SIPText? { part.isAbsent ? nil : SIPText(text.storage, part).unquoted }
+    private func optional(_ part: Part) -> SIPText? { part.isAbsent ? nil : field(part) }
 
-        realm = try needed(fields.realm, "a realm")
-        nonce = try needed(fields.nonce, "a nonce")
-        uri = try needed(fields.uri, "a uri")
-        response = try needed(fields.response, "a response")
-        extendedUsername = optional(fields.extendedUsername)
-        username =
-            extendedUsername == nil
-            ? try needed(fields.username, "a username") : SIPText(text.storage, Part(0, 0))
-        algorithm = optional(fields.algorithm).map(Algorithm.init) ?? .md5
-        cnonce = optional(fields.cnonce)
-        opaque = optional(fields.opaque)
-        qop = optional(fields.qop)
-        nonceCount = optional(fields.nonceCount)
-        nc = try nonceCount.map { text throws(SIPParseError) in try Self.count(text) }
-        userhash = optional(fields.userhash)?.matches("true") ?? false
+    private func field(_ part: Part) -> SIPText {
+        part.isAbsent ? SIPText(text.storage, Part(0, 0)) : SIPText(text.storage, part).unquoted
     }
 
     /// The username with escapes and `username*` resolved; nil when that is in another charset than UTF-8.

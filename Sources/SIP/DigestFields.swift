@@ -1,5 +1,5 @@
 /// Where the fields of a Digest header stand, while it is read; those in quotes with their quotes.
-struct DigestFields {
+struct DigestFields: Sendable {
     var username = Part.absent
     var extendedUsername = Part.absent
     var realm = Part.absent
@@ -23,6 +23,15 @@ struct DigestFields {
             try take(name, value, cursor)
         } while cursor.takeSeparator(Ascii.comma)
         guard cursor.isAtEnd else { throw cursor.failure("a comma") }
+    }
+
+    /// The first field that every client must send and this one did not.
+    var missing: String? {
+        if username.isAbsent && extendedUsername.isAbsent { return "a username" }
+        if realm.isAbsent { return "a realm" }
+        if nonce.isAbsent { return "a nonce" }
+        if uri.isAbsent { return "a uri" }
+        return response.isAbsent ? "a response" : nil
     }
 
     /// A token, or what clients put without the quotes that it should have.

@@ -117,7 +117,7 @@ struct HeadScanner {
     ) throws(SIPParseError) -> Int {
         var index = start
         while true {
-            index = Self.controlCharacter(bytes, from: index)
+            index = bytes.controlCharacter(from: index, before: bytes.count)
             guard index < bytes.count else {
                 throw SIPParseError(expected: "the end of the line", found: .end, offset: bytes.count)
             }
@@ -143,22 +143,6 @@ struct HeadScanner {
         case Ascii.carriageReturn, Ascii.lineFeed: false
         default: index > 0 && bytes[index - 1] == Ascii.backslash
         }
-    }
-
-    /// The first byte below 0x20 from `start` on, or the end.
-    @inline(__always)
-    private static func controlCharacter(_ bytes: Span<UInt8>, from start: Int) -> Int {
-        let raw = bytes.bytes
-        var index = start
-        while index + 8 <= bytes.count {
-            let word = UInt64(littleEndian: raw.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
-            // The highest bit of each byte that is below 0x20. A borrow spoils only bytes above the first found.
-            let marks = (word &- 0x2020_2020_2020_2020) & ~word & 0x8080_8080_8080_8080
-            if marks != 0 { return index + marks.trailingZeroBitCount / 8 }
-            index += 8
-        }
-        while index < bytes.count, bytes[index] >= 0x20 { index += 1 }
-        return index
     }
 
     private static func unexpected(_ bytes: Span<UInt8>, _ index: Int, _ expected: String) -> SIPParseError {

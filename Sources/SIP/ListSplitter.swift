@@ -25,21 +25,28 @@ struct ListSplitter {
     /// Where the comma after the element stands, or the end. What is left open, quote or bracket, goes to the end: the
     /// element's reader will find it.
     private static func elementEnd(_ bytes: [UInt8], from start: Int, before end: Int) -> Int {
+        let span = bytes.span
         var position = start
-        var isQuoted = false
-        var isBracketed = false
         while position < end {
-            switch bytes[position] {
-            case Ascii.backslash where isQuoted: position += 1
-            case Ascii.quote where !isBracketed: isQuoted.toggle()
-            case Ascii.less where !isQuoted: isBracketed = true
-            case Ascii.greater where !isQuoted: isBracketed = false
-            case Ascii.comma where !isQuoted && !isBracketed: return position
+            switch span[position] {
+            case Ascii.comma: return position
+            case Ascii.less: position = span.first(Ascii.greater, or: Ascii.greater, from: position, before: end)
+            case Ascii.quote: position = quoteEnd(span, from: position + 1, before: end)
             default: break
             }
             position += 1
         }
         return end
+    }
+
+    private static func quoteEnd(_ span: Span<UInt8>, from start: Int, before end: Int) -> Int {
+        var position = start
+        while true {
+            position = span.first(Ascii.quote, or: Ascii.backslash, from: position, before: end)
+            guard position < end, span[position] == Ascii.backslash else { return position }
+            position += 2
+            guard position < end else { return end }
+        }
     }
 
     private static func trimmed(_ bytes: [UInt8], _ start: Int, _ end: Int) -> Part {

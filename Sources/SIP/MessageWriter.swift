@@ -29,8 +29,8 @@ extension MessageWriter {
     /// A header field whose value is built piece by piece.
     @inline(__always)
     public mutating func header(_ name: StaticString, build: (inout ByteWriter) -> Void) {
-        writer.append(name)
-        writer.append(": ")
+        writer.literal(name)
+        writer.literal(": ")
         build(&writer)
         writer.endLine()
     }
@@ -39,11 +39,11 @@ extension MessageWriter {
     /// - Returns: the bytes to send.
     public consuming func finish(body: [UInt8] = []) -> [UInt8] {
         if body.isEmpty {
-            writer.append("Content-Length: 0\r\n\r\n")
+            writer.literal("Content-Length: 0\r\n\r\n")
         } else {
-            writer.append("Content-Length: ")
+            writer.literal("Content-Length: ")
             writer.append(UInt64(body.count))
-            writer.append("\r\n\r\n")
+            writer.literal("\r\n\r\n")
             writer.body(body)
         }
         return writer.bytes

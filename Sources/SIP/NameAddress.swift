@@ -7,8 +7,6 @@ public struct NameAddress: Sendable {
     /// The whole value as it was written.
     public let text: SIPText
     public let uri: SIPURI
-    /// The parameter `tag` of From and To (RFC 3261 section 19.3).
-    public let tag: SIPText?
     private let name: Part
     private let parametersPart: Part
     let contact: ContactParameters
@@ -17,6 +15,9 @@ public struct NameAddress: Sendable {
     public var displayName: SIPText? {
         name.count == 0 ? nil : SIPText(text.storage, name).unquoted
     }
+
+    /// The parameter `tag` of From and To (RFC 3261 section 19.3).
+    public var tag: SIPText? { contact.tag.isAbsent ? nil : SIPText(text.storage, contact.tag) }
 
     public var uriText: SIPText { uri.text }
     /// The parameters of the header, not those of the URI.
@@ -42,11 +43,10 @@ public struct NameAddress: Sendable {
         var parameters = ContactParameters()
         try parameters.read(&cursor)
         contact = parameters
-        tag = parameters.tag.isAbsent ? nil : SIPText(text.storage, parameters.tag)
     }
 
-    /// A quoted string, or tokens with white space between; perhaps nothing. Names in UTF-8 without the quotes that they
-    /// need are taken, as phones send them.
+    /// A quoted string, or tokens with white space between; perhaps nothing. Names in UTF-8 without the quotes that
+    /// they need are taken, as phones send them.
     private static func displayName(_ cursor: inout Cursor) throws(SIPParseError) -> Part {
         if cursor.next == Ascii.quote {
             let name = try cursor.quoted()
@@ -65,12 +65,9 @@ public struct NameAddress: Sendable {
 
     /// Up to the closing bracket.
     private static func bracketed(_ cursor: inout Cursor) throws(SIPParseError) -> Part {
-        let start = cursor.position
-        var index = start
-        while index < cursor.end, cursor.storage[index] != Ascii.greater { index += 1 }
-        cursor.move(to: index)
+        let inner = cursor.upTo(Ascii.greater)
         try cursor.expect(Ascii.greater, "a closing angle bracket")
-        return Part(start, index)
+        return inner
     }
 
     private static func bare(_ cursor: inout Cursor) throws(SIPParseError) -> Part {

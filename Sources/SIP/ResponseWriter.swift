@@ -18,10 +18,10 @@ public struct ResponseWriter: MessageWriter, Sendable {
         toTag: String? = nil
     ) {
         writer = ByteWriter(reserving: request.bodyRange.lowerBound + 512)
-        writer.append("SIP/2.0 ")
+        writer.literal("SIP/2.0 ")
         writer.append(UInt64(status))
-        writer.append(" ")
-        if let reason { writer.append(reason) } else { writer.append(ReasonPhrase.of(status)) }
+        writer.literal(" ")
+        if let reason { writer.append(reason) } else { writer.literal(ReasonPhrase.of(status)) }
         writer.endLine()
         vias(of: request, received: received, rport: rport)
         copy(.from, of: request)
@@ -49,7 +49,7 @@ public struct ResponseWriter: MessageWriter, Sendable {
             line(field, of: request)
             return
         }
-        writer.append("Via: ")
+        writer.literal("Via: ")
         let source = request.bytes
         var copied = field.value.lower
         let cuts = via.cuts(received: received != nil, rport: rport != nil)
@@ -57,25 +57,25 @@ public struct ResponseWriter: MessageWriter, Sendable {
             writer.copy(source, copied..<cut.lower)
             copied = cut.upper
             if cut.lower == via.rportNameEnd, let rport {
-                writer.append("=")
+                writer.literal("=")
                 writer.append(UInt64(rport))
             }
         }
         writer.copy(source, copied..<element.upper)
         if let received {
-            writer.append(";received=")
+            writer.literal(";received=")
             writer.append(received)
         }
         if let rport, via.rport == .absent {
-            writer.append(";rport=")
+            writer.literal(";rport=")
             writer.append(UInt64(rport))
         }
         writer.copy(source, element.upper..<field.value.upper)
         writer.endLine()
     }
 
-    /// One that cannot be read is repeated as it is, when a salvaged request is answered.
     private static func via(_ bytes: [UInt8], _ element: Part) -> Via? {
+        // One that cannot be read is repeated as it is, when a salvaged request is answered.
         try? Via(parsing: SIPText(bytes, element))
     }
 
@@ -85,9 +85,9 @@ public struct ResponseWriter: MessageWriter, Sendable {
                 line(field, of: request)
                 return
             }
-            writer.append("To: ")
+            writer.literal("To: ")
             writer.copy(request.bytes, field.value.range)
-            writer.append(";tag=")
+            writer.literal(";tag=")
             writer.append(tag)
             writer.endLine()
             return

@@ -15,7 +15,7 @@ extension SIPMessage {
     ///
     /// A missing tag of From, a missing branch and a missing Max-Forwards are let pass, as a sender of RFC 2543 leaves
     /// them out (RFC 3261 sections 8.1.1 and 17.2.3, RFC 4475 section 3.4.1).
-    /// - Throws: when one is missing, there twice or malformed, or the method of CSeq is not the request's: all of it 400.
+    /// - Throws: when one is missing, there twice or malformed, or CSeq's method is not the request's: 400.
     public func essentials() throws(SIPParseError) -> SIPEssentials {
         var hops: MaxForwards?
         if let text = try only(.maxForwards) { hops = try MaxForwards(parsing: text) }

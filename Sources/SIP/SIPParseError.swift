@@ -9,7 +9,7 @@ public struct SIPParseError: Error, Equatable, CustomStringConvertible {
         case count(Int)
     }
 
-    /// The status that answers a request with this fault: 400, 505 for another version of SIP, 513 for one over a limit.
+    /// What answers a request with this fault: 400, 505 for another version of SIP, 513 for one over a limit.
     public let status: Int
     public let expected: String
     public let found: Found

@@ -52,13 +52,17 @@ public struct SIPText: Sendable {
     /// The text as a decimal number; nil when it is empty, holds anything but digits, or is over 64 bits.
     public var number: UInt64? { storage.decimal(part) }
 
+    public func contains(_ byte: UInt8) -> Bool {
+        storage.span.first(byte, or: byte, from: part.lower, before: part.upper) < part.upper
+    }
+
     /// What stands between the quotes with escapes resolved, or the text itself when it is not quoted.
     ///
     /// Source: `quoted-string` of RFC 3261 section 25.1.
     public var unquoted: SIPText {
         guard count >= 2, self[0] == Ascii.quote, self[count - 1] == Ascii.quote else { return self }
         let inner = SIPText(storage, Part(part.lower + 1, part.upper - 1))
-        guard inner.bytes.contains(Ascii.backslash) else { return inner }
+        guard inner.contains(Ascii.backslash) else { return inner }
         var unescaped: [UInt8] = []
         unescaped.reserveCapacity(inner.count)
         var isEscaped = false
@@ -75,7 +79,7 @@ public struct SIPText: Sendable {
 
     /// The text with its `%` escapes resolved; escapes that are none stay as they are.
     public var percentDecoded: SIPText {
-        guard bytes.contains(Ascii.percent) else { return self }
+        guard contains(Ascii.percent) else { return self }
         var decoded: [UInt8] = []
         decoded.reserveCapacity(count)
         var index = part.lower

@@ -56,15 +56,22 @@ extension SIPURI {
     private func appendCore(to bytes: inout [UInt8]) {
         bytes.append(contentsOf: scheme.name.utf8)
         bytes.append(Ascii.colon)
-        switch scheme {
+        switch kind {
         case .sip, .sips: appendAddress(to: &bytes)
         case .tel:
             // Visual separators mean nothing (RFC 3966 section 4).
-            let separators = ByteSet("-.()")
-            for index in userPart.range where !separators.contains(text.storage[index]) {
+            for index in userPart.range where !Self.isSeparator(text.storage[index]) {
                 bytes.append(Ascii.lowercased(text.storage[index]))
             }
-        case .other(let name): bytes.append(contentsOf: text.bytes.dropFirst(name.utf8.count + 1))
+        case .other: bytes.append(contentsOf: text.bytes.dropFirst(scheme.name.utf8.count + 1))
+        }
+    }
+
+    /// A visual separator of RFC 3966 section 3.
+    private static func isSeparator(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "("), UInt8(ascii: ")"): true
+        default: false
         }
     }
 
@@ -152,9 +159,4 @@ extension [UInt8] {
     }
 
     private static let digits = [UInt8]("0123456789ABCDEF".utf8)
-}
-
-extension ByteSet {
-    /// `reserved` of RFC 3261 section 25.1, and the brackets of IPv6 references.
-    fileprivate static let reserved = ByteSet(";/?:@&=+$,[]")
 }

@@ -10,8 +10,10 @@ public struct SIPURI: Sendable {
 
     /// The URI as it was written.
     public let text: SIPText
-    public let scheme: Scheme
     public let port: UInt16?
+    let kind: Kind
+    /// What stands before the colon.
+    private let schemePart: Part
     let userPart: Part
     let passwordPart: Part
     let hostPart: Part
@@ -19,6 +21,18 @@ public struct SIPURI: Sendable {
     let parametersPart: Part
     /// Behind the question mark.
     let headersPart: Part
+
+    /// The schemes that are taken apart; without a text, so that a URI holds one reference only.
+    enum Kind: Sendable { case sip, sips, tel, other }
+
+    public var scheme: Scheme {
+        switch kind {
+        case .sip: .sip
+        case .sips: .sips
+        case .tel: .tel
+        case .other: .other(SIPText(text.storage, schemePart).string.lowercased())
+        }
+    }
 
     /// As it was written; nil when there is none. Of a `tel` URI the number.
     public var user: SIPText? { optional(userPart) }
@@ -30,7 +44,7 @@ public struct SIPURI: Sendable {
     /// Whether the host is an IPv6 reference.
     public var hostIsIPv6: Bool { !hostPart.isAbsent && text.storage[hostPart.lower] == Ascii.leftBracket }
     /// Whether it is `sip` or `sips`.
-    public var isSIP: Bool { scheme == .sip || scheme == .sips }
+    public var isSIP: Bool { kind == .sip || kind == .sips }
 
     public init(parsing text: SIPText) throws(SIPParseError) {
         self.text = text
@@ -38,9 +52,10 @@ public struct SIPURI: Sendable {
         let name = cursor.run(of: .scheme)
         guard name.count > 0, !Ascii.isDigit(text.storage[name.lower]) else { throw cursor.failure("a scheme") }
         try cursor.expect(Ascii.colon, "a colon after the scheme")
-        scheme = Scheme(text.storage, name)
+        schemePart = name
+        kind = Kind(text.storage, name)
         var parts = SIPURIParts()
-        switch scheme {
+        switch kind {
         case .sip, .sips: try parts.readSIP(&cursor)
         case .tel: try parts.readTel(&cursor)
         case .other: try parts.readOther(&cursor)
@@ -56,7 +71,7 @@ public struct SIPURI: Sendable {
     private func optional(_ part: Part) -> SIPText? { part.isAbsent ? nil : SIPText(text.storage, part) }
 }
 
-extension SIPURI.Scheme {
+extension SIPURI.Kind {
     init(_ bytes: [UInt8], _ part: Part) {
         if bytes.matches(part, "sip") {
             self = .sip
@@ -65,10 +80,12 @@ extension SIPURI.Scheme {
         } else if bytes.matches(part, "tel") {
             self = .tel
         } else {
-            self = .other(SIPText(bytes, part).string.lowercased())
+            self = .other
         }
     }
+}
 
+extension SIPURI.Scheme {
     public var name: String {
         switch self {
         case .sip: "sip"

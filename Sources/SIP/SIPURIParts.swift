@@ -64,37 +64,6 @@ struct SIPURIParts {
     }
 }
 
-extension Cursor {
-    func rest(contains byte: UInt8) -> Bool {
-        var index = position
-        while index < end {
-            if storage[index] == byte { return true }
-            index += 1
-        }
-        return false
-    }
-
-    /// As many bytes of the set as follow, where each `%` has two hexadecimal digits behind it.
-    @inline(__always)
-    mutating func escapedRun(of set: ByteSet) throws(SIPParseError) -> Part {
-        let start = position
-        while let byte = next, set.contains(byte) {
-            if byte == Ascii.percent, storage.escaped(at: position, before: end) == nil {
-                throw failure("two hexadecimal digits after %")
-            }
-            move(to: position + 1)
-        }
-        return Part(start, position)
-    }
-}
-
-extension ByteSet {
-    /// A telephone number of RFC 3966 section 3: digits, `*` and `#`, and visual separators.
-    static let telephone = ByteSet("+0123456789abcdefABCDEF*#-.()")
-    /// What may stand in a URI of any scheme (RFC 3986 section 2).
-    static let opaque = unreserved.union(ByteSet(";/?:@&=+$,[]#%"))
-}
-
 /// Walks over `name=value` pairs that were read already.
 struct SIPURIPairs {
     private let bytes: [UInt8]

@@ -19,11 +19,11 @@ public struct Via: Sendable {
 
     /// The element as it was written.
     public let text: SIPText
-    public let transport: Transport
     public let sentByPort: UInt16?
     public let rport: RPort
     /// How many routers a multicast request may cross; nil when there is none from 0 to 255.
     public let ttl: UInt8?
+    private let transportPart: Part
     private let version: Part
     private let host: Part
     private let branchPart: Part
@@ -37,6 +37,7 @@ public struct Via: Sendable {
     /// The first `received` from its semicolon to its end.
     let receivedParameter: Part
 
+    public var transport: Transport { Transport(text.storage, transportPart) }
     /// The version of the protocol: `2.0`.
     public var protocolVersion: SIPText { SIPText(text.storage, version) }
     /// A name or an address; an IPv6 address in its brackets.
@@ -68,7 +69,7 @@ public struct Via: Sendable {
         guard cursor.takeSeparator(Ascii.slash) else { throw cursor.failure("a slash after the protocol") }
         version = try cursor.token("a protocol version")
         guard cursor.takeSeparator(Ascii.slash) else { throw cursor.failure("a slash after the version") }
-        transport = Transport(text.storage, try cursor.token("a transport"))
+        transportPart = try cursor.token("a transport")
         guard let blank = cursor.next, Ascii.isBlank(blank) else { throw cursor.failure("a space") }
         cursor.skipBlanks()
         host = try cursor.host()

@@ -1,0 +1,42 @@
+/// Searches that go eight bytes at a time.
+extension Span<UInt8> {
+    /// The first byte below 0x20 from `start` on, or `end`.
+    @inline(__always)
+    func controlCharacter(from start: Int, before end: Int) -> Int {
+        let raw = bytes
+        var index = start
+        while index + 8 <= end {
+            let word = UInt64(littleEndian: raw.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
+            // The highest bit of each byte that is below 0x20. A borrow spoils only bytes above the first found.
+            let marks = (word &- 0x2020_2020_2020_2020) & ~word & Self.highBits
+            if marks != 0 { return index + marks.trailingZeroBitCount / 8 }
+            index += 8
+        }
+        while index < end, self[index] >= 0x20 { index += 1 }
+        return index
+    }
+
+    /// The first byte from `start` on that is one of two, or `end`.
+    @inline(__always)
+    func first(_ one: UInt8, or other: UInt8, from start: Int, before end: Int) -> Int {
+        let raw = bytes
+        let ones = UInt64(one) &* Self.lowBits
+        let others = UInt64(other) &* Self.lowBits
+        var index = start
+        while index + 8 <= end {
+            let word = UInt64(littleEndian: raw.unsafeLoadUnaligned(fromByteOffset: index, as: UInt64.self))
+            let marks = Self.zeros(word ^ ones) | Self.zeros(word ^ others)
+            if marks != 0 { return index + marks.trailingZeroBitCount / 8 }
+            index += 8
+        }
+        while index < end, self[index] != one, self[index] != other { index += 1 }
+        return index
+    }
+
+    private static var lowBits: UInt64 { 0x0101_0101_0101_0101 }
+    private static var highBits: UInt64 { 0x8080_8080_8080_8080 }
+
+    /// The highest bit of each byte that is zero; of those above the first it may be wrong.
+    @inline(__always)
+    private static func zeros(_ word: UInt64) -> UInt64 { (word &- lowBits) & ~word & highBits }
+}
