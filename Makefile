@@ -54,7 +54,7 @@ bench-sip: build bench-dependencies ## measures SIP registration beside Kamailio
 fuzz: ## feeds FUZZ_RUNS=1000000 inputs to the reader of SIP, from the vectors on; what breaks it stays in Fuzz/.build
 	swift build -c release --package-path Fuzz
 	@mkdir -p $(FUZZ_CORPUS)
-	Fuzz/.build/release/FuzzSIP -runs=$(FUZZ_RUNS) -max_len=4096 -timeout=5 -print_final_stats=1 \
+	SWIFT_BACKTRACE=enable=no Fuzz/.build/release/FuzzSIP -runs=$(FUZZ_RUNS) -max_len=4096 -timeout=5 -print_final_stats=1 \
 		-artifact_prefix=Fuzz/.build/ $(FUZZ_CORPUS) Tests/SIPTests/Vectors
 
 clean: ## removes what was built; keeps topology/var

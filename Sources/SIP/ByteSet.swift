@@ -63,6 +63,10 @@ extension ByteSet {
     static var telephone: ByteSet {
         ByteSet(low: 0x03FF_6F08_0000_0000, high: 0x0000_007E_0000_007E)
     }
+    /// What ends a parameter's value: `;,"<>`, white space and control characters.
+    static var parameterEnd: ByteSet {
+        ByteSet(low: 0x5800_1005_FFFF_FFFF, high: 0x8000_0000_0000_0000)
+    }
     /// What may stand in a URI of any scheme (RFC 3986 section 2): unreserved, `;/?:@&=+$,[]#%`.
     static var opaque: ByteSet {
         ByteSet(low: 0xAFFF_FFFA_0000_0000, high: 0x47FF_FFFE_AFFF_FFFF)

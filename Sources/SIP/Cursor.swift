@@ -41,6 +41,7 @@ struct Cursor {
         return true
     }
 
+    @inline(__always)
     mutating func expect(_ byte: UInt8, _ what: String) throws(SIPParseError) {
         guard take(byte) else { throw failure(what) }
     }
@@ -58,26 +59,29 @@ struct Cursor {
     @inline(__always)
     mutating func run(of set: ByteSet) -> Part {
         let start = position
-        var index = start
-        while index < end, set.contains(storage[index]) { index += 1 }
-        position = index
-        return Part(start, index)
+        position = storage.span.first(outside: set, from: start, before: end)
+        return Part(start, position)
     }
 
-    /// The same, where each `%` has two hexadecimal digits behind it.
+    /// As many bytes as follow that are not of the set.
+    @inline(__always)
+    mutating func run(outside set: ByteSet) -> Part {
+        let start = position
+        position = storage.span.first(of: set, from: start, before: end)
+        return Part(start, position)
+    }
+
+    /// As many bytes of the set as follow, where each `%` has two hexadecimal digits behind it.
     @inline(__always)
     mutating func escapedRun(of set: ByteSet) throws(SIPParseError) -> Part {
         let start = position
-        var index = start
-        while index < end, set.contains(storage[index]) {
-            if storage[index] == Ascii.percent, storage.escaped(at: index, before: end) == nil {
-                position = index
-                throw failure("two hexadecimal digits after %")
-            }
-            index += 1
+        position = storage.span.first(outside: set, from: start, before: end)
+        let part = Part(start, position)
+        if let fault = storage.firstFaultyEscape(part) {
+            position = fault
+            throw failure("two hexadecimal digits after %")
         }
-        position = index
-        return Part(start, index)
+        return part
     }
 
     /// Everything before the byte; goes to the end when it does not follow.
@@ -93,6 +97,7 @@ struct Cursor {
         storage.span.first(byte, or: byte, from: position, before: end) < end
     }
 
+    @inline(__always)
     mutating func token(_ what: String) throws(SIPParseError) -> Part {
         let part = run(of: .token)
         guard part.count > 0 else { throw failure(what) }
@@ -118,8 +123,10 @@ struct Cursor {
     /// Decimal digits of any number.
     mutating func digits(_ what: String) throws(SIPParseError) -> Part {
         let start = position
-        while position < end, Ascii.isDigit(storage[position]) { position += 1 }
-        guard position > start else { throw failure(what) }
+        var index = start
+        while index < end, Ascii.isDigit(storage[index]) { index += 1 }
+        position = index
+        guard index > start else { throw failure(what) }
         return Part(start, position)
     }
 

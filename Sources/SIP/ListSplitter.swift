@@ -26,6 +26,8 @@ struct ListSplitter {
     /// element's reader will find it.
     private static func elementEnd(_ bytes: [UInt8], from start: Int, before end: Int) -> Int {
         let span = bytes.span
+        // Most lists have one element.
+        if span.first(Ascii.comma, or: Ascii.comma, from: start, before: end) == end { return end }
         var position = start
         while position < end {
             switch span[position] {

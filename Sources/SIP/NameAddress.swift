@@ -55,11 +55,15 @@ public struct NameAddress: Sendable {
         }
         let tokens = ByteSet.token
         let start = cursor.position
+        var index = start
         var end = start
-        while let byte = cursor.next, tokens.contains(byte) || byte >= 0x80 || Ascii.isBlank(byte) {
-            cursor.move(to: cursor.position + 1)
-            if !Ascii.isBlank(byte) { end = cursor.position }
+        while index < cursor.end {
+            let byte = cursor.storage[index]
+            guard tokens.contains(byte) || byte >= 0x80 || Ascii.isBlank(byte) else { break }
+            index += 1
+            if !Ascii.isBlank(byte) { end = index }
         }
+        cursor.move(to: index)
         return cursor.next == Ascii.less ? Part(start, end) : .absent
     }
 

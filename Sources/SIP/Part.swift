@@ -54,6 +54,17 @@ extension [UInt8] {
         return number
     }
 
+    /// The first `%` without two hexadecimal digits behind it.
+    func firstFaultyEscape(_ part: Part) -> Int? {
+        var index = part.lower
+        while true {
+            index = span.first(Ascii.percent, or: Ascii.percent, from: index, before: part.upper)
+            guard index < part.upper else { return nil }
+            guard escaped(at: index, before: part.upper) != nil else { return index }
+            index += 3
+        }
+    }
+
     /// The byte that `%` and two hexadecimal digits stand for, when they stand there.
     func escaped(at index: Int, before end: Int) -> UInt8? {
         guard index + 2 < end, self[index] == Ascii.percent, let high = Ascii.hexadecimal(self[index + 1]),

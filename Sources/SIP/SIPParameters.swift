@@ -59,19 +59,8 @@ public struct SIPParameters: Sendable {
 
     private static func value(_ cursor: inout Cursor) throws(SIPParseError) -> Part {
         if cursor.next == Ascii.quote { return try cursor.quoted() }
-        let start = cursor.position
-        var index = start
-        while index < cursor.end, isValue(cursor.storage[index]) { index += 1 }
-        guard index > start else { throw cursor.failure("a parameter's value") }
-        cursor.move(to: index)
-        return Part(start, index)
-    }
-
-    @inline(__always)
-    private static func isValue(_ byte: UInt8) -> Bool {
-        switch byte {
-        case Ascii.semicolon, Ascii.comma, Ascii.quote, Ascii.less, Ascii.greater, 0...0x20, 0x7F: false
-        default: true
-        }
+        let value = cursor.run(outside: .parameterEnd)
+        guard value.count > 0 else { throw cursor.failure("a parameter's value") }
+        return value
     }
 }

@@ -25,18 +25,21 @@ extension SIPURI {
     /// Whether two URIs are equal by RFC 3261 section 19.1.4.
     public func isEquivalent(to other: SIPURI) -> Bool {
         guard core == other.core else { return false }
-        let left = parametersByName
-        let right = other.parametersByName
-        for (name, value) in left {
-            guard let same = right.first(where: { $0.name == name }) else {
-                if Self.mustBeInBoth(name) { return false }
-                continue
+        var left = parametersByName[...]
+        var right = other.parametersByName[...]
+        // Both are in the order of their names: the lesser of the first two is in one of the URIs only.
+        while let one = left.first, let two = right.first {
+            if one.name == two.name {
+                guard one.value == two.value else { return false }
+                left.removeFirst()
+                right.removeFirst()
+            } else if one.name.lexicographicallyPrecedes(two.name) {
+                guard !Self.mustBeInBoth(left.removeFirst().name) else { return false }
+            } else {
+                guard !Self.mustBeInBoth(right.removeFirst().name) else { return false }
             }
-            if same.value != value { return false }
         }
-        return !right.contains { pair in
-            Self.mustBeInBoth(pair.name) && !left.contains { $0.name == pair.name }
-        }
+        return !(left + right).contains { Self.mustBeInBoth($0.name) }
     }
 
     private static func mustBeInBoth(_ name: [UInt8]) -> Bool {
@@ -124,16 +127,21 @@ extension SIPURI {
         return all
     }
 
+    /// The parameters in the order of their names. Of two of one name, which RFC 3261 section 19.1.1 forbids, the first
+    /// counts.
     private var parametersByName: [(name: [UInt8], value: [UInt8])] {
         var pairs = SIPURIPairs(text.storage, parametersPart, separator: Ascii.semicolon)
-        var all: [(name: [UInt8], value: [UInt8])] = []
+        var all: [(name: [UInt8], value: [UInt8], index: Int)] = []
         while let pair = pairs.next() {
             var (name, value): ([UInt8], [UInt8]) = ([], [])
             text.storage.appendNormalised(pair.name, ignoringCase: true, to: &name)
             text.storage.appendNormalised(pair.value, ignoringCase: true, to: &value)
-            all.append((name, value))
+            all.append((name, value, all.count))
         }
-        return all
+        all.sort { $0.name == $1.name ? $0.index < $1.index : $0.name.lexicographicallyPrecedes($1.name) }
+        var unique: [(name: [UInt8], value: [UInt8])] = []
+        for pair in all where unique.last?.name != pair.name { unique.append((pair.name, pair.value)) }
+        return unique
     }
 }
 

@@ -1,4 +1,4 @@
-/// Searches that go eight bytes at a time.
+/// Searches. Those for one or two bytes go eight at a time.
 extension Span<UInt8> {
     /// The first byte below 0x20 from `start` on, or `end`.
     @inline(__always)
@@ -30,6 +30,22 @@ extension Span<UInt8> {
             index += 8
         }
         while index < end, self[index] != one, self[index] != other { index += 1 }
+        return index
+    }
+
+    /// The first byte from `start` on that is not of the set, or `end`.
+    @inline(__always)
+    func first(outside set: ByteSet, from start: Int, before end: Int) -> Int {
+        var index = start
+        while index < end, set.contains(self[index]) { index += 1 }
+        return index
+    }
+
+    /// The first byte from `start` on that is of the set, or `end`.
+    @inline(__always)
+    func first(of set: ByteSet, from start: Int, before end: Int) -> Int {
+        var index = start
+        while index < end, !set.contains(self[index]) { index += 1 }
         return index
     }
 

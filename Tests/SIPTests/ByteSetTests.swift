@@ -19,6 +19,7 @@ import Testing
         expect(.ipv6, "0123456789abcdefABCDEF:.")
         expect(.scheme, Self.alphanumeric + "+-.")
         expect(.telephone, "+0123456789abcdefABCDEF*#-.()")
+        expect(.parameterEnd, ";,\"<> \u{7F}" + String(String.UnicodeScalarView((0..<32).map(Unicode.Scalar.init))))
         expect(.opaque, Self.unreserved + ";/?:@&=+$,[]#%")
     }
 
