@@ -124,7 +124,7 @@ struct HeadScanner {
             if bytes[index] == Ascii.carriageReturn, index + 1 < bytes.count, bytes[index + 1] == Ascii.lineFeed {
                 break
             }
-            guard Self.isAllowed(bytes, index) else {
+            guard Self.isAllowed(bytes, index, lineStart) else {
                 throw Self.unexpected(bytes, index, "a line without control characters")
             }
             index += 1
@@ -137,11 +137,11 @@ struct HeadScanner {
         return index
     }
 
-    private static func isAllowed(_ bytes: Span<UInt8>, _ index: Int) -> Bool {
+    private static func isAllowed(_ bytes: Span<UInt8>, _ index: Int, _ lineStart: Int) -> Bool {
         switch bytes[index] {
         case Ascii.tab: true
         case Ascii.carriageReturn, Ascii.lineFeed: false
-        default: index > 0 && bytes[index - 1] == Ascii.backslash
+        default: index > lineStart && bytes[index - 1] == Ascii.backslash
         }
     }
 

@@ -6,8 +6,9 @@
 public struct NameAddress: Sendable {
     /// The whole value as it was written.
     public let text: SIPText
-    public let uri: SIPURI
     private let name: Part
+    private let uriPart: Part
+    private let uriParts: SIPURIParts
     private let parametersPart: Part
     let contact: ContactParameters
 
@@ -19,7 +20,11 @@ public struct NameAddress: Sendable {
     /// The parameter `tag` of From and To (RFC 3261 section 19.3).
     public var tag: SIPText? { contact.tag.isAbsent ? nil : SIPText(text.storage, contact.tag) }
 
-    public var uriText: SIPText { uri.text }
+    /// Whether there is a tag, without a text made of it.
+    var hasTag: Bool { !contact.tag.isAbsent }
+
+    public var uri: SIPURI { SIPURI(uriText, uriParts) }
+    public var uriText: SIPText { SIPText(text.storage, uriPart) }
     /// The parameters of the header, not those of the URI.
     public var parameters: SIPParameters { SIPParameters(read: SIPText(text.storage, parametersPart)) }
 
@@ -30,15 +35,14 @@ public struct NameAddress: Sendable {
         let start = cursor.position
         name = try Self.displayName(&cursor)
         if cursor.take(Ascii.less) {
-            let inner = try Self.bracketed(&cursor)
-            uri = try SIPURI(parsing: SIPText(text.storage, inner))
+            uriPart = try Self.bracketed(&cursor)
         } else if name.count > 0, text.storage[name.lower] == Ascii.quote {
             throw cursor.failure("an opening angle bracket")
         } else {
             cursor.move(to: start)
-            let bare = try Self.bare(&cursor)
-            uri = try SIPURI(parsing: SIPText(text.storage, bare))
+            uriPart = try Self.bare(&cursor)
         }
+        uriParts = try SIPURIParts(parsing: SIPText(text.storage, uriPart))
         parametersPart = Part(cursor.position, cursor.end)
         var parameters = ContactParameters()
         try parameters.read(&cursor)

@@ -32,9 +32,11 @@ extension [UInt8] {
     func matches(_ part: Part, _ text: StaticString) -> Bool {
         guard part.count == text.utf8CodeUnitCount else { return false }
         return text.withUTF8Buffer { expected in
-            for index in 0..<expected.count
-            where Ascii.lowercased(self[part.lower + index]) != Ascii.lowercased(expected[index]) {
-                return false
+            let bytes = span
+            for index in 0..<expected.count {
+                let (one, other) = (bytes[part.lower + index], expected[index])
+                // Most names come in the case that everybody writes.
+                if one != other, Ascii.lowercased(one) != Ascii.lowercased(other) { return false }
             }
             return true
         }

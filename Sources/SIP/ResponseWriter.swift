@@ -9,13 +9,14 @@ public struct ResponseWriter: MessageWriter, Sendable {
     /// - Parameters:
     ///   - reason: the reason phrase; nil for the standard one.
     ///   - request: what was parsed, or salvaged: what it lacks is left out.
+    ///   - essentials: what was read of the request already, so that it is not read again.
     ///   - received: the address that the request came from, when the top Via is to say so. An IPv6 address without
     ///     brackets. Replaces what the sender put there.
     ///   - rport: the port it came from, for the top Via's `rport`, which is added when the Via has none.
     ///   - toTag: the tag for a To that has none; nil to add none, as in a 100.
     public init(
-        _ status: Int, reason: String? = nil, to request: SIPMessage, received: String? = nil, rport: UInt16? = nil,
-        toTag: String? = nil
+        _ status: Int, reason: String? = nil, to request: SIPMessage, read essentials: SIPEssentials? = nil,
+        received: String? = nil, rport: UInt16? = nil, toTag: String? = nil
     ) {
         writer = ByteWriter(reserving: request.bodyRange.lowerBound + 512)
         writer.literal("SIP/2.0 ")
@@ -23,19 +24,19 @@ public struct ResponseWriter: MessageWriter, Sendable {
         writer.literal(" ")
         if let reason { writer.append(reason) } else { writer.literal(ReasonPhrase.of(status)) }
         writer.endLine()
-        vias(of: request, received: received, rport: rport)
+        vias(of: request, essentials?.via, received: received, rport: rport)
         copy(.from, of: request)
-        to(of: request, tag: toTag)
+        to(of: request, tag: essentials?.to.hasTag == true ? nil : toTag)
         copy(.callID, of: request)
         copy(.cseq, of: request)
     }
 
-    private mutating func vias(of request: SIPMessage, received: String?, rport: UInt16?) {
+    private mutating func vias(of request: SIPMessage, _ top: Via?, received: String?, rport: UInt16?) {
         var isTop = received != nil || rport != nil
         for field in request.fields where field.header == .via {
             if isTop {
                 isTop = false
-                topVia(of: request, field, received: received, rport: rport)
+                topVia(of: request, field, top, received: received, rport: rport)
             } else {
                 line(field, of: request)
             }
@@ -43,9 +44,10 @@ public struct ResponseWriter: MessageWriter, Sendable {
     }
 
     /// The first field of Via, whose first element is the sender's.
-    private mutating func topVia(of request: SIPMessage, _ field: HeaderField, received: String?, rport: UInt16?) {
-        var list = ListSplitter(request.bytes, field.value)
-        guard let element = list.next(), let via = Self.via(request.bytes, element) else {
+    private mutating func topVia(
+        of request: SIPMessage, _ field: HeaderField, _ read: Via?, received: String?, rport: UInt16?
+    ) {
+        guard let via = read ?? Self.firstVia(request.bytes, field.value) else {
             line(field, of: request)
             return
         }
@@ -61,7 +63,7 @@ public struct ResponseWriter: MessageWriter, Sendable {
                 writer.append(UInt64(rport))
             }
         }
-        writer.copy(source, copied..<element.upper)
+        writer.copy(source, copied..<via.text.part.upper)
         if let received {
             writer.literal(";received=")
             writer.append(received)
@@ -70,13 +72,14 @@ public struct ResponseWriter: MessageWriter, Sendable {
             writer.literal(";rport=")
             writer.append(UInt64(rport))
         }
-        writer.copy(source, element.upper..<field.value.upper)
+        writer.copy(source, via.text.part.upper..<field.value.upper)
         writer.endLine()
     }
 
-    private static func via(_ bytes: [UInt8], _ element: Part) -> Via? {
+    private static func firstVia(_ bytes: [UInt8], _ value: Part) -> Via? {
+        var list = ListSplitter(bytes, value)
         // One that cannot be read is repeated as it is, when a salvaged request is answered.
-        try? Via(parsing: SIPText(bytes, element))
+        return list.next().flatMap { try? Via(parsing: SIPText(bytes, $0)) }
     }
 
     private mutating func to(of request: SIPMessage, tag: String?) {

@@ -59,7 +59,7 @@ extension SIPURI {
     private func appendCore(to bytes: inout [UInt8]) {
         bytes.append(contentsOf: scheme.name.utf8)
         bytes.append(Ascii.colon)
-        switch kind {
+        switch parts.kind {
         case .sip, .sips: appendAddress(to: &bytes)
         case .tel:
             // Visual separators mean nothing (RFC 3966 section 4).

@@ -10,27 +10,21 @@ public struct SIPURI: Sendable {
 
     /// The URI as it was written.
     public let text: SIPText
-    public let port: UInt16?
-    let kind: Kind
-    /// What stands before the colon.
-    private let schemePart: Part
-    let userPart: Part
-    let passwordPart: Part
-    let hostPart: Part
-    /// From the first semicolon to before the question mark.
-    let parametersPart: Part
-    /// Behind the question mark.
-    let headersPart: Part
+    let parts: SIPURIParts
 
-    /// The schemes that are taken apart; without a text, so that a URI holds one reference only.
-    enum Kind: Sendable { case sip, sips, tel, other }
+    public var port: UInt16? { parts.port }
+    var userPart: Part { parts.user }
+    var passwordPart: Part { parts.password }
+    var hostPart: Part { parts.host }
+    var parametersPart: Part { parts.parameters }
+    var headersPart: Part { parts.headers }
 
     public var scheme: Scheme {
-        switch kind {
+        switch parts.kind {
         case .sip: .sip
         case .sips: .sips
         case .tel: .tel
-        case .other: .other(SIPText(text.storage, schemePart).string.lowercased())
+        case .other: .other(SIPText(text.storage, parts.scheme).string.lowercased())
         }
     }
 
@@ -44,45 +38,19 @@ public struct SIPURI: Sendable {
     /// Whether the host is an IPv6 reference.
     public var hostIsIPv6: Bool { !hostPart.isAbsent && text.storage[hostPart.lower] == Ascii.leftBracket }
     /// Whether it is `sip` or `sips`.
-    public var isSIP: Bool { kind == .sip || kind == .sips }
+    public var isSIP: Bool { parts.kind == .sip || parts.kind == .sips }
 
     public init(parsing text: SIPText) throws(SIPParseError) {
+        self.init(text, try SIPURIParts(parsing: text))
+    }
+
+    /// - Parameter parts: of this text.
+    init(_ text: SIPText, _ parts: SIPURIParts) {
         self.text = text
-        var cursor = Cursor(text)
-        let name = cursor.run(of: .scheme)
-        guard name.count > 0, !Ascii.isDigit(text.storage[name.lower]) else { throw cursor.failure("a scheme") }
-        try cursor.expect(Ascii.colon, "a colon after the scheme")
-        schemePart = name
-        kind = Kind(text.storage, name)
-        var parts = SIPURIParts()
-        switch kind {
-        case .sip, .sips: try parts.readSIP(&cursor)
-        case .tel: try parts.readTel(&cursor)
-        case .other: try parts.readOther(&cursor)
-        }
-        port = parts.port
-        userPart = parts.user
-        passwordPart = parts.password
-        hostPart = parts.host
-        parametersPart = parts.parameters
-        headersPart = parts.headers
+        self.parts = parts
     }
 
     private func optional(_ part: Part) -> SIPText? { part.isAbsent ? nil : SIPText(text.storage, part) }
-}
-
-extension SIPURI.Kind {
-    init(_ bytes: [UInt8], _ part: Part) {
-        if bytes.matches(part, "sip") {
-            self = .sip
-        } else if bytes.matches(part, "sips") {
-            self = .sips
-        } else if bytes.matches(part, "tel") {
-            self = .tel
-        } else {
-            self = .other
-        }
-    }
 }
 
 extension SIPURI.Scheme {

@@ -1,14 +1,35 @@
-/// Where the parts of a URI stand, while it is read.
-struct SIPURIParts {
+/// Where the parts of a URI stand in its text, without the text.
+struct SIPURIParts: Sendable {
+    /// The schemes that are taken apart, and all others.
+    enum Kind: Sendable { case sip, sips, tel, other }
+
+    let kind: Kind
+    /// What stands before the colon.
+    let scheme: Part
     var user = Part.absent
     var password = Part.absent
     var host = Part.absent
     var port: UInt16?
+    /// From the first semicolon to before the question mark.
     var parameters = Part.absent
+    /// Behind the question mark.
     var headers = Part.absent
 
+    init(parsing text: SIPText) throws(SIPParseError) {
+        var cursor = Cursor(text)
+        scheme = cursor.run(of: .scheme)
+        guard scheme.count > 0, !Ascii.isDigit(text.storage[scheme.lower]) else { throw cursor.failure("a scheme") }
+        kind = Kind(text.storage, scheme)
+        try cursor.expect(Ascii.colon, "a colon after the scheme")
+        switch kind {
+        case .sip, .sips: try readSIP(&cursor)
+        case .tel: try readTel(&cursor)
+        case .other: try readOther(&cursor)
+        }
+    }
+
     /// `[user[:password]@]host[:port][;parameters][?headers]`
-    mutating func readSIP(_ cursor: inout Cursor) throws(SIPParseError) {
+    private mutating func readSIP(_ cursor: inout Cursor) throws(SIPParseError) {
         // A user may hold what separates the parts of a URI; an at sign stands in no part but before the host.
         if cursor.rest(contains: Ascii.at) {
             user = try cursor.escapedRun(of: .user)
@@ -24,7 +45,7 @@ struct SIPURIParts {
     }
 
     /// `number[;parameters]`; digits, visual separators, and what local numbers have besides (RFC 3966 section 3).
-    mutating func readTel(_ cursor: inout Cursor) throws(SIPParseError) {
+    private mutating func readTel(_ cursor: inout Cursor) throws(SIPParseError) {
         user = cursor.run(of: .telephone)
         guard user.count > 0 else { throw cursor.failure("a telephone number") }
         try readParameters(&cursor)
@@ -32,7 +53,7 @@ struct SIPURIParts {
     }
 
     /// Anything that can stand in a URI.
-    mutating func readOther(_ cursor: inout Cursor) throws(SIPParseError) {
+    private mutating func readOther(_ cursor: inout Cursor) throws(SIPParseError) {
         let opaque = try cursor.escapedRun(of: .opaque)
         guard opaque.count > 0 else { throw cursor.failure("more than a scheme") }
         guard cursor.isAtEnd else { throw cursor.failure("the end of the URI") }
@@ -64,31 +85,16 @@ struct SIPURIParts {
     }
 }
 
-/// Walks over `name=value` pairs that were read already.
-struct SIPURIPairs {
-    private let bytes: [UInt8]
-    private let separator: UInt8
-    private var position: Int
-    private let end: Int
-
-    init(_ bytes: [UInt8], _ part: Part, separator: UInt8) {
-        self.bytes = bytes
-        self.separator = separator
-        position = part.isAbsent ? 0 : part.lower
-        end = part.isAbsent ? 0 : part.upper
-    }
-
-    /// The next pair; its value is absent when there is no equals sign.
-    mutating func next() -> (name: Part, value: Part)? {
-        if position < end, bytes[position] == separator { position += 1 }
-        guard position < end else { return nil }
-        let start = position
-        var equals: Int?
-        while position < end, bytes[position] != separator {
-            if bytes[position] == Ascii.equals, equals == nil { equals = position }
-            position += 1
+extension SIPURIParts.Kind {
+    init(_ bytes: [UInt8], _ part: Part) {
+        if bytes.matches(part, "sip") {
+            self = .sip
+        } else if bytes.matches(part, "sips") {
+            self = .sips
+        } else if bytes.matches(part, "tel") {
+            self = .tel
+        } else {
+            self = .other
         }
-        guard let equals else { return (Part(start, position), .absent) }
-        return (Part(start, equals), Part(equals + 1, position))
     }
 }

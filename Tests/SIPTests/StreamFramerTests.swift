@@ -23,6 +23,14 @@ import Testing
                 == [.message(message), .message(message), .keepAlivePing, .message(message), .crlf, .message(message)])
     }
 
+    /// Found by the fuzzer: a backslash that ends a body escaped the first byte of what followed.
+    @Test func aMessageDoesNotReachIntoTheNext() throws {
+        var framer = StreamFramer()
+        framer.append([UInt8]("A b SIP/2.0\r\nl: 1\r\n\r\n\\\u{1}B c SIP/2.0\r\nl: 0\r\n\r\n".utf8))
+        #expect(try framer.next() == .message([UInt8]("A b SIP/2.0\r\nl: 1\r\n\r\n\\".utf8)))
+        #expect(throws: SIPParseError.self) { try framer.next() }
+    }
+
     @Test func vectorsWithALengthComeThroughAsTheyAre() throws {
         for name in ["longreq", "ipv6-good", "3261-24.1-f1", "zeromf"] {
             let bytes = try Vectors.bytes(name)
