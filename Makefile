@@ -9,7 +9,8 @@ TIMED := scripts/timed.sh
 # Debian's own, for which the packages are installed: the first one on the PATH may be another.
 PYTHON ?= /usr/bin/python3
 ROLLCALL := .build/release/rollcall
-FORMATTED := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Benchmarks/Sources Fuzz/Package.swift Fuzz/Sources/FuzzSIP)
+FORMATTED := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Benchmarks/Sources) \
+	$(wildcard Fuzz/Package.swift Fuzz/Sources/FuzzSIP)
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test lint format sim drill bench bench-sip fuzz clean dependencies test-dependencies \
@@ -48,10 +49,7 @@ drill: build ## runs the drills against real processes: DRILLS=drills/kill-owner
 bench: dependencies ## runs the benchmarks
 	swift run -c release --package-path Benchmarks $(BENCH)
 
-bench-sip: build bench-dependencies ## measures SIP registration beside Kamailio: SIP_BENCH="--rounds 5"
-	scripts/bench-sip.sh $(ROLLCALL) $(SIP_BENCH)
-
-fuzz: ## feeds FUZZ_RUNS=1000000 inputs to the reader of SIP, from the vectors on; what breaks it stays in Fuzz/.build
+fuzz: ## feeds FUZZ_RUNS=1000000 inputs to the reader of SIP; what breaks it stays in Fuzz/.build
 	swift build -c release --package-path Fuzz
 	@mkdir -p $(FUZZ_CORPUS)
 	SWIFT_BACKTRACE=enable=no Fuzz/.build/release/FuzzSIP -runs=$(FUZZ_RUNS) -max_len=4096 -timeout=5 -print_final_stats=1 \

@@ -1,5 +1,5 @@
 extension HeaderName {
-    /// The field of a name: a token of which `first` and `last` are the ends, letters in lower case.
+    /// The field of a name, which is a token.
     @inline(__always)
     init(_ bytes: Span<UInt8>, _ part: Part) {
         let first = Ascii.lowercased(bytes[part.lower])
@@ -15,7 +15,8 @@ extension HeaderName {
 
     /// Whether a token of the name's length is the name, in whatever case.
     ///
-    /// The case of a letter is the bit 0x20. That bit apart, a name's letters and hyphens equal no other byte of a token.
+    /// The case of a letter is the bit 0x20. That bit apart, a name's letters and hyphens equal no other byte of a
+    /// token.
     private func isNamed(_ bytes: Span<UInt8>, _ part: Part) -> Bool {
         name.withUTF8Buffer { name in
             let raw = bytes.bytes
