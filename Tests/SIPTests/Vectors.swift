@@ -2,7 +2,10 @@ import Foundation
 import SIP
 import Testing
 
-/// The messages of RFC 4475, RFC 5118 and RFC 3261 section 24, byte for byte, named as the RFCs name them.
+/// The messages of RFC 4475 and RFC 5118, byte for byte, named as the RFCs name them, and nine of RFC 3261 section 24.
+///
+/// Different from the RFCs: `ipv6-in-sdp` has the Content-Length of its body, which the RFC gives wrongly, and the
+/// requests of section 24 whose bodies the RFC does not show have no Content-Length.
 enum Vectors {
     static let names: [String] = {
         let directory = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "Vectors")
