@@ -49,6 +49,9 @@ drill: build ## runs the drills against real processes: DRILLS=drills/kill-owner
 bench: dependencies ## runs the benchmarks
 	swift run -c release --package-path Benchmarks $(BENCH)
 
+bench-sip: build bench-dependencies ## measures SIP registration beside Kamailio: SIP_BENCH="--rounds 5"
+	scripts/bench-sip.sh $(ROLLCALL) $(SIP_BENCH)
+
 fuzz: ## feeds FUZZ_RUNS=1000000 inputs to the reader of SIP; what breaks it stays in Fuzz/.build
 	swift build -c release --package-path Fuzz
 	@mkdir -p $(FUZZ_CORPUS)
