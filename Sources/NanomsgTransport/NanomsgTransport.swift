@@ -8,20 +8,30 @@ import Synchronization
 ///
 /// Three threads: one sends (and encodes and seals), one receives (and opens, decodes and delivers), one watches
 /// connections. `send` only puts messages into a list and wakes the first; batches form by themselves out of what
-/// gathers while that is busy, so an idle transport sends at once.
+/// gathers while that is busy, so an idle transport sends at once. What a node sends to itself takes a short cut.
 public final class NanomsgTransport: Transport {
     private let shared: Shared
+    private let loopback: Loopback
 
     public init(_ configuration: Configuration, logger: Logger) {
         shared = Shared(configuration, logger: logger)
+        loopback = Loopback(configuration.node, limit: configuration.outboxMessages)
     }
 
     public var statistics: TransportStatistics {
         shared.record(SendTally(), and: shared.intake.takeDrops())
-        return shared.statistics.withLock { $0 }
+        var statistics = shared.statistics.withLock { $0 }
+        statistics.drop(.outboxFull, count: Int(loopback.dropped))
+        return statistics
     }
 
-    public func send(_ messages: [Message], to peer: NodeName) { shared.intake.add(messages, to: peer) }
+    public func send(_ messages: [Message], to peer: NodeName) {
+        if peer == shared.configuration.node.name {
+            loopback.add(messages)
+        } else {
+            shared.intake.add(messages, to: peer)
+        }
+    }
 
     /// Runs once in the life of a transport.
     /// - Throws: `TransportFailure` when the address cannot be bound or a socket fails.
@@ -31,9 +41,11 @@ public final class NanomsgTransport: Transport {
         shared.opened(inbox)
         let outboxes = try shared.peers.map { _ in try Self.outbox(shared.configuration) }
         defer { for outbox in outboxes { outbox.close() } }
-        // Two threads deliver; they take turns.
+        // Three threads deliver; they take turns.
         let turn = Mutex(())
         let inTurn: @Sendable (TransportEvent) -> Void = { event in turn.withLock { _ in deliver(event) } }
+        loopback.open(inTurn)
+        defer { loopback.open(nil) }
         try await withTaskCancellationHandler {
             await withDiscardingTaskGroup { [shared] group in
                 group.addTask {

@@ -30,6 +30,8 @@ struct TailCommand: AsyncParsableCommand {
 
     /// Between attempts, when every node was tried in vain.
     static let retryInterval: Duration = .milliseconds(200)
+    /// It grows to this.
+    static let longestRetry: Duration = .seconds(2)
     /// Without ever having been connected, it gives up after this long.
     static let patience: Duration = .seconds(5)
 
@@ -58,6 +60,8 @@ private final class Tail: Sendable {
     private struct State {
         var after: Position?
         var hasBeenConnected = false
+        /// Something has come since the last attempt to connect.
+        var isFresh = false
         var isDone = false
     }
 
@@ -82,6 +86,7 @@ private final class Tail: Sendable {
 
     func run() async throws {
         let start = SystemClock.monotonic()
+        var failures = 0
         for attempt in 0... {
             let node = nodes[attempt % nodes.count]
             var problem = "the node closed the connection"
@@ -99,10 +104,15 @@ private final class Tail: Sendable {
             if !state.hasBeenConnected, SystemClock.monotonic() - start > TailCommand.patience {
                 throw CommandFailure.unreachable("no wssubscr node lets us follow \(domain); \(node.name): \(problem)")
             }
-            if state.hasBeenConnected {
+            failures = state.isFresh ? 0 : failures + 1
+            self.state.withLock { $0.isFresh = false }
+            if state.isFresh {
                 Console.error("\(node.name): \(problem); going on after \(state.after?.description ?? "the start")")
             }
-            if attempt % nodes.count == nodes.count - 1 { try await Task.sleep(for: TailCommand.retryInterval) }
+            // From the node that was lost to the next one at once; then slower and slower.
+            guard failures >= nodes.count - 1 else { continue }
+            let wait = TailCommand.retryInterval * (1 << min(failures / nodes.count, 8))
+            try await Task.sleep(for: min(wait, TailCommand.longestRetry))
         }
     }
 
@@ -115,6 +125,7 @@ private final class Tail: Sendable {
             guard Console.line(text) else { throw OutputClosed() }
             state.withLock { state in
                 state.hasBeenConnected = true
+                state.isFresh = true
                 state.after = notification.position
             }
         }

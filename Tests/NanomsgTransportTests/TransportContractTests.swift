@@ -45,6 +45,24 @@ struct TransportContractTests {
     }
 
     @Test(arguments: Fabric.Kind.allCases)
+    func aNodeReachesItself(kind: Fabric.Kind) async throws {
+        let fabric = Fabric(kind, "a", "b")
+        let (a, b) = (fabric.node("a", incarnation: 5), fabric.node("b"))
+        try await Self.running(a, b) {
+            for number in 0..<1_000 {
+                a.transport.send(numbered(number), to: "a")
+                b.transport.send(numbered(number), to: "a")
+            }
+            #expect(await eventually { a.events.count == 2_000 }, "\(a.events.count) of 2000 arrived")
+            for sender in [a, b] {
+                let numbers = a.events.received.filter { $0.from == sender.id }.map(\.message)
+                #expect(numbers == (0..<1_000).map { numbered($0) })
+            }
+            #expect(a.events.overlaps == 0, "delivered by two threads at once")
+        }
+    }
+
+    @Test(arguments: Fabric.Kind.allCases)
     func messagesToStrangersAreDropped(kind: Fabric.Kind) async throws {
         let fabric = Fabric(kind, "a", "b")
         let (a, b) = (fabric.node("a"), fabric.node("b"))

@@ -1,0 +1,36 @@
+import ClusterRuntime
+import Dispatch
+import Synchronization
+
+/// A node's messages to itself: the owner of a domain is asked over its own admin address like any other node.
+///
+/// No socket carries them, and no session could: it takes two lives to agree on keys. Over the limit the newest are
+/// dropped, as from an outbox.
+final class Loopback: Sendable {
+    private let node: NodeID
+    private let mailbox: Mailbox<Message>
+    private let queue = DispatchQueue(label: "transport-loopback")
+    private let deliver = Mutex<(@Sendable (TransportEvent) -> Void)?>(nil)
+
+    init(_ node: NodeID, limit: Int) {
+        self.node = node
+        mailbox = Mailbox(limit: limit)
+    }
+
+    var dropped: UInt64 { mailbox.dropped }
+
+    func add(_ messages: [Message]) {
+        guard mailbox.post(messages) else { return }
+        queue.async { self.turn() }
+    }
+
+    /// From now on messages are handed over; nil: they are thrown away.
+    func open(_ deliver: (@Sendable (TransportEvent) -> Void)?) { self.deliver.withLock { $0 = deliver } }
+
+    private func turn() {
+        while let messages = mailbox.take() {
+            let deliver = deliver.withLock { $0 }
+            deliver?(.received(messages, from: node))
+        }
+    }
+}
