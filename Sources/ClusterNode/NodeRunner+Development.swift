@@ -10,7 +10,7 @@ import UnixSignals
 extension NodeRunner {
     /// Runs a router, a registrar, a websocket and a SIP frontier in this process, until SIGTERM or SIGINT. Nothing is kept.
     /// - Parameters:
-    ///   - portBase: the admin address's port; websockets are on the next one, SIP over UDP and TCP on the one after.
+    ///   - portBase: the admin address's port; websockets are on the next one, SIP (UDP and TCP) on the one after.
     ///   - accounts: users and sipusers `u0`… of demo.example, password `secret`.
     ///   - isOpen: SIP devices register without digest, under any account's name.
     public static func runDevelopment(portBase: Int, accounts: Int, isOpen: Bool) async throws {

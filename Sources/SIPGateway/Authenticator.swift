@@ -83,8 +83,9 @@ final class Authenticator: Sendable {
     private func addresses(_ message: SIPMessage, _ found: DigestAuthorization) -> Bool {
         guard let target = message.requestURI else { return false }
         if target == found.uri { return true }
+        // What cannot be read is no address of anything.
         guard let own = try? SIPURI(parsing: target), let theirs = try? SIPURI(parsing: found.uri) else { return false }
-        return own.isEquivalent(to: theirs)  // what cannot be read is no address of anything
+        return own.isEquivalent(to: theirs)
     }
 
     private func response(

@@ -21,8 +21,8 @@ struct ContactReader {
         self.instance = instance ?? ""
         // RFC 5626 section 6: without `outbound`, or without an instance, `reg-id` means nothing.
         self.regID = extensions.usesOutbound && instance != nil ? regID ?? 0 : 0
-        // Section 4.2 of that: a flow replaces the earlier one of its number, whatever the address. All else goes by the
-        // address (RFC 3261 section 10.3, step 7).
+        // Section 4.2 of that: a flow replaces the earlier one of its number, whatever the address. All else goes by
+        // the address (RFC 3261 section 10.3, step 7).
         let contact =
             self.regID > 0
             ? "\(self.instance);reg-id=\(self.regID)" : String(decoding: address.uri.canonical, as: UTF8.self)
@@ -56,7 +56,7 @@ struct ContactReader {
         let registration = Registration(account: key.account.name, contact: key.contact, sipuser: details)
         guard let packed = PackedContact(registration) else { throw .badRequest("Contact too long") }
         let line = ContactLine(details, context.domain.name, account: key.account.name, extensions).bytes
-        return RegisterRequest.Wish(contact: packed, line: line)
+        return RegisterRequest.Wish(contact: packed, line: line, isFlow: regID > 0)
     }
 
     /// What the device says of itself beside what is kept apart.

@@ -33,15 +33,10 @@ struct RegisterAnswer {
     /// something else than a REGISTER, and is no address that SIP could use.
     private func line(of live: LiveContact) -> [UInt8]? {
         if let own = register.wishes.first(where: { $0.contact.bytes == live.contact.bytes }) { return own.line }
+        // See above for those that cannot be read.
         guard let registration = try? live.contact.registration(), case .sipuser(let details) = registration.details,
             !details.contactURI.isEmpty
         else { return nil }
         return ContactLine(details, register.domain, account: register.account, register.extensions).bytes
-    }
-}
-
-extension RegisterRequest.Wish {
-    fileprivate var isFlow: Bool {
-        line.starts(with: "<".utf8) && (try? contact.key())?.contact.contains(";reg-id=") == true
     }
 }

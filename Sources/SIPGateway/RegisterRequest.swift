@@ -10,6 +10,8 @@ struct RegisterRequest: Sendable {
     struct Wish: Sendable {
         let contact: PackedContact
         let line: [UInt8]
+        /// Whether it is kept apart from others of its instance by `reg-id`.
+        let isFlow: Bool
     }
 
     let domain: DomainName

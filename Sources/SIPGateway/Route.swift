@@ -21,13 +21,14 @@ struct Route: Sendable {
         }
     }
 
-    /// Where an answer goes by the top Via: to the port that the request came from when it asks for that (`rport`), else
-    /// to the port that it names. Source: RFC 3261 section 18.2.2, RFC 3581 section 4.
+    /// Where an answer goes by the top Via: to the port that the request came from when it asks for that (`rport`),
+    /// else to the port that it names. Source: RFC 3261 section 18.2.2, RFC 3581 section 4.
     func answering(_ via: Via) -> Route {
         guard case .datagram = way, via.rport == .absent else { return self }
         let port = via.sentByPort ?? 5060
+        // An address that was read from a socket can be written again.
         guard port != peer.port, let address = try? SocketAddress(ipAddress: peer.address, port: Int(port))
-        else { return self }  // an address that was read from a socket can be written again
+        else { return self }
         return Route(way: .datagram(address), peer: peer)
     }
 }

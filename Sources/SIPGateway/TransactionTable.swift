@@ -2,8 +2,8 @@ import ClusterRuntime
 import DequeModule
 import SIP
 
-/// The requests that were taken in lately over an unreliable transport, so that a repeated one is answered as before and
-/// not carried out again.
+/// The requests that were taken in lately over an unreliable transport, so that a repeated one is answered as before
+/// and not carried out again.
 ///
 /// A transaction is *proceeding* until it is completed, and then kept for `keeping` (timer J of RFC 3261 section
 /// 17.2.2). The table is bounded in answers' bytes: over it the oldest are forgotten sooner. A repetition that comes

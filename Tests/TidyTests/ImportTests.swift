@@ -29,6 +29,10 @@ import Testing
             "AccessTokens", "WSSubscrActor", "ClusterRuntime", "RegistrarEvents", "DequeModule", "Logging", "NIOCore",
             "NIOHTTP1", "NIOPosix", "NIOWebSocket", "ServiceLifecycle",
         ],
+        "SIPGateway": [
+            "ClusterRuntime", "Digests", "MessagePack", "RegistrarEvents", "SIP", "Crypto", "DequeModule", "Logging",
+            "NIOCore", "NIOPosix", "NIOSSL", "ServiceLifecycle",
+        ],
         "AdminAPI": [
             "AccessTokens", "ClusterRuntime", "RegistrarEvents", "HTTPTypes", "Hummingbird", "HummingbirdCore",
             "Logging", "NIOCore", "ServiceLifecycle",
@@ -36,8 +40,8 @@ import Testing
 
         "ClusterSimulation": ["SRActor", "WSSubscrActor", "Router", "ClusterRuntime", "RegistrarEvents"],
         "ClusterNode": [
-            "AccessTokens", "AdminAPI", "EmbeddedCoordinator", "NanomsgTransport", "WebSocketGateway", "SRActor",
-            "WSSubscrActor", "Router", "ClusterRuntime", "Digests", "RegistrarEvents", "Logging", "ServiceLifecycle",
+            "AccessTokens", "AdminAPI", "EmbeddedCoordinator", "NanomsgTransport", "SIPGateway", "WebSocketGateway",
+            "SRActor", "WSSubscrActor", "Router", "ClusterRuntime", "Digests", "RegistrarEvents", "Logging", "ServiceLifecycle",
             "UnixSignals",
         ],
         "Drills": [

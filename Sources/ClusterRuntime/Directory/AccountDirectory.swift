@@ -5,7 +5,8 @@ public import RegistrarEvents
 /// is a real thing and `InMemoryDirectory` its twin.
 public protocol AccountDirectory: Sendable {
     /// Checks a password. Takes as long for an account that does not exist, so an answer's time tells nobody
-    /// which do; only sipusers of an earlier version's ranges, which have no digest hashes, take longer. Hashing happens on a thread of its own: this may be awaited from an event loop's handler.
+    /// which do; only sipusers of an earlier version's ranges, which have no digest hashes, take longer. Hashing
+    /// happens on a thread of its own: this may be awaited from an event loop's handler.
     func verify(_ domain: DomainName, _ account: AccountID, password: String) async -> PasswordVerdict
 
     /// What a sipuser's answer to a digest challenge is computed from; the realm is the domain. Takes

@@ -2,8 +2,8 @@
 /// and nobody is told. What it does promise: a message arrives whole or not at all, at most once, from the node life it
 /// names, and the messages of one sender arrive in the order in which they were sent.
 public protocol Transport: Sendable {
-    /// Queues messages for a peer and returns at once. A node may send to itself. Messages to an unknown or unreachable peer are dropped, over the
-    /// outbox's limit the newest are; both are counted.
+    /// Queues messages for a peer, or for this node itself, and returns at once. Messages to an unknown or unreachable
+    /// peer are dropped, over the outbox's limit the newest are; both are counted.
     func send(_ messages: [Message], to peer: NodeName)
 
     /// Runs until cancelled or the address turns out unusable, handing over what arrives.
