@@ -24,6 +24,10 @@ public struct AdminBackend: Sendable {
     public var ownerChanges: @Sendable (DomainName) async -> [OwnerChange]?
     /// The copies of domains this node holds; nil where there are none by its role.
     public var copies: @Sendable () async -> [HeldCopy]?
+    /// The addresses that this node's frontier turns away; nil where there is no frontier.
+    public var bans: @Sendable () async -> [AddressBan]? = { nil }
+    /// Lets an address, as `NetworkOfAddress` writes it, try again; whether it was turned away.
+    public var liftBan: @Sendable (String) async -> Bool = { _ in false }
 
     public init(
         node: NodeID, role: NodeRole, isOpen: Bool, tokens: AccessTokens, registrar: any RegistrarClient,

@@ -62,6 +62,7 @@ public struct AdminService: Service {
         router.add(middleware: AdminErrors())
         let access = AdminAccess(tokens: backend.tokens, isOpen: backend.isOpen)
         NodeRoutes(backend: backend, access: access).add(to: router)
+        BanRoutes(backend: backend, access: access).add(to: router)
         DomainRoutes(backend: backend, access: access, limits: limits).add(to: router)
         ContactRoutes(backend: backend, access: access, limits: limits).add(to: router)
         if backend.role == .router { StatusPage.add(to: router) }

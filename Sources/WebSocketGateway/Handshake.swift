@@ -146,12 +146,7 @@ final class HandshakeRefusalHandler: ChannelInboundHandler, RemovableChannelHand
 extension Peer {
     init(_ address: SocketAddress?) {
         let text = address?.ipAddress ?? ""
-        var network = text
-        if case .v6(let v6) = address, !text.hasPrefix("::ffff:") {
-            // Of a sockaddr_in6 the address begins at byte 8; its first half is the network. Source: ipv6(7).
-            network = withUnsafeBytes(of: v6.address) { $0[8..<16].map { "\($0)" }.joined(separator: ".") }
-        }
-        self.init(address: text, port: UInt16(clamping: address?.port ?? 0), network: network)
+        self.init(address: text, port: UInt16(clamping: address?.port ?? 0), network: NetworkOfAddress.text(text))
     }
 }
 

@@ -35,6 +35,14 @@ final class LoginService: Sendable {
         sessions = Mutex(SessionTable(capacity: settings.sessions, lifetime: settings.sessionTime))
     }
 
+    // MARK: Bans
+
+    var bans: [AddressBan] { throttle.withLock { $0.listed(at: SystemClock.monotonic()) } }
+
+    func liftBan(_ network: String) -> Bool {
+        throttle.withLock { $0.lift(network, at: SystemClock.monotonic()) }
+    }
+
     // MARK: Users
 
     /// Checks a login, and registers the connection. Slow on purpose for addresses whose logins failed.

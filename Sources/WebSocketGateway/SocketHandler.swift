@@ -60,6 +60,12 @@ final class SocketHandler: ChannelInboundHandler {
         loginDeadline = now + settings.loginTime
     }
 
+    /// Whose socket it is, once a user has logged in.
+    var user: DirectoryChange.Removed? {
+        guard let member = conversation.member, member.registration != nil else { return nil }
+        return .init(member.domain, AccountID(.user, member.account))
+    }
+
     // MARK: The channel
 
     func handlerAdded(context: ChannelHandlerContext) {

@@ -65,6 +65,15 @@ final class SocketLane: SubscriberLane {
         }
     }
 
+    /// Says goodbye to the clients of accounts that are gone.
+    func close(_ users: Set<DirectoryChange.Removed>) {
+        eventLoop.execute {
+            for socket in Array(self.state.value.sockets.values) {
+                if let user = socket.user, users.contains(user) { socket.close(.policyViolation, "no such account") }
+            }
+        }
+    }
+
     // MARK: Deliveries
 
     func deliver(_ deliveries: [Delivery]) {

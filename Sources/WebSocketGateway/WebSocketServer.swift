@@ -4,6 +4,7 @@ public import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import RegistrarEvents
 public import ServiceLifecycle
 import Synchronization
 public import WSSubscrActor
@@ -14,6 +15,7 @@ public final class WebSocketServer: Service {
     private let environment: SocketEnvironment
     private let registrations: RegistrationActor
     private let log: Logger
+    private let lanes = Mutex<[SocketLane]>([])
     private let boundPort = Atomic<Int>(0)
     private let isListening = Atomic<Bool>(false)
     private let started: AsyncStream<Int>
@@ -46,6 +48,21 @@ public final class WebSocketServer: Service {
 
     /// The port that is listened on; 0 before that.
     public var port: Int { boundPort.load(ordering: .acquiring) }
+
+    /// The addresses that are turned away for their failed logins.
+    public var bans: [AddressBan] { environment.logins.bans }
+
+    /// Lets an address try again.
+    /// - Parameter network: as `NetworkOfAddress` writes it.
+    /// - Returns: whether it was turned away.
+    public func liftBan(_ network: String) -> Bool { environment.logins.liftBan(network) }
+
+    /// Closes the websockets of accounts that are gone.
+    public func disconnect(_ accounts: [DirectoryChange.Removed]) {
+        let users = Set(accounts.filter { $0.account.kind == .user })
+        guard !users.isEmpty else { return }
+        for lane in lanes.withLock({ $0 }) { lane.close(users) }
+    }
 
     /// Waits for the server to listen. To be called once.
     /// - Returns: the port; nil when it will not.
@@ -95,6 +112,7 @@ public final class WebSocketServer: Service {
                 }
             }
             .bind(host: settings.host, port: settings.port).get()
+        self.lanes.withLock { $0 = lanes }
         for lane in lanes {
             lane.start()
             environment.node.lanes.add(lane)

@@ -26,7 +26,7 @@ struct Rollcall: AsyncParsableCommand {
             CommandGroup(
                 name: "Look",
                 subcommands: [
-                    StatusCommand.self, TailCommand.self, ContactsCommand.self, VerifyCommand.self,
+                    StatusCommand.self, TailCommand.self, ContactsCommand.self, VerifyCommand.self, BansCommand.self,
                 ]),
             CommandGroup(
                 name: "Set up", subcommands: [CheckCommand.self, AccountCommand.self, TokenCommand.self]),

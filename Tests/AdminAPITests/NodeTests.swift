@@ -3,6 +3,7 @@ import ClusterRuntime
 import Foundation
 import NIOHTTP1
 import RegistrarEvents
+import Synchronization
 import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct NodeTests {
@@ -150,6 +151,36 @@ import Testing
         try await AdminFixture.with { fixture in
             let text = try await fixture.raw(bytes.text) { $0.contains("\r\n\r\n") }
             #expect(text.hasPrefix("HTTP/1.1 400"), "\(text)")
+        }
+    }
+
+    @Test func bansAreListedAndLifted() async throws {
+        let banned = Mutex(["192.0.2.7": 20, "2001:db8:0:1::/64": 21])
+        try await AdminFixture.with(change: { backend in
+            backend.bans = {
+                banned.withLock { $0 }.sorted { $0.key < $1.key }
+                    .map { AddressBan(network: $0.key, rest: .milliseconds(1001), failures: $0.value) }
+            }
+            backend.liftBan = { address in banned.withLock { banned in banned.removeValue(forKey: address) != nil } }
+        }) { fixture in
+            #expect(
+                try await fixture.ask(.GET, "/rest/v1/bans").text
+                    == #"[{"address":"192.0.2.7","failures":20,"seconds":2},"#
+                    + #"{"address":"2001:db8:0:1::/64","failures":21,"seconds":2}]"#)
+            #expect(try await fixture.ask(.DELETE, "/rest/v1/bans/192.0.2.8").status == 404)
+            let lifted = try await fixture.ask(.DELETE, "/rest/v1/bans/2001%3Adb8%3A0%3A1%3A%3A5")
+            #expect(lifted.text == #"{"address":"2001:db8:0:1::/64"}"#)
+            #expect(try await fixture.ask(.DELETE, "/rest/v1/bans/192.0.2.7").status == 200)
+            #expect(try await fixture.ask(.GET, "/rest/v1/bans").text == "[]")
+        }
+    }
+
+    @Test func aNodeWithoutClientsTurnsNobodyAway() async throws {
+        try await AdminFixture.with { fixture in
+            let listed = try await fixture.ask(.GET, "/rest/v1/bans")
+            let lifted = try await fixture.ask(.DELETE, "/rest/v1/bans/192.0.2.7")
+            #expect(listed.status == 404)
+            #expect(lifted.status == 404)
         }
     }
 }

@@ -125,20 +125,30 @@ import Testing
         #expect(registrars.all[0].state.withLock { $0.contacts.isEmpty })
     }
 
-    @Test func addressesThatFailAreSlowedAndThenTurnedAway() {
-        func at(_ seconds: Double) -> MonotonicInstant { MonotonicInstant(nanoseconds: Int64(seconds * 1e9)) }
-        var throttle = AddressThrottle(maximumFailures: 4, window: .seconds(60), ban: .seconds(60), capacity: 2)
-        #expect(throttle.admit("a", at: at(1)) == .check(after: .zero))
-        throttle.failed("a", at: at(1))
-        #expect(throttle.admit("a", at: at(1)) == .check(after: .milliseconds(200)))
-        #expect(throttle.admit("a", at: at(1)) == .check(after: .milliseconds(400)))
-        #expect(throttle.admit("b", at: at(1)) == .check(after: .zero))
-        for _ in 0..<3 { throttle.failed("a", at: at(2)) }
-        #expect(throttle.admit("a", at: at(3)) == .banned(.seconds(59)))
-        #expect(throttle.admit("a", at: at(63)) == .check(after: .zero))
-        throttle.failed("b", at: at(64))
-        throttle.failed("c", at: at(64))
-        #expect(throttle.count == 2)
+    @Test func theWebsocketsOfRemovedAccountsAreClosed() async throws {
+        try await Gateway.run { gateway in
+            let gone = try await gateway.loggedIn()
+            let other = try await RawClient.open(port: gateway.port)
+            #expect(try await other.ask(Gateway.login.replacing("u1", with: "u2")).result == "ok")
+            gateway.server.disconnect([
+                .init(demo, AccountID(.user, "u1")), .init(demo, AccountID(.sipuser, "u2")),
+            ])
+            #expect(try await gone.closeCode() == 1008)
+            #expect(try await other.ask(#"["subscribe",{"qid":2,"id":1,"events":["*"]}]"#).result == "ok")
+            try await Gateway.eventually { gateway.registrar.state.withLock { $0.contacts.count } == 1 }
+        }
+    }
+
+    @Test func bansAreListedAndLifted() async throws {
+        try await Gateway.run({ $0.limits.loginFailures = 1 }) { gateway in
+            let client = try await RawClient.open(port: gateway.port)
+            let wrong = Gateway.login.replacing("secret", with: "wrong")
+            #expect(try await client.ask(wrong).errorCode != nil)
+            #expect(gateway.server.bans.map(\.network) == ["127.0.0.1"])
+            #expect(gateway.server.liftBan("127.0.0.1"))
+            #expect(gateway.server.bans.isEmpty)
+            _ = try await gateway.loggedIn()
+        }
     }
 
     @Test func sessionsAreForgottenAWhileAfterTheirLastConnection() {

@@ -5,7 +5,7 @@ import DequeModule
 /// After a failure the address's next logins are checked one after another, 0.2 s apart at first and twice as far with
 /// each further failure, up to 10 s; too many failures within the window, and it is turned away for a while. A success
 /// makes up for nothing: whoever guesses may have an account too. The table is bounded: the address that was added
-/// first is forgotten first.
+/// first is forgotten first. Addresses are texts as `NetworkOfAddress` makes them; what they mean is not looked at.
 public struct AddressThrottle: Sendable {
     public enum Admission: Sendable, Hashable {
         /// Check the login after this time.
@@ -38,7 +38,7 @@ public struct AddressThrottle: Sendable {
         self.capacity = capacity
     }
 
-    /// How many addresses are kept.
+    /// Addresses remembered.
     public var count: Int { records.count }
 
     /// A login of this address is to be checked.
@@ -70,6 +70,22 @@ public struct AddressThrottle: Sendable {
             record.windowEnd = record.bannedUntil
         }
         records[address] = record
+    }
+
+    /// The addresses that are turned away, by name.
+    public func listed(at now: MonotonicInstant) -> [AddressBan] {
+        records.filter { $0.value.bannedUntil > now }
+            .map { AddressBan(network: $0.key, rest: $0.value.bannedUntil - now, failures: $0.value.failures) }
+            .sorted { $0.network < $1.network }
+    }
+
+    /// Forgets an address's failures.
+    /// - Returns: whether it was turned away.
+    public mutating func lift(_ address: String, at now: MonotonicInstant) -> Bool {
+        guard let record = records[address] else { return false }
+        // It keeps its place in the table, so that the order of forgetting stays that of adding.
+        records[address] = Record(windowEnd: now, next: now)
+        return record.bannedUntil > now
     }
 
     private static func delay(after failures: Int) -> Duration {
