@@ -92,6 +92,7 @@ let package = Package(
             "NanomsgTransport",
             ["CNanomsg", "ClusterRuntime", "RegistrarEvents", "MessagePack", .crypto, .logging]),
         .rollcall("EmbeddedCoordinator", ["ClusterRuntime", "RegistrarEvents", "MessagePack", "Router", .grdb]),
+        .rollcall("SQLiteAccounts", ["ClusterRuntime", "Digests", "RegistrarEvents", .grdb]),
         .rollcall(
             "WebSocketGateway",
             [
@@ -119,8 +120,9 @@ let package = Package(
             "ClusterNode",
             [
                 "AccessTokens", "AdminAPI", "ClusterRuntime", "Digests", "EmbeddedCoordinator", "NanomsgTransport",
-                "RegistrarEvents", "Router", "SIPGateway",
-                "SRActor", "WSSubscrActor", "WebSocketGateway", .logging, .serviceLifecycle, .unixSignals,
+                "RegistrarEvents", "Router", "SIPGateway", "SQLiteAccounts", "SRActor", "WSSubscrActor",
+                "WebSocketGateway", .deque,
+                .logging, .serviceLifecycle, .unixSignals,
             ]),
         .rollcall(
             "Drills",
@@ -141,7 +143,8 @@ let package = Package(
         .tests("DigestsTests", ["Digests"]),
         .tests("RegistrarEventsTests", ["RegistrarEvents", "MessagePack"]),
         .tests("SIPTests", ["SIP"], exclude: ["Vectors"]),
-        .tests("ClusterRuntimeTests", ["ClusterRuntime", "Digests", "RegistrarEvents", "MessagePack"]),
+        .tests(
+            "ClusterRuntimeTests", ["ClusterRuntime", "Digests", "SQLiteAccounts", "RegistrarEvents", "MessagePack"]),
         .tests("SRActorTests", ["SRActor", "ClusterRuntime", "RegistrarEvents", .logging], exclude: ["Scenarios"]),
         .tests("WSSubscrActorTests", ["WSSubscrActor", "ClusterRuntime", "RegistrarEvents"]),
         .tests("RouterTests", ["Router", "EmbeddedCoordinator", "ClusterRuntime", "RegistrarEvents"]),
@@ -164,6 +167,7 @@ let package = Package(
         .tests(
             "ClusterSimulationTests",
             ["ClusterSimulation", "ClusterRuntime", "RegistrarEvents"]),
+        .tests("ClusterNodeTests", ["ClusterNode", "ClusterRuntime", "RegistrarEvents", .deque, .logging]),
         .tests("ClusterTests", ["Drills", "ClusterNode", "ClusterRuntime", "RegistrarEvents", .nioCore]),
         .tests("TidyTests", []),
     ]

@@ -45,8 +45,9 @@ struct DevelopmentDirectory: AccountDirectory {
     func addRange(
         _ domain: DomainName, _ kind: AccountKind, _ range: String, password: String
     ) throws(DirectoryError) { throw fixed }
+    func add(from source: any AccountSource) throws(DirectoryError) { throw fixed }
     func remove(_ domain: DomainName, _ account: AccountID) throws(DirectoryError) { throw fixed }
-    func reloadIfChanged() throws(DirectoryError) -> Bool { false }
+    func reloadIfChanged() throws(DirectoryError) -> DirectoryChange? { nil }
 
     private var fixed: DirectoryError { .invalid("the accounts of a development cluster are fixed") }
 }

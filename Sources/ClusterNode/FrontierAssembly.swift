@@ -28,7 +28,10 @@ extension NodeEnvironment {
                 periods: topology.periods),
             node: node, registrations: registrations, directory: directory, tokens: tokens, log: log)
         register(node, server)
-        let backend = makeBackend(
+        let sweep = AccountSweep(
+            directory: directory, kind: .user, domains: topology.domains.map(\.name), registrar: requests,
+            deadline: topology.periods.requestDeadline, log: log, onEnded: { server.disconnect($0) })
+        var backend = makeBackend(
             assignment: { agent.assignment(of: $0) },
             problems: {
                 (agent.leader == nil ? ["no router was heard yet"] : [])
@@ -37,10 +40,12 @@ extension NodeEnvironment {
             },
             status: { .elsewhere(adminAddress(of: agent.leader)) },
             copies: { node.reports.map { HeldCopy(.follower, $0.copy) } })
+        backend.bans = { server.bans }
+        backend.liftBan = { server.liftBan($0) }
         return AssembledNode(
             services: [
                 LoopService { await agent.run() }, LoopService { await node.run() },
-                LoopService { await registrations.run() }, LoopService { await keepReloading(directory) },
+                LoopService { await registrations.run() }, LoopService { await sweep.run() },
                 makeAdmin(backend), server,
             ],
             receive: { event in
@@ -49,21 +54,6 @@ extension NodeEnvironment {
                 node.receive(others, from: sender)
                 inlet.receive(others, from: sender)
             })
-    }
-
-    /// Accounts that were added or removed count within seconds.
-    func keepReloading(_ directory: any AccountDirectory) async {
-        var lastFailure: String?
-        while !Task.isCancelled {
-            do throws(DirectoryError) {
-                if try directory.reloadIfChanged() { log.notice("accounts were read again") }
-                lastFailure = nil
-            } catch {
-                if error.description != lastFailure { log.error("accounts are kept as they were: \(error)") }
-                lastFailure = error.description
-            }
-            try? await Task.sleep(for: .seconds(2))  // ends early only when cancelled, which the loop sees
-        }
     }
 
     private func register(_ node: WSSubscrNode, _ server: WebSocketServer) {

@@ -39,8 +39,8 @@ public enum NodeRunner {
             let opened = try openJournal(topology, name, log)
             journal = opened.journal
             assembled = environment.assembleRegistrar(opened.journal, opened.replicas)
-        case .wssubscr: assembled = environment.assembleFrontier(try directory(topology))
-        case .sg: assembled = environment.assembleSIPGateway(try directory(topology))
+        case .wssubscr: assembled = environment.assembleFrontier(try topology.openAccounts())
+        case .sg: assembled = environment.assembleSIPGateway(try topology.openAccounts())
         }
         log.notice("\(spec.role.name) \(life) starts; cluster address \(spec.address):\(spec.clusterPort)")
         let transportService = LoopService { try await transport.run(deliver: assembled.receive) }
@@ -70,12 +70,6 @@ public enum NodeRunner {
     private static func coordinator(_ topology: Topology) throws -> any Coordinator {
         switch topology.coordinator {
         case .embedded(let path): try EmbeddedCoordinator(path: path)
-        }
-    }
-
-    private static func directory(_ topology: Topology) throws -> any AccountDirectory {
-        switch topology.directory {
-        case .file(let path): try FileDirectory(path: path, limits: topology.limits)
         }
     }
 

@@ -13,6 +13,9 @@ enum Console {
     /// Prints a message for people.
     static func error(_ text: String) { write(text + "\n", to: STDERR_FILENO) }
 
+    /// Prints a part of a line for people, such as a bar that grows.
+    static func status(_ text: String) { write(text, to: STDERR_FILENO) }
+
     /// Prints a value as one JSON document on one line.
     static func json(_ value: some Encodable) throws {
         let encoder = JSONEncoder()

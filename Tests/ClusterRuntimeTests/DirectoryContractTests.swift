@@ -2,11 +2,12 @@ import ClusterRuntime
 import Digests
 import Foundation
 import RegistrarEvents
+import SQLiteAccounts
 import Testing
 
-/// What holds for every account directory, run against the twin and the real thing.
+/// What holds for every account directory, run against the twin and the real things.
 @Suite struct DirectoryContractTests {
-    enum Kind: CaseIterable, Sendable { case inMemory, file }
+    enum Kind: CaseIterable, Sendable { case inMemory, file, sqlite }
 
     static let demo = DomainName("demo.example")!
     static let acme = DomainName("acme.example")!
@@ -20,6 +21,10 @@ import Testing
         case .file:
             try await TopologyFixture.withDirectory { directory in
                 try await body(FileDirectory(path: directory + "/accounts.yaml", create: true))
+            }
+        case .sqlite:
+            try await TopologyFixture.withDirectory { directory in
+                try await body(SQLiteDirectory(path: directory + "/accounts.db", create: true))
             }
         }
     }
@@ -157,6 +162,39 @@ import Testing
             }
             #expect(throws: DirectoryError.self) { try directory.addRange(Self.demo, .user, "v1..v2", password: "") }
             #expect(directory.list(nil).reduce(0) { $0 + $1.count } == 8)
+        }
+    }
+
+    @Test(arguments: Kind.allCases)
+    func aRangeOfSingleAccountsIsRemovedByItsText(_ kind: Kind) async throws {
+        try await withDirectory(kind) { directory in
+            try directory.addRange(Self.demo, .sipuser, "2001..2009", password: "p")
+            try directory.remove(Self.demo, AccountID(.sipuser, "2002..2008"))
+            #expect(directory.list(nil).map(\.name) == ["2001", "2009"])
+            let again = AccountID(.sipuser, "2003..2005")
+            #expect(throws: DirectoryError.unknown(Self.demo, again)) { try directory.remove(Self.demo, again) }
+        }
+    }
+
+    @Test(arguments: Kind.allCases)
+    func removedAccountsAreToldOnce(_ kind: Kind) async throws {
+        try await withDirectory(kind) { directory in
+            try directory.addRange(Self.demo, .user, "u1..u4", password: "p")
+            try directory.add(Self.demo, AccountID(.sipuser, "2001"), password: "p")
+            let added = try directory.reloadIfChanged()
+            #expect(added?.removed ?? [] == [])
+            #expect(try directory.reloadIfChanged() == nil)
+            try directory.remove(Self.demo, AccountID(.user, "u2"))
+            try directory.remove(Self.demo, AccountID(.sipuser, "2001"))
+            let change = try #require(try directory.reloadIfChanged())
+            #expect(
+                change.removed.sorted() == [
+                    .init(Self.demo, AccountID(.user, "u2")), .init(Self.demo, AccountID(.sipuser, "2001")),
+                ])
+            #expect(change.unlisted == 0)
+            #expect(try directory.reloadIfChanged() == nil)
+            try directory.remove(Self.demo, AccountID(.user, "u1"))
+            #expect(try directory.reloadIfChanged()?.removed == [.init(Self.demo, AccountID(.user, "u1"))])
         }
     }
 }

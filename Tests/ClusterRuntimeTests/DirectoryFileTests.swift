@@ -106,11 +106,13 @@ import Testing
         try await withFile(["name: amy, kind: user, password_hash: \"\(Self.hash)\""]) { path in
             let directory = try FileDirectory(path: path)
             let other = try FileDirectory(path: path)
-            #expect(try !directory.reloadIfChanged())
+            #expect(try directory.reloadIfChanged() == nil)
             try other.add(Self.demo, AccountID(.user, "ben"), password: "p")
             #expect(!directory.contains(Self.demo, AccountID(.user, "ben")))
-            #expect(try directory.reloadIfChanged())
+            #expect(try directory.reloadIfChanged() == DirectoryChange())
             #expect(directory.contains(Self.demo, AccountID(.user, "ben")))
+            try other.remove(Self.demo, AccountID(.user, "amy"))
+            #expect(try directory.reloadIfChanged()?.removed == [.init(Self.demo, AccountID(.user, "amy"))])
             try "accounts: [".write(toFile: path, atomically: true, encoding: .utf8)
             #expect(throws: DirectoryError.self) { try directory.reloadIfChanged() }
             #expect(directory.contains(Self.demo, AccountID(.user, "ben")))

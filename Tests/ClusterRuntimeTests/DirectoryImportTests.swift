@@ -1,11 +1,13 @@
+import Digests
 import Foundation
 import RegistrarEvents
+import SQLiteAccounts
 import Testing
 
 @testable import ClusterRuntime
 
 @Suite struct DirectoryImportTests {
-    private func importing(_ text: String, into directory: InMemoryDirectory) async throws -> Int {
+    private func importing(_ text: String, into directory: any AccountDirectory) async throws -> Int {
         try await TopologyFixture.withDirectory { folder in
             let path = folder + "/accounts.csv"
             try text.write(toFile: path, atomically: true, encoding: .utf8)
@@ -62,5 +64,61 @@ import Testing
     @Test(arguments: ["", "name,password\n", "demo.example,user,amy,p\n"])
     func aFileWithoutTheHeaderIsRefused(_ text: String) async {
         await #expect(throws: DirectoryError.self) { try await importing(text, into: InMemoryDirectory()) }
+    }
+
+    @Test func aDatabaseTakesAllOrNothingInPieces() async throws {
+        try await TopologyFixture.withDirectory { folder in
+            let directory = try SQLiteDirectory(path: folder + "/accounts.db", create: true)
+            let demo = try #require(DomainName("demo.example"))
+            // More than two batches, the wrong ones in different batches.
+            let count = 2 * AccountImport.batchSize + 10
+            var lines = (1...count).map { "demo.example,sipuser,\($0),p\($0)" }
+            let good = (["domain,kind,name,password"] + lines).joined(separator: "\n")
+            lines[7] = "demo.example,sipuser,7,again"
+            lines[AccountImport.batchSize + 3] = "demo.example,sipuser,9,again"
+            lines[count - 1] = "demo.example,sipuser,,p"
+            let bad = (["domain,kind,name,password"] + lines).joined(separator: "\r\n")
+            let error = await #expect(throws: DirectoryError.self) { try await importing(bad, into: directory) }
+            guard case .problems(let problems) = error else {
+                Issue.record("told: \(String(describing: error))")
+                return
+            }
+            #expect(problems.map(\.line) == [9, AccountImport.batchSize + 5, count + 1])
+            #expect(directory.list(nil).isEmpty)
+
+            #expect(try await importing(good, into: directory) == count)
+            #expect(directory.list(nil).count == count)
+            let expected = DigestAlgorithm.sha512_256.hex { $0.append("\(count):demo.example:p\(count)") }
+            #expect(directory.digest(demo, "\(count)", .sha512_256) == .found(expected))
+        }
+    }
+
+    @Test func manyMistakesAreCountedAndNotAllShown() async throws {
+        let lines = (1...500).map { "demo.example,robot,\($0),p" }
+        let text = (["domain,kind,name,password"] + lines).joined(separator: "\n")
+        let error = await #expect(throws: DirectoryError.self) {
+            try await importing(text, into: InMemoryDirectory())
+        }
+        guard case .problems(let problems) = error else {
+            Issue.record("told: \(String(describing: error))")
+            return
+        }
+        #expect(problems.count == 201)
+        #expect(problems.last?.wrong == "300 more problems are not shown")
+    }
+
+    @Test func progressGrowsToTheWholeFile() async throws {
+        try await TopologyFixture.withDirectory { folder in
+            let path = folder + "/accounts.csv"
+            let lines = (1...9000).map { "demo.example,sipuser,\($0),p" }
+            try (["domain,kind,name,password"] + lines).joined(separator: "\n")
+                .write(toFile: path, atomically: true, encoding: .utf8)
+            var told: [AccountImportProgress] = []
+            try withoutActuallyEscaping({ told.append($0) }) { note in
+                _ = try InMemoryDirectory().importCSV(path: path, progress: note)
+            }
+            #expect(told.map(\.accounts) == [4096, 8192, 9000, 9000])
+            #expect(told.map(\.share) == told.map(\.share).sorted() && told.last?.share == 1)
+        }
     }
 }

@@ -43,8 +43,8 @@ struct SpoiltTopology: Sendable, CustomTestStringConvertible {
             "embedded", "etcd",
             "t.yaml:3: coordinator.kind: etcd is not supported by this version; expected embedded"),
         SpoiltTopology(
-            "kind: file", "kind: sqlite",
-            "t.yaml:4: directory.kind: sqlite is not supported by this version; expected file"),
+            "kind: file", "kind: ldap",
+            "t.yaml:4: directory.kind: found `ldap`; expected one of file, sqlite"),
         SpoiltTopology(
             "role: router", "role: rooter",
             "t.yaml:13: sites[1].servers[1].nodes[1].role: found `rooter`; "

@@ -36,6 +36,11 @@ import Testing
         #expect(topology.secret == .file(path: "/etc/rollcall/var/secret"))
         #expect(topology.coordinator == .embedded(path: "/abs/router.db"))
         #expect(topology.directory == .file(path: "/etc/rollcall/accounts.yaml"))
+        let database = TopologyFixture.replacing(
+            "kind: file, path: accounts.yaml", "kind: sqlite, path: var/accounts.db")
+        #expect(
+            try Topology.parse(database, path: "/etc/rollcall/t.yaml").directory
+                == .sqlite(path: "/etc/rollcall/var/accounts.db"))
         #expect(topology.journal == "/etc/rollcall/var/journal")
     }
 

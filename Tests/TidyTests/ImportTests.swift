@@ -24,6 +24,7 @@ import Testing
 
         "NanomsgTransport": ["ClusterRuntime", "RegistrarEvents", "MessagePack", "CNanomsg", "Crypto", "Logging"],
         "EmbeddedCoordinator": ["Router", "ClusterRuntime", "RegistrarEvents", "MessagePack", "GRDB"],
+        "SQLiteAccounts": ["ClusterRuntime", "Digests", "RegistrarEvents", "GRDB"],
         "AccessTokens": ["ClusterRuntime", "RegistrarEvents", "Crypto", "JWTKit"],
         "WebSocketGateway": [
             "AccessTokens", "WSSubscrActor", "ClusterRuntime", "RegistrarEvents", "DequeModule", "Logging", "NIOCore",
@@ -41,8 +42,9 @@ import Testing
         "ClusterSimulation": ["SRActor", "WSSubscrActor", "Router", "ClusterRuntime", "RegistrarEvents"],
         "ClusterNode": [
             "AccessTokens", "AdminAPI", "EmbeddedCoordinator", "NanomsgTransport", "SIPGateway", "WebSocketGateway",
-            "SRActor", "WSSubscrActor", "Router", "ClusterRuntime", "Digests", "RegistrarEvents", "Logging", "ServiceLifecycle",
-            "UnixSignals",
+            "SRActor",
+            "WSSubscrActor", "Router", "SQLiteAccounts", "ClusterRuntime", "Digests", "RegistrarEvents", "DequeModule",
+            "Logging", "ServiceLifecycle", "UnixSignals",
         ],
         "Drills": [
             "ClusterRuntime", "RegistrarEvents", "AsyncHTTPClient", "Crypto", "DequeModule", "Histogram", "Logging",

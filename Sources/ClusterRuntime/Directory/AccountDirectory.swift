@@ -2,11 +2,11 @@ public import Digests
 public import RegistrarEvents
 
 /// Who may register: the accounts of every domain, and the check of their passwords. A port; `FileDirectory`
-/// is a real thing and `InMemoryDirectory` its twin.
+/// and `SQLiteDirectory` are the real things and `InMemoryDirectory` their twin.
 public protocol AccountDirectory: Sendable {
     /// Checks a password. Takes as long for an account that does not exist, so an answer's time tells nobody
-    /// which do; only sipusers of an earlier version's ranges, which have no digest hashes, take longer. Hashing
-    /// happens on a thread of its own: this may be awaited from an event loop's handler.
+    /// which do; only sipusers of an earlier version's ranges, which have no digest hashes, take longer.
+    /// Hashing happens on a thread of its own: this may be awaited from an event loop's handler.
     func verify(_ domain: DomainName, _ account: AccountID, password: String) async -> PasswordVerdict
 
     /// What a sipuser's answer to a digest challenge is computed from; the realm is the domain. Takes
@@ -36,11 +36,16 @@ public protocol AccountDirectory: Sendable {
     /// - Throws: `.unknown`, `.file`.
     func remove(_ domain: DomainName, _ account: AccountID) throws(DirectoryError)
 
-    /// Reads the accounts again when they were changed behind our back, and forgets the passwords proven
-    /// before.
-    /// - Returns: whether there was a change.
+    /// Adds the accounts that a source hands out, batch after batch: all of them or, when the source finds
+    /// something wrong, none.
+    /// - Throws: what the source throws; `.file`, `.invalid`.
+    func add(from source: any AccountSource) throws(DirectoryError)
+
+    /// Takes over what others changed, forgets the passwords proven before, and tells which accounts are gone
+    /// since this was called last, whoever removed them.
+    /// - Returns: nil when nothing changed.
     /// - Throws: what is wrong with the changed accounts; those read before stay in force.
-    func reloadIfChanged() throws(DirectoryError) -> Bool
+    func reloadIfChanged() throws(DirectoryError) -> DirectoryChange?
 }
 
 /// The answer to a password check. None of them is an error.
@@ -79,6 +84,14 @@ public struct AccountEntry: Hashable, Sendable {
     public let count: Int
     /// Whether the hashes that SIP digest authentication needs are there.
     public let hasDigest: Bool
+
+    package init(domain: DomainName, kind: AccountKind, name: String, count: Int, hasDigest: Bool) {
+        self.domain = domain
+        self.kind = kind
+        self.name = name
+        self.count = count
+        self.hasDigest = hasDigest
+    }
 }
 
 /// Why an account could not be added, removed or read.

@@ -77,21 +77,44 @@ struct AccountTable: Sendable {
         return true
     }
 
-    /// Removes an account, or the range that is written like this.
-    /// - Returns: false when there is neither.
+    /// Removes an account, or the range that is written like this, or all single accounts of such a range.
+    /// - Returns: false when there is none of these.
     mutating func remove(_ domain: DomainName, _ account: AccountID) -> Bool {
         let key = Key(domain: domain, kind: account.kind)
         guard var present = accounts[key] else { return false }
         if present.singles.removeValue(forKey: account.name) == nil {
             let whole = present.ranges.firstIndex { $0.range.description == account.name }
-            let holder = present.ranges.firstIndex { $0.range.contains(account.name) }
-            guard let index = whole ?? holder else { return false }
-            let old = present.ranges[index]
-            let rest = whole == nil ? old.range.removing(account.name) : []
-            present.ranges.replaceSubrange(
-                index...index, with: rest.map { Ranged(range: $0, credentials: old.credentials) })
+            if let index = whole ?? present.ranges.firstIndex(where: { $0.range.contains(account.name) }) {
+                let old = present.ranges[index]
+                let rest = whole == nil ? old.range.removing(account.name) : []
+                present.ranges.replaceSubrange(
+                    index...index, with: rest.map { Ranged(range: $0, credentials: old.credentials) })
+            } else {
+                let before = present.singles.count
+                for name in AccountRange(account.name).map({ Array($0.names) }) ?? [] {
+                    present.singles.removeValue(forKey: name)
+                }
+                guard present.singles.count < before else { return false }
+            }
         }
         accounts[key] = present.singles.isEmpty && present.ranges.isEmpty ? nil : present
         return true
+    }
+
+    /// The accounts that are here and not in a later table.
+    func gone(in later: AccountTable) -> [DirectoryChange.Removed] {
+        var gone: [DirectoryChange.Removed] = []
+        for (key, present) in accounts {
+            let remaining = later.accounts[key]
+            let unchanged = Set((remaining?.ranges ?? []).map(\.range))
+            for ranged in present.ranges where !unchanged.contains(ranged.range) {
+                gone += ranged.range.names.lazy.map { .init(key.domain, AccountID(key.kind, $0)) }
+                    .filter { later.credentials($0.domain, $0.account) == nil }
+            }
+            gone += present.singles.keys.lazy.filter { remaining?.singles[$0] == nil }
+                .map { .init(key.domain, AccountID(key.kind, $0)) }
+                .filter { later.credentials($0.domain, $0.account) == nil }
+        }
+        return gone.sorted()
     }
 }

@@ -7,6 +7,8 @@ public enum DigestLookup: Equatable, Sendable {
     /// The account has no hash by this algorithm: it is older than that, or a person's.
     case withoutHash
     case noAccount
+    /// The accounts cannot be read at the moment: neither yes nor no.
+    case unavailable
 
     /// What to compute the expected answer from: HA1 or, for whoever has none, a decoy that nobody knows. An
     /// answer to a challenge is right when it matches and `isFound`; so the time it takes tells nobody which
@@ -14,14 +16,14 @@ public enum DigestLookup: Equatable, Sendable {
     public func secret(_ algorithm: DigestAlgorithm) -> HexDigest {
         switch self {
         case .found(let hash): hash
-        case .withoutHash, .noAccount: Self.decoys[Int(algorithm.rawValue)]
+        case .withoutHash, .noAccount, .unavailable: Self.decoys[Int(algorithm.rawValue)]
         }
     }
 
     public var isFound: Bool {
         switch self {
         case .found: true
-        case .withoutHash, .noAccount: false
+        case .withoutHash, .noAccount, .unavailable: false
         }
     }
 

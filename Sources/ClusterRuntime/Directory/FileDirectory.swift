@@ -12,6 +12,8 @@ public final class FileDirectory: AccountDirectory {
     private struct State {
         var table: AccountTable
         var stamp: Stamp?
+        /// What `reloadIfChanged` has yet to tell of changes made here.
+        var change: DirectoryChange?
     }
 
     /// What tells one state of the file from another: a rename gives it a new inode, an edit a new time.
@@ -43,7 +45,7 @@ public final class FileDirectory: AccountDirectory {
         }
         // The stamp first: a change in between is then read twice rather than missed.
         let stamp = Self.stamp(of: path)
-        state = Mutex(State(table: try AccountFile.read(path), stamp: stamp))
+        state = Mutex(State(table: try AccountFile.read(path), stamp: stamp, change: nil))
     }
 
     public func verify(
@@ -90,12 +92,22 @@ public final class FileDirectory: AccountDirectory {
         }
     }
 
-    public func reloadIfChanged() throws(DirectoryError) -> Bool {
+    public func add(from source: any AccountSource) throws(DirectoryError) {
+        try change { (table) throws(DirectoryError) in
+            let accounts = try source.collect(atMost: AccountFile.maximumAccounts) {
+                table.credentials($0.domain, $0.account) != nil
+            }
+            return try AccountRules.adding(accounts, to: table, cost: .standard)
+        }
+    }
+
+    public func reloadIfChanged() throws(DirectoryError) -> DirectoryChange? {
         let stamp = Self.stamp(of: path)
-        guard stamp != state.withLock(\.stamp) else { return false }
-        let table = try AccountFile.read(path)
-        install(table, stamp)
-        return true
+        if stamp != state.withLock(\.stamp) { install(try AccountFile.read(path), stamp) }
+        return state.withLock { state in
+            defer { state.change = nil }
+            return state.change
+        }
     }
 
     private func change(
@@ -119,10 +131,14 @@ public final class FileDirectory: AccountDirectory {
     }
 
     private func install(_ table: AccountTable, _ stamp: Stamp?) {
-        // What was in force is freed after the lock is: event loops wait for that.
-        let old = state.withLock { state in
-            defer { state = State(table: table, stamp: stamp) }
-            return state
+        // Compared, and what was in force freed, without the lock: event loops wait for that.
+        let old = state.withLock(\.table)
+        let gone = old.gone(in: table)
+        state.withLock { state in
+            state.table = table
+            state.stamp = stamp
+            state.change = state.change ?? DirectoryChange()
+            state.change?.append(gone)
         }
         withExtendedLifetime(old) { verifier.forget() }
     }

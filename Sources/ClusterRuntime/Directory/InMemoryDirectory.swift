@@ -6,6 +6,7 @@ import Synchronization
 /// are cheap.
 public final class InMemoryDirectory: AccountDirectory {
     private let table = Mutex(AccountTable())
+    private let change = Mutex<DirectoryChange?>(nil)
     private let verifier: PasswordVerifier
 
     public init(limits: Limits = Limits()) {
@@ -48,11 +49,27 @@ public final class InMemoryDirectory: AccountDirectory {
         }
     }
 
+    public func add(from source: any AccountSource) throws(DirectoryError) {
+        try add(source.collect(atMost: AccountFile.maximumAccounts) { contains($0.domain, $0.account) })
+    }
+
     public func remove(_ domain: DomainName, _ account: AccountID) throws(DirectoryError) {
-        let removed = table.withLock { $0.remove(domain, account) }
-        guard removed else { throw .unknown(domain, account) }
+        let gone: [DirectoryChange.Removed]? = table.withLock { table in
+            let before = table
+            return table.remove(domain, account) ? before.gone(in: table) : nil
+        }
+        guard let gone else { throw .unknown(domain, account) }
+        change.withLock { change in
+            change = change ?? DirectoryChange()
+            change?.append(gone)
+        }
     }
 
     /// Nobody else can change what is in memory.
-    public func reloadIfChanged() -> Bool { false }
+    public func reloadIfChanged() -> DirectoryChange? {
+        change.withLock { change in
+            defer { change = nil }
+            return change
+        }
+    }
 }

@@ -35,6 +35,8 @@ public struct Limits: Hashable, Sendable {
     public var pendingLogins = 512
     /// Successful password checks a node remembers, so that reconnecting clients are not hashed again.
     public var provenPasswords = 65_536
+    /// Accounts a node keeps at hand of those in a database, some 300 bytes each.
+    public var cachedAccounts = 100_000
 
     public init() {}
 }
@@ -76,6 +78,7 @@ extension Limits {
         Field("login_failures", \.loginFailures, 1...1_000_000),
         Field("pending_logins", \.pendingLogins, 1...1_000_000),
         Field("proven_passwords", \.provenPasswords, 0...10_000_000),
+        Field("cached_accounts", \.cachedAccounts, 0...10_000_000),
     ]
 
     /// What does not fit: single limits out of range, then relations that do not hold. Empty when all is

@@ -1,13 +1,13 @@
 import Foundation
 
 /// Why a file could not be read or written, in words for an operator.
-struct FileFault: Error, Hashable {
-    let wrong: String
-    let expected: String
+package struct FileFault: Error, Hashable {
+    package let wrong: String
+    package let expected: String
 }
 
 /// The few file operations the configuration needs, each of which either happens whole or not at all.
-enum LocalFile {
+package enum LocalFile {
     /// Reads a regular file.
     /// - Throws: when it is missing, unreadable, not a regular file, or over `limit` bytes.
     static func read(_ path: String, limit: Int) throws(FileFault) -> [UInt8] {
@@ -31,7 +31,7 @@ enum LocalFile {
     /// wins, and no one ever sees a part of the file.
     /// - Returns: whether this call created it.
     @discardableResult
-    static func createOnce(_ path: String, _ contents: [UInt8]) throws(FileFault) -> Bool {
+    package static func createOnce(_ path: String, _ contents: [UInt8]) throws(FileFault) -> Bool {
         try createDirectory(of: path)
         let temporary = try writeTemporary(beside: path, contents)
         defer { unlink(temporary) }
@@ -63,7 +63,7 @@ enum LocalFile {
     }
 
     /// Runs `body` while holding an advisory lock that other processes (and other callers here) respect.
-    static func withLock<Result>(
+    package static func withLock<Result>(
         on path: String, _ body: () throws(DirectoryError) -> Result
     ) throws(DirectoryError) -> Result {
         let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)

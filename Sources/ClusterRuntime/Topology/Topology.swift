@@ -46,6 +46,8 @@ public struct Topology: Hashable, Sendable {
     public enum DirectorySource: Hashable, Sendable {
         /// A YAML file (`FileDirectory`).
         case file(path: String)
+        /// A database file (`SQLiteDirectory`).
+        case sqlite(path: String)
     }
 }
 

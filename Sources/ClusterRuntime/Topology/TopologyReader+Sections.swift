@@ -18,7 +18,10 @@ extension TopologyReader {
     }
 
     func directory(_ value: YAMLValue?) -> Topology.DirectorySource {
-        .file(path: pathOfKind("file", later: "sqlite", value) ?? "")
+        let fields = value?.fields(["kind", "path"])
+        let isDatabase = fields?.required("kind", "file or sqlite")?.choice([("file", false), ("sqlite", true)])
+        let path = isDatabase == nil ? nil : path(fields?.required("path", "the path of the file"))
+        return isDatabase == true ? .sqlite(path: path ?? "") : .file(path: path ?? "")
     }
 
     func journal(_ value: YAMLValue?) -> String {

@@ -32,6 +32,9 @@ struct PrivateCopy {
         _ = own(topology.journal, "the journal")
         switch topology.directory {
         case .file(let path): kept += [own(path, "the directory")].compactMap(\.self)
+        case .sqlite(let path):
+            // The latest changes may still be in the log beside the database.
+            kept += [path, path + "-wal"].compactMap { own($0, "the directory") }
         }
         kept += topology.tokenKeys.compactMap { own($0.path, "a token key") }
         guard problems.isEmpty else { throw DrillFailure.badFile(problems) }
