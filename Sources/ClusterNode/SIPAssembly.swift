@@ -22,17 +22,21 @@ extension NodeEnvironment {
                 inlet.assigned(assignments)
             })
         register(server)
-        let backend = makeBackend(
+        let sweep = AccountSweep(
+            directory: directory, kind: .sipuser, domains: topology.domains.map(\.name), registrar: requests,
+            deadline: topology.periods.requestDeadline, log: log)
+        var backend = makeBackend(
             assignment: { agent.assignment(of: $0) },
             problems: {
                 (agent.leader == nil ? ["no router was heard yet"] : [])
                     + (server.isAccepting ? [] : ["SIP devices are not answered"])
             },
             status: { .elsewhere(adminAddress(of: agent.leader)) })
+        backend.bans = { server.bans }
+        backend.liftBan = { server.liftBan($0) }
         return AssembledNode(
             services: [
-                LoopService { await agent.run() }, LoopService { await keepReloading(directory) }, makeAdmin(backend),
-                server,
+                LoopService { await agent.run() }, LoopService { await sweep.run() }, makeAdmin(backend), server,
             ],
             receive: { event in
                 guard case .received(let messages, let sender) = event else { return }

@@ -15,7 +15,9 @@ final class Authenticator: Sendable {
         /// Who it is has to be proven, or proven anew.
         case challenge(stale: Bool)
         /// The proof is wrong.
-        case wrong
+        case wrong(login: String)
+        /// Not looked at, so soon after a wrong one.
+        case tooSoon
         case malformed(String)
     }
 
@@ -32,7 +34,10 @@ final class Authenticator: Sendable {
 
     init(directory: any AccountDirectory) { self.directory = directory }
 
-    func check(_ message: SIPMessage, method: StaticString, domain: DomainName, at now: Moment) -> Verdict {
+    /// - Parameter mayGuess: whether credentials for an account are looked at now.
+    func check(
+        _ message: SIPMessage, method: StaticString, domain: DomainName, at now: Moment, mayGuess: (String) -> Bool
+    ) -> Verdict {
         let found: DigestAuthorization?
         do throws(SIPParseError) {
             found = try credentials(message, realm: domain.rawValue)
@@ -49,10 +54,11 @@ final class Authenticator: Sendable {
         guard found.qop == nil || (found.nc != nil && found.cnonce != nil) else {
             return .malformed("qop without nc and cnonce")
         }
+        guard mayGuess(login) else { return .tooSoon }
         let lookup = directory.digest(domain, login, algorithm)
         let expected = response(found, algorithm, lookup.secret(algorithm), method)
         let isRight = found.response.withUnsafeBytes { expected.matches($0) }
-        guard isRight, lookup.isFound else { return .wrong }
+        guard isRight, lookup.isFound else { return .wrong(login: login) }
         // Only who knows the password learns that the nonce is old.
         let age = now.wall - nonce.made
         guard age >= 0, age <= Self.lifetime.milliseconds else { return .challenge(stale: true) }

@@ -84,14 +84,21 @@ extension Registrar {
         _ request: IncomingRequest, _ domain: DomainSpec, at now: Moment, _ out: inout Outbox
     ) throws(SIPRefusal) -> String?? {
         guard let authenticator else { return .some(nil) }
-        switch authenticator.check(request.message, method: "REGISTER", domain: domain.name, at: now) {
+        let verdict = authenticator.check(request.message, method: "REGISTER", domain: domain.name, at: now) {
+            account in
+            gate.mayGuess(account, request.route.peer, at: now.monotonic)
+        }
+        switch verdict {
         case .accepted(let login): return login
         case .malformed(let reason):
             gate.annoyed(by: request.route.peer, at: now.monotonic)
             throw .badRequest("Bad Request (\(reason))")
-        case .wrong:
+        case .tooSoon:
+            counters.banned.count()
+            if !request.route.isReliable { transactions.drop(request.transaction) }
+        case .wrong(let login):
             counters.wrongPasswords.count()
-            gate.failed(request.route.peer, at: now.monotonic)
+            gate.failed(login, request.route.peer, at: now.monotonic)
             challenge(request, domain, stale: false, at: now, &out)
         case .challenge(let stale): challenge(request, domain, stale: stale, at: now, &out)
         }

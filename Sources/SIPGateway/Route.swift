@@ -1,3 +1,4 @@
+import ClusterRuntime
 import NIOCore
 import SIP
 
@@ -46,11 +47,6 @@ struct SIPPeer: Sendable, Hashable {
         let text = address?.ipAddress ?? ""
         self.address = text
         port = UInt16(clamping: address?.port ?? 0)
-        if case .v6(let v6) = address, !text.hasPrefix("::ffff:") {
-            // Of a sockaddr_in6 the address begins at byte 8; its first half is the network. Source: ipv6(7).
-            network = withUnsafeBytes(of: v6.address) { $0[8..<16].map { "\($0)" }.joined(separator: ".") }
-        } else {
-            network = text
-        }
+        network = NetworkOfAddress.text(text)
     }
 }

@@ -19,6 +19,7 @@ public final class SIPServer: Service {
     private let group: MultiThreadedEventLoopGroup
     private let lanes: [SIPLane]
     private let counters: SIPCounters
+    private let gate: AddressGate
     private let log: Logger
     private let isListening = Atomic<Bool>(false)
     private let ports = Mutex(BoundPorts())
@@ -44,7 +45,7 @@ public final class SIPServer: Service {
         self.log = log
         counters = SIPCounters()
         group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads)
-        let gate = AddressGate(limits: settings.limits, periods: settings.periods)
+        gate = AddressGate(limits: settings.limits, periods: settings.periods)
         let authenticator = settings.listen.isOpen ? nil : Authenticator(directory: directory)
         var lanes: [SIPLane] = []
         for (index, eventLoop) in group.makeIterator().enumerated() {
@@ -60,6 +61,13 @@ public final class SIPServer: Service {
 
     /// Whether devices are being answered.
     public var isAccepting: Bool { isListening.load(ordering: .acquiring) }
+
+    /// The networks that are not listened to for a while, by name.
+    public var bans: [AddressBan] { gate.listed(at: SystemClock.monotonic()) }
+
+    /// Listens to a network again, and forgets its failures.
+    /// - Returns: whether it was banned.
+    public func liftBan(_ network: String) -> Bool { gate.lift(network, at: SystemClock.monotonic()) }
 
     public var boundPorts: BoundPorts { ports.withLock { $0 } }
 

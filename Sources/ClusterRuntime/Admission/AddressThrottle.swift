@@ -59,6 +59,12 @@ public struct AddressThrottle: Sendable {
         return until - now
     }
 
+    /// Whether an attempt is checked at once, for those who drop what comes too soon instead of letting it wait.
+    public func isDue(_ address: String, at now: MonotonicInstant) -> Bool {
+        guard let record = records[address] else { return true }
+        return record.bannedUntil <= now && (record.windowEnd <= now || record.next <= now)
+    }
+
     /// The login was wrong.
     public mutating func failed(_ address: String, at now: MonotonicInstant) {
         var record = records[address] ?? add(address, at: now)
