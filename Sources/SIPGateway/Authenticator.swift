@@ -29,26 +29,28 @@ final class Authenticator: Sendable {
 
     /// How long a nonce may be used. Own decision.
     static let lifetime = Duration.seconds(600)
-    /// In the order in which they are offered. The first that a client knows is the one it takes.
-    static let offered: [DigestAlgorithm] = [.sha256, .sha512_256, .md5]
 
     init(directory: any AccountDirectory) { self.directory = directory }
 
     /// - Parameter mayGuess: whether credentials for an account are looked at now.
     func check(
-        _ message: SIPMessage, method: StaticString, domain: DomainName, at now: Moment, mayGuess: (String) -> Bool
+        _ message: SIPMessage, method: StaticString, domain spec: DomainSpec, at now: Moment,
+        mayGuess: (String) -> Bool
     ) -> Verdict {
+        let domain = spec.name
         let found: DigestAuthorization?
         do throws(SIPParseError) {
             found = try credentials(message, realm: domain.rawValue)
         } catch {
             return .malformed(error.reason)
         }
-        guard let found, let algorithm = DigestAlgorithm(found.algorithm) else { return .challenge(stale: false) }
+        guard let found, let algorithm = DigestAlgorithm(found.algorithm), spec.digest.contains(algorithm)
+        else { return .challenge(stale: false) }
         guard let nonce = Nonce(found.nonce.bytes, key: key, domain: domain.rawValue) else {
             return .challenge(stale: true)
         }
-        guard addresses(message, found) else { return .malformed("the digest is of another address") }
+        // Which address the digest is of does not matter: a proxy may have changed the request's (RFC 3261 section 22.4),
+        // and clients hash where they send to instead (sipp). A nonce is ours and good for each count but once.
         guard let login = found.account else { return .malformed("a username that is not UTF-8") }
         if let qop = found.qop, !qop.matches("auth") { return .challenge(stale: false) }
         guard found.qop == nil || (found.nc != nil && found.cnonce != nil) else {
@@ -67,11 +69,12 @@ final class Authenticator: Sendable {
     }
 
     /// The values of the WWW-Authenticate headers: one an algorithm, all with the same nonce.
-    func challenges(domain: DomainName, stale: Bool, at now: Moment) -> [String] {
+    /// The first that a client knows is the one it takes.
+    func challenges(domain spec: DomainSpec, stale: Bool, at now: Moment) -> [String] {
         let nonce = Nonce(made: now.wall, number: nextNumber.add(1, ordering: .relaxed).oldValue)
-            .text(key: key, domain: domain.rawValue)
-        return Self.offered.map { algorithm in
-            "Digest realm=\"\(domain)\", nonce=\"\(nonce)\", algorithm=\(algorithm.name), qop=\"auth\""
+            .text(key: key, domain: spec.name.rawValue)
+        return spec.digest.map { algorithm in
+            "Digest realm=\"\(spec.name)\", nonce=\"\(nonce)\", algorithm=\(algorithm.name), qop=\"auth\""
                 + (stale ? ", stale=true" : "")
         }
     }
@@ -83,15 +86,6 @@ final class Authenticator: Sendable {
             if found.realm.string.lowercased() == realm { return found }
         }
         return nil
-    }
-
-    /// The digest is over an address, which must be the request's (RFC 7616 section 3.4.6).
-    private func addresses(_ message: SIPMessage, _ found: DigestAuthorization) -> Bool {
-        guard let target = message.requestURI else { return false }
-        if target == found.uri { return true }
-        // What cannot be read is no address of anything.
-        guard let own = try? SIPURI(parsing: target), let theirs = try? SIPURI(parsing: found.uri) else { return false }
-        return own.isEquivalent(to: theirs)
     }
 
     private func response(

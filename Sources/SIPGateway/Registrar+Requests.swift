@@ -84,7 +84,7 @@ extension Registrar {
         _ request: IncomingRequest, _ domain: DomainSpec, at now: Moment, _ out: inout Outbox
     ) throws(SIPRefusal) -> String?? {
         guard let authenticator else { return .some(nil) }
-        let verdict = authenticator.check(request.message, method: "REGISTER", domain: domain.name, at: now) {
+        let verdict = authenticator.check(request.message, method: "REGISTER", domain: domain, at: now) {
             account in
             gate.mayGuess(account, request.route.peer, at: now.monotonic)
         }
@@ -110,7 +110,7 @@ extension Registrar {
     ) {
         guard let authenticator else { return }
         counters.challenges.count()
-        let challenges = authenticator.challenges(domain: domain.name, stale: stale, at: now)
+        let challenges = authenticator.challenges(domain: domain, stale: stale, at: now)
         // A lost challenge is made anew: there is nothing to be remembered of it.
         if !request.route.isReliable { transactions.drop(request.transaction) }
         var writer = writer(401, request)

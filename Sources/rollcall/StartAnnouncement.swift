@@ -48,11 +48,11 @@ struct StartAnnouncement {
     }
 
     private var text: String {
-        var table = Table("node", "role", "admin", "websocket")
+        var table = Table("node", "role", "admin", "clients")
         for node in nodes {
             table.row(
                 node.name.rawValue, node.role.name, "http://\(node.address):\(node.adminPort)",
-                node.websocketPort.map { "ws://\(node.address):\($0)/ws" } ?? "")
+                clientAddresses(of: node))
         }
         let domains = topology.domains.prefix(5).map(\.name.rawValue).joined(separator: ", ")
         let more = topology.domains.count > 5 ? " and \(topology.domains.count - 5) more" : ""
@@ -63,5 +63,26 @@ struct StartAnnouncement {
             Try: rollcall tail \(topology.file) --domain \(example) --snapshot
             Ctrl-C stops everything.
             """
+    }
+
+    /// Where browsers, services and phones reach a node.
+    private func clientAddresses(of node: NodeSpec) -> String {
+        if let port = node.websocketPort { return "ws://\(node.address):\(port)/ws" }
+        guard let sip = node.sip else { return "" }
+        let listeners: [(transport: String, port: Int?)] = [
+            ("UDP", sip.udp), ("TCP", sip.tcp), ("TLS", sip.tls?.port), ("WS", sip.ws),
+        ]
+        // Transports that share a port, as UDP and TCP usually do, stand together.
+        var shown: [(port: Int, transports: [String])] = []
+        for (transport, port) in listeners {
+            guard let port else { continue }
+            if let index = shown.firstIndex(where: { $0.port == port }) {
+                shown[index].transports.append(transport)
+            } else {
+                shown.append((port, [transport]))
+            }
+        }
+        return shown.map { "sip:\(node.address):\($0.port) (\($0.transports.joined(separator: ", ")))" }
+            .joined(separator: ", ")
     }
 }

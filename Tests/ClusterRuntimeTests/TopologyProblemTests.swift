@@ -101,6 +101,15 @@ struct SpoiltTopology: Sendable, CustomTestStringConvertible {
             "t.yaml:2: limits.ring_bytes: found `1TiB`; expected a size from 64KiB to 8GiB, such as 64KiB or 8MiB"
         ),
         SpoiltTopology(
+            "replicas: 2 }", "replicas: 1, digest: [MD4] }",
+            "t.yaml:6: domains[1].digest[1]: found `MD4`; expected one of SHA-512-256, SHA-256, MD5 (did you mean MD5?)"),
+        SpoiltTopology(
+            "replicas: 2 }", "replicas: 1, digest: [] }",
+            "t.yaml:6: domains[1].digest: no algorithm; expected at least one, such as [MD5]"),
+        SpoiltTopology(
+            "replicas: 2 }", "replicas: 1, digest: [MD5, MD5] }",
+            "t.yaml:6: domains[1].digest: one twice; expected each algorithm once"),
+        SpoiltTopology(
             "cluster: test", "cluster: test\nadmin: { open: yes }",
             "t.yaml:2: admin.open: found `yes`; expected true or false"),
     ])
@@ -130,6 +139,18 @@ struct SpoiltTopology: Sendable, CustomTestStringConvertible {
         SpoiltTopology(
             "tcp: 5060", "tls: { listen: 5061, cert: c.pem }",
             "t.yaml:17: sites[1].servers[1].nodes[5].sip.tls: key is missing; expected the path of the private key"),
+        SpoiltTopology(
+            "tcp: 5060", "service_route: [sip:edge.example]",
+            "t.yaml:17: sites[1].servers[1].nodes[5].sip.service_route[1]: found `sip:edge.example`; "
+                + "expected a SIP URI with lr and without < and >, such as sip:edge.example;lr"),
+        SpoiltTopology(
+            "tcp: 5060", "service_route: [\"<sip:edge.example;lr>\"]",
+            "t.yaml:17: sites[1].servers[1].nodes[5].sip.service_route[1]: found `<sip:edge.example;lr>`; "
+                + "expected a SIP URI with lr and without < and >, such as sip:edge.example;lr"),
+        SpoiltTopology(
+            "tcp: 5060", "service_route: [\"sip:edge.example:0;lr\"]",
+            "t.yaml:17: sites[1].servers[1].nodes[5].sip.service_route[1]: found `sip:edge.example:0;lr`; "
+                + "expected a SIP URI with lr and without < and >, such as sip:edge.example;lr"),
         SpoiltTopology(
             "tcp: 5060", "tcps: 5061",
             "t.yaml:17: unknown key `sites[1].servers[1].nodes[5].sip.tcps`; expected `tcp`"),

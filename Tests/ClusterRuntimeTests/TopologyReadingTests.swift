@@ -11,6 +11,8 @@ import Testing
         #expect(topology.nodes(of: .sr).map(\.clusterPort) == [7101, 7102, 7103])
         #expect(topology.nodes(of: .sr).map(\.server) == ["host-a", "host-b", "host-c"])
         #expect(topology.nodes(of: .wssubscr).map(\.websocketPort) == [8101, 8102])
+        #expect(topology.nodes(of: .sg).map(\.adminPort) == [8131])
+        #expect(topology.nodes(of: .sg).map(\.sip) == [SIPListen(udp: 5060, tcp: 5060)])
         #expect(topology.domains.map(\.name.rawValue) == ["demo.example", "acme.example"])
         #expect(topology.domains.map(\.replicas) == [2, 2])
         #expect(topology.adminIsOpen)
@@ -23,7 +25,7 @@ import Testing
         let local = try Topology.load(path: root + "local.yaml")
         let single = try Topology.load(path: root + "single.yaml")
         let ports = (local.nodes + single.nodes).flatMap { node in
-            [node.clusterPort, node.adminPort] + (node.websocketPort.map { [$0] } ?? [])
+            [node.clusterPort, node.adminPort] + [node.websocketPort, node.sip?.udp].compactMap { $0 }
         }
         #expect(Set(ports).count == ports.count)
         #expect(local.coordinator != single.coordinator)
@@ -48,7 +50,7 @@ import Testing
         let text = TopologyFixture.replacing(
             "replicas: 2 }",
             "replicas: 1, limits: { contacts: 2_000, devices: 4 }, expires: { min: 60, max: 2m }, "
-                + "availability: accept }")
+                + "availability: accept, digest: [MD5, SHA-256] }")
         let domain = try #require(try Topology.parse(text, path: "t.yaml").domains.first)
         #expect(domain.replicas == 1)
         #expect(domain.contacts == 2000)
@@ -56,6 +58,7 @@ import Testing
         #expect(domain.minimumExpires == .seconds(60))
         #expect(domain.maximumExpires == .seconds(120))
         #expect(domain.availability == .accept)
+        #expect(domain.digest == [.md5, .sha256])
     }
 
     @Test func domainsTakeTheClusterWideLimits() throws {
@@ -80,13 +83,15 @@ import Testing
         let gateway = try Topology.parse(TopologyFixture.withGateway, path: "t.yaml").nodes(of: .sg).first
         #expect(gateway?.sip == SIPListen(udp: 5060, tcp: 5060))
         let text = TopologyFixture.withGateway.replacing(
-            "tcp: 5060", with: "tls: { listen: 5061, cert: c.pem, key: /k.pem }, ws: 5062, open: true")
+            "tcp: 5060", with: "tls: { listen: 5061, cert: c.pem, key: /k.pem }, ws: 5062, open: true, "
+                + "service_route: [sip:edge.example;lr, \"sips:in@[::1]:5061;transport=tls;lr\"]")
         let full = try Topology.parse(text, path: "/t/t.yaml").nodes(of: .sg).first
         #expect(
             full?.sip
                 == SIPListen(
                     udp: 5060, tls: .init(port: 5061, certificatePath: "/t/c.pem", keyPath: "/k.pem"), ws: 5062,
-                    isOpen: true))
+                    isOpen: true,
+                    serviceRoute: ["sip:edge.example;lr", "sips:in@[::1]:5061;transport=tls;lr"]))
     }
 
     @Test func tokenKeysOfOtherIssuersAreRead() throws {

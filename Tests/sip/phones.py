@@ -23,6 +23,7 @@ sys.path.insert(0, os.path.join(HERE, "../../scripts"))
 from private_cluster import Cluster, free_ports, wait_until  # noqa: E402
 
 DOMAIN, PASSWORD = "demo.example", "secret"
+STRONG_DOMAIN = "strong.example"  # Where MD5 is not accepted.
 SHORT_TTL = 2
 # How far from its deadline an expiry may be told, and how much earlier than that clocks and queues may make it look.
 EXPIRY_SLACK, EARLY_SLACK = 1.0, 0.25
@@ -31,22 +32,28 @@ EXPIRY_SLACK, EARLY_SLACK = 1.0, 0.25
 # MARK: phones
 
 
-def run(name, command, timeout=40, **options):
+def run(name, command, timeout=40, errors=None, **options):
+    """Runs a phone to its end; `errors` is a file in which it says more."""
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", timeout=timeout,
         **options)
     if done.returncode != 0:
-        raise SystemExit(f"{name} ended with {done.returncode}\n{done.stdout[-4000:]}")
+        more = ""
+        if errors and os.path.exists(errors):
+            with open(errors, encoding="utf-8", errors="replace") as file:
+                more = file.read()
+        raise SystemExit(f"{name} ended with {done.returncode}\n{done.stdout[-4000:]}{more}")
     return done.stdout
 
 
 def sipp(port, account, scenario, transport="u1", expires=60):
     with tempfile.TemporaryDirectory(prefix="sipp-") as directory:
+        errors = os.path.join(directory, "errors")
         run("sipp", [
             "sipp", f"127.0.0.1:{port}", "-sf", os.path.join(HERE, scenario), "-m", "1", "-s", account,
             "-key", "domain", DOMAIN, "-au", account, "-ap", PASSWORD, "-key", "expires", str(expires),
             "-i", "127.0.0.1", "-p", str(free_ports(1)[0]), "-t", transport, "-nostdin", "-timeout", "30s",
-            "-timeout_error", "-trace_err", "-error_file", os.path.join(directory, "errors")], cwd=directory)
+            "-timeout_error", "-trace_err", "-error_file", errors], errors=errors, cwd=directory)
 
 
 def baresip(port, account, transport="udp"):
@@ -65,8 +72,8 @@ def baresip(port, account, transport="udp"):
             raise SystemExit(f"baresip did not register\n{said[-4000:]}")
 
 
-def pjsip(port, account, python, transport="udp"):
-    run("pjsip", [python, "-B", os.path.join(HERE, "pjsip_phone.py"), str(port), DOMAIN, account, PASSWORD, transport])
+def pjsip(port, account, python, transport="udp", domain=DOMAIN):
+    run("pjsip", [python, "-B", os.path.join(HERE, "pjsip_phone.py"), str(port), domain, account, PASSWORD, transport])
 
 
 async def browser(port):
@@ -169,7 +176,8 @@ def try_cluster(rollcall, python):
     try:
         accounts = os.path.join(cluster.directory, "accounts.csv")
         with open(accounts, "w") as file:
-            file.write("domain,kind,name,password\n" + f"{DOMAIN},user,alice,{PASSWORD}\n")
+            file.write("domain,kind,name,password\n" + f"{DOMAIN},user,alice,{PASSWORD}\n"
+                       f"{STRONG_DOMAIN},sipuser,1001,{PASSWORD}\n")
             file.writelines(f"{DOMAIN},sipuser,{number},{PASSWORD}\n" for number in range(1001, 1011))
         cluster.command("account import", accounts)
         cluster.start()
@@ -180,6 +188,9 @@ def try_cluster(rollcall, python):
         recording.wait("alice", 10, ("user_registered", None), ("user_unregistered", "unregister_contact"))
         serve_phones(port, python, lambda account: recording.wait(
             account, 10, REGISTERED, REGISTERED, ended("unregister_contact")))
+
+        pjsip(port, "1001", python, domain=STRONG_DOMAIN)
+        print("ok: PJSIP with SHA-256", flush=True)
 
         sipp(port, "1007", "register.xml", expires=SHORT_TTL)
         (registered, _, data), (expired, _, _) = recording.wait(

@@ -1,3 +1,4 @@
+public import Digests
 public import RegistrarEvents
 
 /// A domain (tenant) as the topology describes it.
@@ -22,7 +23,14 @@ public struct DomainSpec: Hashable, Sendable {
     /// A longer `expires` that a client asks for is cut to this.
     public let maximumExpires: Duration
     public let availability: Availability
+    /// The algorithms of SIP digest that phones are offered, the first choice first; at least one.
+    ///
+    /// Devices that know MD5 alone should pass over the others (RFC 7616 section 3.7), but many give up on them: those
+    /// made before RFC 8760, and the SIP libraries of browsers. For a domain that has such phones, MD5 alone is offered.
+    public let digest: [DigestAlgorithm]
 
+    /// RFC 8760 section 2.6 leaves the order to the server.
+    public static let defaultDigest: [DigestAlgorithm] = [.sha256, .sha512_256, .md5]
     public static let replicasRange = 1...7
     public static let defaultReplicas = 2
     public static let defaultMinimumExpires: Duration = .seconds(30)
@@ -33,8 +41,10 @@ public struct DomainSpec: Hashable, Sendable {
     public init(
         name: DomainName, replicas: Int = defaultReplicas, contacts: Int = Limits().contactsPerDomain,
         devices: Int = Limits().devices, minimumExpires: Duration = defaultMinimumExpires,
-        maximumExpires: Duration = defaultMaximumExpires, availability: Availability = .refuse
+        maximumExpires: Duration = defaultMaximumExpires, availability: Availability = .refuse,
+        digest: [DigestAlgorithm] = defaultDigest
     ) {
+        precondition(!digest.isEmpty, "no digest algorithm for \(name)")
         self.name = name
         self.replicas = replicas
         self.contacts = contacts
@@ -42,5 +52,6 @@ public struct DomainSpec: Hashable, Sendable {
         self.minimumExpires = minimumExpires
         self.maximumExpires = maximumExpires
         self.availability = availability
+        self.digest = digest
     }
 }

@@ -1,3 +1,4 @@
+import Digests
 import RegistrarEvents
 
 extension TopologyReader {
@@ -12,7 +13,7 @@ extension TopologyReader {
     }
 
     private func domain(_ value: YAMLValue, limits: Limits) -> Located<DomainSpec>? {
-        let known = ["name", "replicas", "limits", "expires", "availability"]
+        let known = ["name", "replicas", "limits", "expires", "availability", "digest"]
         let later = ["kafka", "destinations", "plugins", "group", "sites", "pin"]
         guard let fields = value.fields(known, later: later) else { return nil }
         let name = domainName(fields.required("name", "the domain's name"))
@@ -21,6 +22,7 @@ extension TopologyReader {
         let expires = expires(fields["expires"])
         let availability = fields["availability"]?.choice(
             DomainSpec.Availability.allCases.map { ($0.rawValue, $0) })
+        let digest = digest(fields["digest"])
         let spec = name.map { name in
             DomainSpec(
                 name: name,
@@ -28,7 +30,7 @@ extension TopologyReader {
                 contacts: own?["contacts"]?.integer(in: 1...100_000_000) ?? limits.contactsPerDomain,
                 devices: own?["devices"]?.integer(in: 1...10_000) ?? limits.devices,
                 minimumExpires: expires.lowerBound, maximumExpires: expires.upperBound,
-                availability: availability ?? .refuse)
+                availability: availability ?? .refuse, digest: digest)
         }
         return spec.map { Located(value: $0, line: value.line) }
     }
@@ -38,6 +40,15 @@ extension TopologyReader {
         if let name = DomainName(text) { return name }
         value.reject("found \(quoted(text))", expected: "a domain name such as demo.example")
         return nil
+    }
+
+    private func digest(_ value: YAMLValue?) -> [DigestAlgorithm] {
+        guard let value else { return DomainSpec.defaultDigest }
+        let items = value.items(atMost: DigestAlgorithm.allCases.count)
+        let algorithms = items.compactMap { $0.choice(DigestAlgorithm.allCases.map { ($0.name, $0) }) }
+        if Set(algorithms).count < algorithms.count { value.reject("one twice", expected: "each algorithm once") }
+        if items.isEmpty { value.reject("no algorithm", expected: "at least one, such as [MD5]") }
+        return algorithms.isEmpty ? DomainSpec.defaultDigest : algorithms
     }
 
     private func expires(_ value: YAMLValue?) -> ClosedRange<Duration> {
