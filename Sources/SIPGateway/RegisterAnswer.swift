@@ -8,6 +8,8 @@ struct RegisterAnswer {
     let register: RegisterRequest
     let contacts: [LiveContact]
     let now: Moment
+    /// The node's, from the topology.
+    let serviceRoute: [String]
 
     func write(into writer: inout ResponseWriter) {
         for live in contacts {
@@ -19,6 +21,8 @@ struct RegisterAnswer {
             }
         }
         for path in register.extensions.path { writer.header("Path", path) }
+        // RFC 3608 section 6.4: the whole route in every answer, since the latest one counts.
+        for uri in serviceRoute { writer.header("Service-Route", "<\(uri)>") }
         if register.extensions.usesOutbound, register.wishes.contains(where: \.isFlow) {
             writer.header("Require", "outbound")
             writer.header("Flow-Timer", Self.flowTimer)

@@ -25,7 +25,9 @@ extension Registrar {
     mutating func accept(_ waiting: Waiting, _ contacts: [LiveContact], at now: Moment, _ out: inout Outbox) {
         counters.accepted.count()
         var writer = writer(200, waiting.message, waiting.via, waiting.route, waiting.transaction)
-        RegisterAnswer(register: waiting.register, contacts: contacts, now: now).write(into: &writer)
+        RegisterAnswer(
+            register: waiting.register, contacts: contacts, now: now, serviceRoute: settings.listen.serviceRoute
+        ).write(into: &writer)
         complete(waiting.transaction, writer.finish(), waiting.via, waiting.route, at: now, &out)
     }
 

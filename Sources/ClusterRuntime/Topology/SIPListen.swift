@@ -10,6 +10,9 @@ public struct SIPListen: Hashable, Sendable {
     /// Whether anyone may register any account, without digest. Only with a loopback address: it is for
     /// measuring and trying out.
     public let isOpen: Bool
+    /// Where devices shall send what they ask for through the proxies of the domain, in order: URIs, as the answers to
+    /// REGISTER repeat them (RFC 3608). Empty when they may go anywhere.
+    public let serviceRoute: [String]
 
     /// SIP over TLS, with the files of the server's certificate chain and private key, in PEM.
     public struct TLS: Hashable, Sendable {
@@ -24,12 +27,16 @@ public struct SIPListen: Hashable, Sendable {
         }
     }
 
-    public init(udp: Int? = nil, tcp: Int? = nil, tls: TLS? = nil, ws: Int? = nil, isOpen: Bool = false) {
+    public init(
+        udp: Int? = nil, tcp: Int? = nil, tls: TLS? = nil, ws: Int? = nil, isOpen: Bool = false,
+        serviceRoute: [String] = []
+    ) {
         self.udp = udp
         self.tcp = tcp
         self.tls = tls
         self.ws = ws
         self.isOpen = isOpen
+        self.serviceRoute = serviceRoute
     }
 
     /// Every port the gateway listens on for devices, with the key that sets it.
