@@ -78,6 +78,7 @@ let package = Package(
         .rollcall("Digests", ["CNettle"]),
         .rollcall("RegistrarEvents", ["MessagePack"]),
         .rollcall("SIP"),
+        .rollcall("WebSocketFrames", [.nioCore, .nioHTTP1, .nioWebSocket]),
         .rollcall(
             "ClusterRuntime",
             ["Digests", "RegistrarEvents", "MessagePack", .crypto, .cryptoExtras, .deque, .logging, .yams]),
@@ -96,15 +97,14 @@ let package = Package(
         .rollcall(
             "WebSocketGateway",
             [
-                "AccessTokens", "ClusterRuntime", "RegistrarEvents", "WSSubscrActor", .deque, .logging, .nioCore,
-                .nioHTTP1, .nioPosix, .nioWebSocket, .serviceLifecycle,
+                "AccessTokens", "ClusterRuntime", "RegistrarEvents", "WSSubscrActor", "WebSocketFrames", .deque,
+                .logging, .nioCore, .nioHTTP1, .nioPosix, .nioWebSocket, .serviceLifecycle,
             ]),
         .rollcall(
             "SIPGateway",
             [
-                "ClusterRuntime", "Digests", "MessagePack", "RegistrarEvents", "SIP", .crypto, .deque, .logging,
-                .nioCore,
-                .nioPosix, .nioSSL, .serviceLifecycle,
+                "ClusterRuntime", "Digests", "MessagePack", "RegistrarEvents", "SIP", "WebSocketFrames", .crypto,
+                .deque, .logging, .nioCore, .nioHTTP1, .nioPosix, .nioSSL, .nioWebSocket, .serviceLifecycle,
             ]),
         .rollcall("AccessTokens", ["ClusterRuntime", "RegistrarEvents", .crypto, .jwt]),
         .rollcall(

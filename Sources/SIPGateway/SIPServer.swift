@@ -13,7 +13,7 @@ import Synchronization
     import Darwin
 #endif
 
-/// The SIP frontier of a node: a registrar for devices over UDP, TCP and TLS. Protocol: `docs/sip.md`.
+/// The SIP frontier of a node: a registrar for devices over UDP, TCP, TLS and websocket. Protocol: `docs/sip.md`.
 public final class SIPServer: Service {
     private let settings: SIPSettings
     private let group: MultiThreadedEventLoopGroup
@@ -32,6 +32,7 @@ public final class SIPServer: Service {
         public var udp: Int?
         public var tcp: Int?
         public var tls: Int?
+        public var ws: Int?
     }
 
     /// - Parameters:
@@ -110,19 +111,33 @@ public final class SIPServer: Service {
     }
 
     private func listen() async throws -> [any Channel] {
+        let settings = settings
+        let counters = counters
         var channels: [any Channel] = []
         if let port = settings.listen.udp { channels += try await listenUDP(port) }
         if let port = settings.listen.tcp {
-            let channel = try await listenTCP(port, .tcp) { _ in }
+            let channel = try await listenTCP(port, .tcp) { channel, core in
+                try channel.pipeline.syncOperations.addHandler(
+                    StreamHandler(core, .tcp, counters: counters, settings: settings))
+            }
             ports.withLock { $0.tcp = channel.localAddress?.port }
             channels.append(channel)
         }
         if let tls = settings.listen.tls {
             let context = try TLSCertificate(tls)
-            let channel = try await listenTCP(tls.port, .tls) { channel in
+            let channel = try await listenTCP(tls.port, .tls) { channel, core in
                 try channel.pipeline.syncOperations.addHandler(context.handler())
+                try channel.pipeline.syncOperations.addHandler(
+                    StreamHandler(core, .tls, counters: counters, settings: settings))
             }
             ports.withLock { $0.tls = channel.localAddress?.port }
+            channels.append(channel)
+        }
+        if let port = settings.listen.ws {
+            let channel = try await listenTCP(port, .ws) { channel, core in
+                try WebSocketUpgrade.begin(channel, core, counters: counters, settings: settings)
+            }
+            ports.withLock { $0.ws = channel.localAddress?.port }
             channels.append(channel)
         }
         return channels
@@ -158,7 +173,8 @@ public final class SIPServer: Service {
     }
 
     private func listenTCP(
-        _ port: Int, _ transport: SIPTransport, _ prepare: @escaping @Sendable (any Channel) throws -> Void
+        _ port: Int, _ transport: SIPTransport,
+        _ prepare: @escaping @Sendable (any Channel, SIPLane.Core) throws -> Void
     ) async throws -> any Channel {
         let settings = settings
         let counters = counters
@@ -180,9 +196,7 @@ public final class SIPServer: Service {
                     guard let lane = lanes.first(where: { $0.eventLoop === channel.eventLoop }) else {
                         preconditionFailure("a connection on an event loop without a lane")
                     }
-                    try prepare(channel)
-                    let handler = StreamHandler(lane.core, transport.via, counters: counters, settings: settings)
-                    try channel.pipeline.syncOperations.addHandler(handler)
+                    try prepare(channel, lane.core)
                 }
             }
             .bind(host: settings.host, port: port).get()

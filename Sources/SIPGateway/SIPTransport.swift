@@ -4,11 +4,13 @@ import SIP
 enum SIPTransport: Sendable {
     case tcp
     case tls
+    case ws
 
     var via: Via.Transport {
         switch self {
         case .tcp: .tcp
         case .tls: .tls
+        case .ws: .ws
         }
     }
 }

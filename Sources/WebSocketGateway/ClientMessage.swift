@@ -1,5 +1,6 @@
 import FoundationEssentials
 import NIOCore
+import WebSocketFrames
 
 /// A request as it came: `["method", {…}]`.
 struct ClientMessage: Sendable {

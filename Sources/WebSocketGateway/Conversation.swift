@@ -2,6 +2,7 @@ import ClusterRuntime
 import NIOCore
 import RegistrarEvents
 import WSSubscrActor
+import WebSocketFrames
 
 /// One client's side of the protocol: what it may ask in which state, and what it is answered.
 ///

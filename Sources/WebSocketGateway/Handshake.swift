@@ -2,6 +2,7 @@ import ClusterRuntime
 import NIOCore
 import NIOHTTP1
 import NIOWebSocket
+import WebSocketFrames
 
 /// One connection's opening handshake: decides about the request, and turns the channel into a websocket.
 final class Handshake: HTTPServerProtocolUpgrader {
@@ -31,7 +32,9 @@ final class Handshake: HTTPServerProtocolUpgrader {
             environment.counters.handshakesRefused.count()
             channel.close(promise: nil)
         }
-        let answerer = HandshakeRefusalHandler(handshake: handshake, counters: environment.counters)
+        let answerer = HandshakeRefusalHandler(
+            refusal: { head in handshake.refusal ?? HandshakeRoute(head).refusal },
+            onRefused: { environment.counters.handshakesRefused.count() })
         let deadline = handshake.deadline
         channel.closeFuture.whenComplete { _ in deadline?.cancel() }
         let isolated = NIOLoopBound((handshake, answerer), eventLoop: channel.eventLoop)
@@ -47,16 +50,11 @@ final class Handshake: HTTPServerProtocolUpgrader {
         try channel.pipeline.syncOperations.addHandler(answerer)
     }
 
-    /// NIO's own upgrader checks the key and computes the answer to it.
     func buildUpgradeResponse(
         channel: any Channel, upgradeRequest: HTTPRequestHead, initialResponseHeaders: HTTPHeaders
     ) -> EventLoopFuture<HTTPHeaders> {
-        let accept = NIOWebSocketServerUpgrader(
-            shouldUpgrade: { channel, _ in channel.eventLoop.makeSucceededFuture(HTTPHeaders()) },
-            upgradePipelineHandler: { channel, _ in channel.eventLoop.makeSucceededVoidFuture() })
         let response: @Sendable () -> EventLoopFuture<HTTPHeaders> = {
-            accept.buildUpgradeResponse(
-                channel: channel, upgradeRequest: upgradeRequest, initialResponseHeaders: initialResponseHeaders)
+            OpeningHandshake.response(to: upgradeRequest, initialResponseHeaders, channel)
         }
         switch HandshakeRoute(upgradeRequest) {
         case .user: return response()
@@ -90,56 +88,6 @@ final class Handshake: HTTPServerProtocolUpgrader {
             try operations.addHandler(
                 SocketHandler(environment: environment, lane: lane, peer: peer, service: service))
         }
-    }
-}
-
-/// Answers requests that become no websocket, and closes.
-final class HandshakeRefusalHandler: ChannelInboundHandler, RemovableChannelHandler {
-    typealias InboundIn = HTTPServerRequestPart
-    typealias OutboundOut = HTTPServerResponsePart
-
-    private let handshake: Handshake
-    private let counters: GatewayCounters
-    private var isAnswered = false
-
-    init(handshake: Handshake, counters: GatewayCounters) {
-        self.handshake = handshake
-        self.counters = counters
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard case .head(let head) = Self.unwrapInboundIn(data), !isAnswered else { return }
-        isAnswered = true
-        counters.handshakesRefused.count()
-        answer(handshake.refusal ?? Self.refusal(of: head), context)
-    }
-
-    private static func refusal(of head: HTTPRequestHead) -> HandshakeRefusal {
-        guard case .refused(let refusal) = HandshakeRoute(head) else { return .bad("expected an opening handshake") }
-        return refusal
-    }
-
-    private func answer(_ refusal: HandshakeRefusal, _ context: ChannelHandlerContext) {
-        let body = ByteBuffer(string: refusal.reason + "\n")
-        var head = HTTPResponseHead(version: .http1_1, status: refusal.status)
-        for header in refusal.headers { head.headers.add(name: header[0], value: header[1]) }
-        head.headers.add(name: "Content-Type", value: "text/plain; charset=utf-8")
-        head.headers.add(name: "Content-Length", value: "\(body.readableBytes)")
-        head.headers.add(name: "Connection", value: "close")
-        context.write(Self.wrapOutboundOut(.head(head)), promise: nil)
-        context.write(Self.wrapOutboundOut(.body(.byteBuffer(body))), promise: nil)
-        let context = NIOLoopBound(context, eventLoop: context.eventLoop)
-        context.value.writeAndFlush(Self.wrapOutboundOut(.end(nil))).whenComplete { _ in
-            context.value.close(promise: nil)
-        }
-    }
-
-    /// Malformed HTTP is answered before it gets here; what else goes wrong before a websocket is there ends it.
-    func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        guard error is HTTPServerUpgradeErrors || error is HTTPParserError else { return }
-        if !isAnswered { counters.handshakesRefused.count() }
-        isAnswered = true
-        context.close(promise: nil)
     }
 }
 

@@ -1,5 +1,5 @@
-import FoundationEssentials
 import NIOHTTP1
+import WebSocketFrames
 
 /// What a client's HTTP request asks for. Source: RFC 6455 section 4.2, RFC 9110 section 15.
 enum HandshakeRoute: Equatable {
@@ -27,7 +27,15 @@ enum HandshakeRoute: Equatable {
             self = .refused(.notFound)
             return
         }
-        self = Self.problem(head).map { .refused($0) } ?? target
+        self = OpeningHandshake.problem(head).map { .refused($0) } ?? target
+    }
+
+    /// Nil when the request is a handshake.
+    var refusal: HandshakeRefusal? {
+        switch self {
+        case .user, .service: nil
+        case .refused(let refusal): refusal
+        }
     }
 
     private static func bearer(_ headers: HTTPHeaders) -> String? {
@@ -37,40 +45,12 @@ enum HandshakeRoute: Equatable {
         let token = value.dropFirst("bearer ".count).drop { $0 == " " }
         return token.isEmpty ? nil : String(token)
     }
-
-    /// What keeps the request from being an opening handshake.
-    private static func problem(_ head: HTTPRequestHead) -> HandshakeRefusal? {
-        guard head.method == .GET else { return .method }
-        guard (head.version.major, head.version.minor) >= (1, 1) else { return .bad("a websocket needs HTTP/1.1") }
-        let upgrades = head.headers[canonicalForm: "Upgrade"].contains { $0.lowercased() == "websocket" }
-        let connects = head.headers[canonicalForm: "Connection"].contains { $0.lowercased() == "upgrade" }
-        guard upgrades, connects else { return .upgradeNeeded }
-        guard head.headers["Sec-WebSocket-Version"] == ["13"] else { return .version }
-        let keys = head.headers["Sec-WebSocket-Key"]
-        guard keys.count == 1, let key = Data(base64Encoded: keys[0]), key.count == 16 else {
-            return .bad("Sec-WebSocket-Key must be 16 bytes in base64")
-        }
-        return nil
-    }
 }
 
-/// How a request that becomes no websocket is answered.
-struct HandshakeRefusal: Equatable, Sendable {
-    let status: HTTPResponseStatus
-    let reason: String
-    var headers: [[String]] = []
-
+extension HandshakeRefusal {
     static let notFound = HandshakeRefusal(
         status: .notFound, reason: "nothing is here; expected /ws or \(HandshakeRoute.tokenPath)")
     static let unauthorized = HandshakeRefusal(
         status: .unauthorized, reason: "the token is missing or not accepted",
         headers: [["WWW-Authenticate", "Bearer"]])
-    static let method = HandshakeRefusal(
-        status: .methodNotAllowed, reason: "expected GET", headers: [["Allow", "GET"]])
-    static let upgradeNeeded = HandshakeRefusal(
-        status: .upgradeRequired, reason: "expected a websocket", headers: [["Upgrade", "websocket"]])
-    static let version = HandshakeRefusal(
-        status: .upgradeRequired, reason: "expected version 13",
-        headers: [["Upgrade", "websocket"], ["Sec-WebSocket-Version", "13"]])
-    static func bad(_ reason: String) -> HandshakeRefusal { HandshakeRefusal(status: .badRequest, reason: reason) }
 }

@@ -4,6 +4,7 @@ import NIOCore
 import NIOWebSocket
 import RegistrarEvents
 import WSSubscrActor
+import WebSocketFrames
 
 /// What a socket shares with all others of the gateway.
 final class SocketEnvironment: Sendable {
@@ -104,6 +105,7 @@ final class SocketHandler: ChannelInboundHandler {
         switch assembler.receive(frame) {
         case .wait, .pong: break
         case .text(let text): received(text)
+        case .binary: preconditionFailure("a binary message, which the assembler was not told to take")
         case .ping(let payload): write(Frames.pong(payload))
         case .close(let code):
             closingUntil = .distantPast

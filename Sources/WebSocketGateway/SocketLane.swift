@@ -2,6 +2,7 @@ import ClusterRuntime
 import NIOCore
 import Synchronization
 import WSSubscrActor
+import WebSocketFrames
 
 /// The sockets of one event loop. Everything in it but `deliver` happens on that loop.
 final class SocketLane: SubscriberLane {

@@ -8,6 +8,7 @@ import RegistrarEvents
 public import ServiceLifecycle
 import Synchronization
 public import WSSubscrActor
+import WebSocketFrames
 
 /// The websocket frontier of a node: `/ws` for users, `/ws/token/v1` for services. Protocol: `docs/websocket.md`.
 public final class WebSocketServer: Service {

@@ -14,6 +14,7 @@ import Testing
         "Digests": ["CNettle"],
         "RegistrarEvents": ["MessagePack"],
         "SIP": [],
+        "WebSocketFrames": ["NIOCore", "NIOHTTP1", "NIOWebSocket"],
         "ClusterRuntime": [
             "Digests", "RegistrarEvents", "MessagePack", "Crypto", "CryptoExtras", "DequeModule", "Logging", "Yams",
         ],
@@ -28,11 +29,11 @@ import Testing
         "AccessTokens": ["ClusterRuntime", "RegistrarEvents", "Crypto", "JWTKit"],
         "WebSocketGateway": [
             "AccessTokens", "WSSubscrActor", "ClusterRuntime", "RegistrarEvents", "DequeModule", "Logging", "NIOCore",
-            "NIOHTTP1", "NIOPosix", "NIOWebSocket", "ServiceLifecycle",
+            "NIOHTTP1", "NIOPosix", "NIOWebSocket", "ServiceLifecycle", "WebSocketFrames",
         ],
         "SIPGateway": [
-            "ClusterRuntime", "Digests", "MessagePack", "RegistrarEvents", "SIP", "Crypto", "DequeModule", "Logging",
-            "NIOCore", "NIOPosix", "NIOSSL", "ServiceLifecycle",
+            "SIP", "ClusterRuntime", "Digests", "MessagePack", "RegistrarEvents", "Crypto", "DequeModule", "Logging",
+            "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL", "NIOWebSocket", "ServiceLifecycle", "WebSocketFrames",
         ],
         "AdminAPI": [
             "AccessTokens", "ClusterRuntime", "RegistrarEvents", "HTTPTypes", "Hummingbird", "HummingbirdCore",

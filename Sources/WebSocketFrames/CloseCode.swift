@@ -1,5 +1,5 @@
 /// Why a websocket is closed. Source: RFC 6455 section 7.4.1 and the IANA registry of close codes.
-enum CloseCode: UInt16, Sendable {
+package enum CloseCode: UInt16, Sendable {
     case normal = 1000
     case goingAway = 1001
     case protocolError = 1002

@@ -1,15 +1,16 @@
-import NIOCore
-import NIOWebSocket
+package import NIOCore
+package import NIOWebSocket
 
-/// Puts a client's frames together to text messages, and finds what RFC 6455 forbids.
+/// Puts a client's frames together to messages, and finds what RFC 6455 forbids.
 ///
 /// Frames come with their size checked; the size of a message made of several is checked here. Once it has answered
 /// `.fail` or `.close` it is asked nothing more.
-struct MessageAssembler {
-    enum Action {
+package struct MessageAssembler {
+    package enum Action {
         /// Nothing to do yet.
         case wait
         case text(ByteBuffer)
+        case binary(ByteBuffer)
         case ping(ByteBuffer)
         case pong
         /// The client closes, with this code (nil: it gave none).
@@ -19,20 +20,30 @@ struct MessageAssembler {
     }
 
     private let maximumBytes: Int
+    private let takesBinary: Bool
     /// Fragments can be empty, so their number has a limit of its own.
     private static let maximumFragments = 1_024
     private var message: ByteBuffer?
+    private var isBinary = false
     private var fragments = 0
 
-    init(maximumBytes: Int) { self.maximumBytes = maximumBytes }
+    /// - Parameters:
+    ///   - maximumBytes: of a message.
+    ///   - takesBinary: whether messages may be binary.
+    package init(maximumBytes: Int, takesBinary: Bool = false) {
+        self.maximumBytes = maximumBytes
+        self.takesBinary = takesBinary
+    }
 
-    mutating func receive(_ frame: WebSocketFrame) -> Action {
+    package mutating func receive(_ frame: WebSocketFrame) -> Action {
         guard frame.reservedBits.isEmpty else { return .fail(.protocolError, "a reserved bit is set") }
         guard frame.maskKey != nil else { return .fail(.protocolError, "frames of clients must be masked") }
         let payload = frame.unmaskedData
         switch frame.opcode {
-        case .text:
+        case .text, .binary:
+            guard frame.opcode == .text || takesBinary else { return .fail(.unsupportedData, "messages must be text") }
             guard message == nil else { return .fail(.protocolError, "a message began inside another") }
+            isBinary = frame.opcode == .binary
             return frame.fin ? complete(payload) : append(payload)
         case .continuation:
             guard message != nil else { return .fail(.protocolError, "a continuation of nothing") }
@@ -41,7 +52,6 @@ struct MessageAssembler {
             self.message = nil
             fragments = 0
             return complete(message)
-        case .binary: return .fail(.unsupportedData, "messages must be text")
         case .ping: return .ping(payload)
         case .pong: return .pong
         case .connectionClose: return close(payload)
@@ -60,8 +70,9 @@ struct MessageAssembler {
         return .wait
     }
 
-    private func complete(_ text: ByteBuffer) -> Action {
-        Self.isText(text) ? .text(text) : .fail(.invalidPayload, "the message is not UTF-8")
+    private func complete(_ message: ByteBuffer) -> Action {
+        guard !isBinary else { return .binary(message) }
+        return Self.isText(message) ? .text(message) : .fail(.invalidPayload, "the message is not UTF-8")
     }
 
     private func close(_ payload: ByteBuffer) -> Action {

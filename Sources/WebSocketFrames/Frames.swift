@@ -1,18 +1,22 @@
-import NIOCore
+package import NIOCore
 import NIOWebSocket
 
 /// Frames as a server sends them: whole, unmasked. Source: RFC 6455 section 5.2.
-enum Frames {
-    static func text(_ payload: [UInt8]) -> ByteBuffer {
+package enum Frames {
+    package static func text(_ payload: [UInt8]) -> ByteBuffer { message(.text, payload) }
+
+    package static func binary(_ payload: [UInt8]) -> ByteBuffer { message(.binary, payload) }
+
+    private static func message(_ opcode: WebSocketOpcode, _ payload: [UInt8]) -> ByteBuffer {
         var buffer = ByteBuffer()
         buffer.reserveCapacity(payload.count + 10)
-        buffer.writeFrameHeader(.text, length: payload.count)
+        buffer.writeFrameHeader(opcode, length: payload.count)
         buffer.writeBytes(payload)
         return buffer
     }
 
     /// Several text messages with the same head, end to end.
-    static func texts(head: [UInt8], tails: [[UInt8]], tailBytes: Int) -> ByteBuffer {
+    package static func texts(head: [UInt8], tails: [[UInt8]], tailBytes: Int) -> ByteBuffer {
         var buffer = ByteBuffer()
         buffer.reserveCapacity(tailBytes + tails.count * (head.count + 10))
         for tail in tails {
@@ -24,21 +28,21 @@ enum Frames {
     }
 
     /// - Parameter payload: at most 125 bytes, as it came in the ping.
-    static func pong(_ payload: ByteBuffer) -> ByteBuffer {
+    package static func pong(_ payload: ByteBuffer) -> ByteBuffer {
         var buffer = ByteBuffer()
         buffer.writeFrameHeader(.pong, length: payload.readableBytes)
         buffer.writeImmutableBuffer(payload)
         return buffer
     }
 
-    static let ping: ByteBuffer = {
+    package static let ping: ByteBuffer = {
         var buffer = ByteBuffer()
         buffer.writeFrameHeader(.ping, length: 0)
         return buffer
     }()
 
     /// - Parameter reason: cut to what fits into a control frame.
-    static func close(_ code: UInt16?, _ reason: String) -> ByteBuffer {
+    package static func close(_ code: UInt16?, _ reason: String) -> ByteBuffer {
         var buffer = ByteBuffer()
         guard let code else {
             buffer.writeFrameHeader(.connectionClose, length: 0)

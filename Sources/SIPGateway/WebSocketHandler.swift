@@ -1,0 +1,136 @@
+import ClusterRuntime
+import NIOCore
+import NIOWebSocket
+import SIP
+import WebSocketFrames
+
+/// SIP over websocket: each message of the websocket, text or binary, is one of SIP (RFC 7118 section 4.2), or the
+/// keep-alive of two line ends, which is answered by one (section 6 of that, RFC 5626 section 4.4.1).
+///
+/// A client that breaks the websocket protocol is told by which code, and closed. Lives on its channel's event loop.
+final class WebSocketHandler: ChannelInboundHandler, SIPSocket {
+    typealias InboundIn = WebSocketFrame
+    typealias OutboundOut = ByteBuffer
+
+    private let core: SIPLane.Core
+    private let counters: SIPCounters
+    private let messageBytes: Int
+    /// Closes a connection that has sent no message yet.
+    private let patience: Scheduled<Void>
+    private var assembler: MessageAssembler
+    private var context: ChannelHandlerContext?
+    private var number: UInt64 = 0
+    private var peer: SIPPeer?
+    /// Whether a message was binary. Answers may repeat bytes of it that are no UTF-8, which no text frame may hold.
+    private var usesBinary = false
+    /// Set with the close frame that was sent; from then on nothing is taken in.
+    private var isClosing = false
+
+    /// How long a client may take to answer a close frame. Own decision.
+    private static let closeTime = TimeAmount.seconds(1)
+
+    init(_ core: SIPLane.Core, counters: SIPCounters, settings: SIPSettings, patience: Scheduled<Void>) {
+        self.core = core
+        self.counters = counters
+        self.patience = patience
+        messageBytes = settings.messageBytes
+        assembler = MessageAssembler(maximumBytes: settings.messageBytes, takesBinary: true)
+    }
+
+    // MARK: The channel
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        peer = SIPPeer(.ws, context.remoteAddress)
+        number = core.add(self)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { leave() }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        leave()
+        context.fireChannelInactive()
+    }
+
+    private func leave() {
+        guard context != nil else { return }
+        context = nil
+        core.remove(number)
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let frame = Self.unwrapInboundIn(data)
+        guard !isClosing else {
+            // All that matters now is the client's own close frame.
+            if frame.opcode == .connectionClose { context.close(promise: nil) }
+            return
+        }
+        switch assembler.receive(frame) {
+        case .wait, .pong: break
+        case .text(let message): received(message)
+        case .binary(let message):
+            usesBinary = true
+            received(message)
+        case .ping(let payload): context.write(Self.wrapOutboundOut(Frames.pong(payload)), promise: nil)
+        case .close(let code):
+            isClosing = true
+            context.writeAndFlush(Self.wrapOutboundOut(Frames.close(code, "")), promise: nil)
+            context.close(promise: nil)
+        case .fail(let code, let reason): fail(code, reason)
+        }
+    }
+
+    private func received(_ message: ByteBuffer) {
+        guard let peer else { return }
+        let bytes = Array(message.readableBytesView)
+        let route = Route(way: .stream(number), peer: peer)
+        guard !bytes.allSatisfy({ $0 == 13 || $0 == 10 }) else {
+            if bytes == Self.keepAlivePing { write(Self.keepAlivePong, to: route) }
+            return
+        }
+        patience.cancel()
+        core.received(bytes, from: route, at: SystemClock.now())
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        context.flush()
+        core.flush()
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard let error = error as? NIOWebSocketError else {
+            context.close(promise: nil)  // the connection broke
+            return
+        }
+        switch error {
+        case .invalidFrameLength: fail(.tooBig, "a message may have \(messageBytes) bytes")
+        case .fragmentedControlFrame, .multiByteControlFrameLength:
+            fail(.protocolError, "a control frame that is fragmented or longer than 125 bytes")
+        }
+    }
+
+    /// Says goodbye; the channel closes with the client's answer or after `closeTime`.
+    private func fail(_ code: CloseCode, _ reason: String) {
+        guard let context, !isClosing else { return }
+        counters.malformed.count()
+        isClosing = true
+        context.writeAndFlush(Self.wrapOutboundOut(Frames.close(code.rawValue, reason)), promise: nil)
+        let channel = context.channel
+        context.eventLoop.scheduleTask(in: Self.closeTime) { channel.close(promise: nil) }
+    }
+
+    // MARK: SIPSocket
+
+    func write(_ bytes: [UInt8], to route: Route) {
+        guard let context, !isClosing else { return }
+        // A device that reads nothing gets no more answers than its socket holds.
+        guard context.channel.isWritable else { return context.close(promise: nil) }
+        let frame = usesBinary ? Frames.binary(bytes) : Frames.text(bytes)
+        context.write(Self.wrapOutboundOut(frame), promise: nil)
+    }
+
+    func flush() { context?.flush() }
+
+    private static let keepAlivePing: [UInt8] = [13, 10, 13, 10]
+    private static let keepAlivePong: [UInt8] = [13, 10]
+}

@@ -1,0 +1,72 @@
+import NIOCore
+import NIOHTTP1
+import NIOWebSocket
+import Synchronization
+import WebSocketFrames
+
+/// The opening handshake of SIP over websocket: any path, subprotocol `sip`. Source: RFC 7118 section 4.1.
+final class WebSocketUpgrade: HTTPServerProtocolUpgrader {
+    let supportedProtocol = "websocket"
+    let requiredUpgradeHeaders: [String] = []
+
+    private let messageBytes: Int
+    /// Made when the handshake is done.
+    private let makeHandler: () -> WebSocketHandler
+
+    private static let subprotocolHeader = "Sec-WebSocket-Protocol"
+
+    init(messageBytes: Int, makeHandler: @escaping () -> WebSocketHandler) {
+        self.messageBytes = messageBytes
+        self.makeHandler = makeHandler
+    }
+
+    /// Sets up a new channel, on its event loop: it is closed unless a SIP message has come by the end of `patience`.
+    static func begin(
+        _ channel: any Channel, _ core: SIPLane.Core, counters: SIPCounters, settings: SIPSettings
+    ) throws {
+        let patience = channel.eventLoop.scheduleTask(in: TimeAmount(settings.firstMessageTime)) {
+            channel.close(promise: nil)
+        }
+        counters.open.count()
+        channel.closeFuture.whenComplete { _ in
+            patience.cancel()
+            counters.open.subtract(1, ordering: .relaxed)
+        }
+        let answerer = HandshakeRefusalHandler(refusal: { problem($0) }, onRefused: { counters.malformed.count() })
+        let upgrade = WebSocketUpgrade(messageBytes: settings.messageBytes) {
+            WebSocketHandler(core, counters: counters, settings: settings, patience: patience)
+        }
+        let isolated = NIOLoopBound(answerer, eventLoop: channel.eventLoop)
+        let configuration: NIOHTTPServerUpgradeConfiguration = (
+            upgraders: [upgrade],
+            completionHandler: { $0.pipeline.syncOperations.removeHandler(isolated.value, promise: nil) }
+        )
+        try channel.pipeline.syncOperations.configureHTTPServerPipeline(
+            withPipeliningAssistance: false, withServerUpgrade: configuration)
+        try channel.pipeline.syncOperations.addHandler(answerer)
+    }
+
+    /// What keeps a request from becoming SIP over websocket; nil when nothing does.
+    private static func problem(_ head: HTTPRequestHead) -> HandshakeRefusal? {
+        if let problem = OpeningHandshake.problem(head) { return problem }
+        let offered = head.headers[canonicalForm: subprotocolHeader]
+        return offered.contains("sip") ? nil : .bad("expected the subprotocol sip in \(subprotocolHeader)")
+    }
+
+    func buildUpgradeResponse(
+        channel: any Channel, upgradeRequest: HTTPRequestHead, initialResponseHeaders: HTTPHeaders
+    ) -> EventLoopFuture<HTTPHeaders> {
+        // A failure here hands the request to the handler that answers refusals.
+        if let problem = Self.problem(upgradeRequest) { return channel.eventLoop.makeFailedFuture(problem) }
+        return OpeningHandshake.response(
+            to: upgradeRequest, initialResponseHeaders, channel, adding: [Self.subprotocolHeader: "sip"])
+    }
+
+    func upgrade(context: ChannelHandlerContext, upgradeRequest: HTTPRequestHead) -> EventLoopFuture<Void> {
+        let operations = context.channel.pipeline.syncOperations
+        return context.eventLoop.makeCompletedFuture {
+            try operations.addHandler(ByteToMessageHandler(WebSocketFrameDecoder(maxFrameSize: messageBytes)))
+            try operations.addHandler(makeHandler())
+        }
+    }
+}
