@@ -51,6 +51,13 @@ public struct MessagePackValue {
         return object.via.boolean
     }
 
+    /// A string's bytes, not checked to be UTF-8 and not copied.
+    @inlinable
+    public func text() throws(MessagePackError) -> UnsafeRawBufferPointer {
+        guard object.type == MSGPACK_OBJECT_STR else { throw .unexpected("a string") }
+        return UnsafeRawBufferPointer(start: object.via.str.ptr, count: Int(object.via.str.size))
+    }
+
     /// - Throws: also when the bytes are not UTF-8.
     @inlinable
     public func string() throws(MessagePackError) -> String {

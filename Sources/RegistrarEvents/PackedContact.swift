@@ -89,6 +89,27 @@ public struct PackedContact: Hashable, Sendable {
         }
     }
 
+    /// What a registrar's answer says of a SIP device's contact: texts that live as long as the call of `use`.
+    public struct SIPTexts: ~Copyable {
+        public let contactURI: UnsafeRawBufferPointer
+        public let instanceID: UnsafeRawBufferPointer
+        public let parameters: UnsafeRawBufferPointer
+        public let regID: UInt32
+    }
+
+    /// Reads no more of a SIP device's contact than an answer to REGISTER lists, and copies nothing.
+    /// - Throws: when it is none, or its bytes are not what `PackedContact` makes.
+    public func withSIPTexts<Result>(_ use: (borrowing SIPTexts) -> Result) throws(MessagePackError) -> Result {
+        guard kind == .sipuser else { throw MessagePackError.unexpected("a SIP device's contact") }
+        return try MessagePack.decode(bytes[keyLength...]) { (value) throws(MessagePackError) in
+            let fields = try value.array()
+            return use(
+                SIPTexts(
+                    contactURI: try fields.value(1).text(), instanceID: try fields.value(2).text(),
+                    parameters: try fields.value(11).text(), regID: UInt32(clamping: try fields.unsigned(10))))
+        }
+    }
+
     /// Key and details, unpacked.
     public func registration() throws(MessagePackError) -> Registration {
         let key = try key()

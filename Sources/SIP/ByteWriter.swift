@@ -29,6 +29,10 @@ public struct ByteWriter: Sendable {
         text.withUnsafeBufferPointer { appendCleaned($0) }
     }
 
+    public mutating func append(_ text: UnsafeRawBufferPointer) {
+        text.withMemoryRebound(to: UInt8.self) { appendCleaned($0) }
+    }
+
     /// A decimal number.
     public mutating func append(_ number: UInt64) {
         if number < 10 {

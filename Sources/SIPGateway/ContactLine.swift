@@ -4,32 +4,36 @@ import SIP
 /// A contact as an answer to REGISTER lists it, up to its `expires`.
 ///
 /// Source: RFC 3261 section 10.3, step 8; RFC 5626 section 6; RFC 5627 section 5.3 for GRUUs.
-struct ContactLine {
-    private(set) var bytes: [UInt8]
-
-    init(
-        _ details: SIPUserDetails, _ domain: DomainName, account: String, _ extensions: RegisterRequest.Extensions
+enum ContactLine {
+    /// What is kept of a contact.
+    static func write(
+        _ texts: borrowing PackedContact.SIPTexts, _ domain: DomainName, account: String,
+        _ extensions: RegisterRequest.Extensions, into writer: inout ByteWriter
     ) {
-        var writer = ByteWriter(reserving: 192)
-        writer.append("<")
-        writer.append(details.contactURI)
-        writer.append(">")
-        if !details.instanceID.isEmpty {
-            writer.append(";+sip.instance=")
-            writer.append(quoted: "<" + details.instanceID + ">")
+        writer.literal("<")
+        writer.append(texts.contactURI)
+        writer.literal(">")
+        if texts.instanceID.count > 0 {
+            writer.literal(";+sip.instance=\"<")
+            writer.append(texts.instanceID)
+            writer.literal(">\"")
         }
-        if details.regID > 0 {
-            writer.append(";reg-id=")
-            writer.append(UInt64(details.regID))
+        if texts.regID > 0 {
+            writer.literal(";reg-id=")
+            writer.append(UInt64(texts.regID))
         }
-        if !details.parameters.isEmpty {
-            writer.append(";")
-            writer.append(details.parameters)
+        if texts.parameters.count > 0 {
+            writer.literal(";")
+            writer.append(texts.parameters)
         }
-        if extensions.supportsGRUU, !details.instanceID.isEmpty {
-            writer.append(";pub-gruu=")
-            writer.append(quoted: "sip:\(account)@\(domain);gr=\(details.instanceID)")
+        if extensions.supportsGRUU, texts.instanceID.count > 0 {
+            writer.literal(";pub-gruu=\"sip:")
+            writer.append(account)
+            writer.literal("@")
+            writer.append(domain.rawValue)
+            writer.literal(";gr=")
+            writer.append(texts.instanceID)
+            writer.literal("\"")
         }
-        bytes = writer.bytes
     }
 }

@@ -55,8 +55,7 @@ struct ContactReader {
             peerAddress: context.peer.address, peerPort: context.peer.port)
         let registration = Registration(account: key.account.name, contact: key.contact, sipuser: details)
         guard let packed = PackedContact(registration) else { throw .badRequest("Contact too long") }
-        let line = ContactLine(details, context.domain.name, account: key.account.name, extensions).bytes
-        return RegisterRequest.Wish(contact: packed, line: line, isFlow: regID > 0)
+        return RegisterRequest.Wish(contact: packed, isFlow: regID > 0)
     }
 
     /// What the device says of itself beside what is kept apart.

@@ -12,14 +12,7 @@ struct RegisterAnswer {
     let serviceRoute: [String]
 
     func write(into writer: inout ResponseWriter) {
-        for live in contacts {
-            guard let line = line(of: live) else { continue }
-            writer.header("Contact") { text in
-                text.append(line)
-                text.append(";expires=")
-                text.append(UInt64((live.ttl + 999) / 1_000))
-            }
-        }
+        for live in contacts { write(live, into: &writer) }
         for path in register.extensions.path { writer.header("Path", path) }
         // RFC 3608 section 6.4: the whole route in every answer, since the latest one counts.
         for uri in serviceRoute { writer.header("Service-Route", "<\(uri)>") }
@@ -33,14 +26,16 @@ struct RegisterAnswer {
     /// Seconds between a flow's keep-alives at most (RFC 5626 section 5.4). Own decision.
     private static let flowTimer: UInt32 = 120
 
-    /// What was registered just now is written already. A contact that cannot be read was put there over REST by
-    /// something else than a REGISTER, and is no address that SIP could use.
-    private func line(of live: LiveContact) -> [UInt8]? {
-        if let own = register.wishes.first(where: { $0.contact.bytes == live.contact.bytes }) { return own.line }
-        // See above for those that cannot be read.
-        guard let registration = try? live.contact.registration(), case .sipuser(let details) = registration.details,
-            !details.contactURI.isEmpty
-        else { return nil }
-        return ContactLine(details, register.domain, account: register.account, register.extensions).bytes
+    /// A contact that cannot be read was put there over REST by something else than a REGISTER, and is no address that
+    /// SIP could use.
+    private func write(_ live: LiveContact, into writer: inout ResponseWriter) {
+        try? live.contact.withSIPTexts { texts in
+            guard texts.contactURI.count > 0 else { return }
+            writer.header("Contact") { text in
+                ContactLine.write(texts, register.domain, account: register.account, register.extensions, into: &text)
+                text.literal(";expires=")
+                text.append(UInt64((live.ttl + 999) / 1_000))
+            }
+        }
     }
 }

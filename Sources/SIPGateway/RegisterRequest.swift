@@ -6,10 +6,9 @@ import SIP
 ///
 /// Source: RFC 3261 sections 10.2 and 10.3, RFC 3327 for Path, RFC 5626 for flows, RFC 5627 for GRUUs.
 struct RegisterRequest: Sendable {
-    /// A contact as it is stored, and as the answer repeats it.
+    /// A contact as it is stored.
     struct Wish: Sendable {
         let contact: PackedContact
-        let line: [UInt8]
         /// Whether it is kept apart from others of its instance by `reg-id`.
         let isFlow: Bool
     }

@@ -5,18 +5,20 @@ import SIP
 /// Answers, and the memory of them.
 extension Registrar {
     func writer(_ status: Int, reason: String? = nil, _ request: IncomingRequest) -> ResponseWriter {
-        writer(status, reason: reason, request.message, request.essentials.via, request.route, request.transaction)
+        writer(status, reason: reason, request.message, request.essentials, request.route, request.transaction)
     }
 
     private func writer(
-        _ status: Int, reason: String? = nil, _ message: SIPMessage, _ via: Via, _ route: Route,
+        _ status: Int, reason: String? = nil, _ message: SIPMessage, _ essentials: SIPEssentials, _ route: Route,
         _ transaction: TransactionTable.Key
     ) -> ResponseWriter {
         // RFC 3261 section 18.2.1, RFC 3581 section 4.
+        let via = essentials.via
         let asksForPort = via.rport != .absent
         let isSomewhereElse = via.sentByHost.string != route.peer.address
         return ResponseWriter(
-            status, reason: reason, to: message, received: asksForPort || isSomewhereElse ? route.peer.address : nil,
+            status, reason: reason, to: message, read: essentials,
+            received: asksForPort || isSomewhereElse ? route.peer.address : nil,
             rport: asksForPort ? route.peer.port : nil,
             // The same for every answer to the request, as section 8.2.7 wants it of those that remember nothing.
             toTag: String(transaction.low, radix: 36))
@@ -24,18 +26,20 @@ extension Registrar {
 
     mutating func accept(_ waiting: Waiting, _ contacts: [LiveContact], at now: Moment, _ out: inout Outbox) {
         counters.accepted.count()
-        var writer = writer(200, waiting.message, waiting.via, waiting.route, waiting.transaction)
+        var writer = writer(200, waiting.message, waiting.essentials, waiting.route, waiting.transaction)
         RegisterAnswer(
             register: waiting.register, contacts: contacts, now: now, serviceRoute: settings.listen.serviceRoute
         ).write(into: &writer)
-        complete(waiting.transaction, writer.finish(), waiting.via, waiting.route, at: now, &out)
+        complete(waiting.transaction, writer.finish(), waiting.essentials.via, waiting.route, at: now, &out)
     }
 
     mutating func answer(_ waiting: Waiting, refusal: SIPRefusal, at now: Moment, _ out: inout Outbox) {
         let writer = writer(
-            refusal.status, reason: refusal.reason, waiting.message, waiting.via, waiting.route, waiting.transaction)
+            refusal.status, reason: refusal.reason, waiting.message, waiting.essentials, waiting.route,
+            waiting.transaction)
         complete(
-            waiting.transaction, refused(refusal, writer).finish(), waiting.via, waiting.route, at: now, &out)
+            waiting.transaction, refused(refusal, writer).finish(), waiting.essentials.via, waiting.route, at: now, &out
+        )
     }
 
     mutating func refuse(_ request: IncomingRequest, _ refusal: SIPRefusal, at now: Moment, _ out: inout Outbox) {

@@ -45,7 +45,7 @@ extension Registrar {
                 login: login ?? account, peer: request.route.peer)
             let register = try RegisterRequest(context, &random)
             let waiting = Waiting(
-                message: request.message, via: request.essentials.via, register: register, route: request.route,
+                message: request.message, essentials: request.essentials, register: register, route: request.route,
                 transaction: request.transaction)
             ask(waiting, at: now, &out)
         } catch {

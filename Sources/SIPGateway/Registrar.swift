@@ -23,7 +23,7 @@ struct Registrar {
     /// A REGISTER whose owner was asked.
     struct Waiting {
         let message: SIPMessage
-        let via: Via
+        let essentials: SIPEssentials
         let register: RegisterRequest
         let route: Route
         let transaction: TransactionTable.Key

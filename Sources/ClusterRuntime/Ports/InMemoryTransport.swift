@@ -38,13 +38,25 @@ public final class InMemoryHub: Sendable {
         if !taken { droppedMessages.add(UInt64(messages.count), ordering: .relaxed) }
     }
 
-    /// One running node: its queue, and how much waits in it.
+    /// One running node, and what waits for it.
+    ///
+    /// Whoever sends to a node that is idle delivers that itself; what comes meanwhile is left to the node's queue. So
+    /// most messages cost no change of threads, and still one thread at a time delivers. What `deliver` calls may send,
+    /// to this node as well: that only waits.
     fileprivate final class Seat: Sendable {
+        private struct State {
+            var events: [TransportEvent] = []
+            /// Messages in `events`.
+            var waiting = 0
+            var isBusy = false
+            var isOpen = true
+            var closers: [CheckedContinuation<Void, Never>] = []
+        }
+
         let node: NodeID
         let watch: Set<NodeName>
+        private let state = Mutex(State())
         private let queue: DispatchQueue
-        private let waiting = Atomic<Int>(0)
-        private let open = Atomic<Bool>(true)
         private let deliver: @Sendable (TransportEvent) -> Void
 
         init(node: NodeID, watch: Set<NodeName>, deliver: @escaping @Sendable (TransportEvent) -> Void) {
@@ -54,23 +66,60 @@ public final class InMemoryHub: Sendable {
             queue = DispatchQueue(label: "transport-\(node.name)")
         }
 
+        /// - Returns: whether there was room.
         func put(_ event: TransportEvent, count: Int) -> Bool {
-            let (before, _) = waiting.add(count, ordering: .relaxed)
-            guard before + count <= InMemoryHub.maximumWaiting else {
-                waiting.subtract(count, ordering: .relaxed)
-                return false
+            let (isTaken, isFirst) = state.withLock { state in
+                guard state.isOpen, state.waiting + count <= InMemoryHub.maximumWaiting else { return (false, false) }
+                guard state.isBusy else {
+                    state.isBusy = true
+                    return (true, true)
+                }
+                state.events.append(event)
+                state.waiting += count
+                return (true, false)
             }
-            queue.async { [self] in
-                waiting.subtract(count, ordering: .relaxed)
-                if open.load(ordering: .acquiring) { deliver(event) }
-            }
+            guard isFirst else { return isTaken }
+            deliver(event)
+            if let more = next() { queue.async { self.run(more) } }
             return true
         }
 
-        /// Delivers nothing any more; returns when what was being delivered is.
+        private func run(_ first: [TransportEvent]) {
+            var batch: [TransportEvent]? = first
+            while let events = batch {
+                for event in events { deliver(event) }
+                batch = next()
+            }
+        }
+
+        /// What has come meanwhile; with nil the seat is idle.
+        private func next() -> [TransportEvent]? {
+            let closers: [CheckedContinuation<Void, Never>]
+            let events: [TransportEvent]?
+            (events, closers) = state.withLock { state in
+                guard state.events.isEmpty else {
+                    defer { (state.events, state.waiting) = ([], 0) }
+                    return (state.events, [])
+                }
+                state.isBusy = false
+                defer { state.closers = [] }
+                return (nil, state.closers)
+            }
+            for closer in closers { closer.resume() }
+            return events
+        }
+
+        /// Takes nothing any more, throws away what waits, and returns when what was being delivered is.
         func close() async {
-            open.store(false, ordering: .releasing)
-            await withCheckedContinuation { continuation in queue.async { continuation.resume() } }
+            await withCheckedContinuation { continuation in
+                let isIdle = state.withLock { state in
+                    state.isOpen = false
+                    (state.events, state.waiting) = ([], 0)
+                    if state.isBusy { state.closers.append(continuation) }
+                    return !state.isBusy
+                }
+                if isIdle { continuation.resume() }
+            }
         }
     }
 }
