@@ -69,6 +69,8 @@ extension NodeEnvironment {
             ("accepted", "REGISTER requests answered 200.", \.accepted),
             ("refused", "Requests answered 400 and above, challenges apart.", \.refused),
             ("unavailable", "Requests answered 503.", \.unavailable),
+            ("probes", "Questions to devices of full accounts whether they live.", \.probes),
+            ("replaced", "Contacts ended since their devices did not answer.", \.replaced),
             ("connections", "Connections accepted.", \.connections),
             ("connections_turned_away", "Connections refused as too many.", \.turnedAway),
         ]

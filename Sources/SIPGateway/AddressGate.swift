@@ -6,8 +6,8 @@ import Synchronization
 /// What comes from a banned address is dropped without an answer, and so is a guess at an account that comes too soon
 /// after a wrong one from the same network: the sender's own repetitions then slow it down, and nothing is kept of it
 /// here. Others behind the same address translator are not slowed by it. A wrong password can be held against an
-/// address, since its sender has seen the nonce that was sent there; the rest may be forged, so it takes many more of
-/// them.
+/// address, since its sender has seen a nonce that is good from there alone; the rest may be forged, so it takes many
+/// more of them.
 final class AddressGate: Sendable {
     private struct State {
         var passwords: AddressThrottle

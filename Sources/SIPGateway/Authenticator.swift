@@ -32,9 +32,11 @@ final class Authenticator: Sendable {
 
     init(directory: any AccountDirectory) { self.directory = directory }
 
-    /// - Parameter mayGuess: whether credentials for an account are looked at now.
+    /// - Parameters:
+    ///   - network: of the sender. A nonce is good where it was sent to.
+    ///   - mayGuess: whether credentials for an account are looked at now.
     func check(
-        _ message: SIPMessage, method: StaticString, domain spec: DomainSpec, at now: Moment,
+        _ message: SIPMessage, method: StaticString, domain spec: DomainSpec, network: String, at now: Moment,
         mayGuess: (String) -> Bool
     ) -> Verdict {
         let domain = spec.name
@@ -46,7 +48,7 @@ final class Authenticator: Sendable {
         }
         guard let found, let algorithm = DigestAlgorithm(found.algorithm), spec.digest.contains(algorithm)
         else { return .challenge(stale: false) }
-        guard let nonce = Nonce(found.nonce.bytes, key: key, domain: domain.rawValue) else {
+        guard let nonce = Nonce(found.nonce.bytes, key: key, domain: domain.rawValue, network: network) else {
             return .challenge(stale: true)
         }
         // Which address the digest is of does not matter: a proxy may have changed the request's (RFC 3261 section 22.4),
@@ -70,9 +72,9 @@ final class Authenticator: Sendable {
 
     /// The values of the WWW-Authenticate headers: one an algorithm, all with the same nonce.
     /// The first that a client knows is the one it takes.
-    func challenges(domain spec: DomainSpec, stale: Bool, at now: Moment) -> [String] {
+    func challenges(domain spec: DomainSpec, network: String, stale: Bool, at now: Moment) -> [String] {
         let nonce = Nonce(made: now.wall, number: nextNumber.add(1, ordering: .relaxed).oldValue)
-            .text(key: key, domain: spec.name.rawValue)
+            .text(key: key, domain: spec.name.rawValue, network: network)
         return spec.digest.map { algorithm in
             "Digest realm=\"\(spec.name)\", nonce=\"\(nonce)\", algorithm=\(algorithm.name), qop=\"auth\""
                 + (stale ? ", stale=true" : "")

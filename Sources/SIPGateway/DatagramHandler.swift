@@ -22,16 +22,18 @@ final class DatagramHandler: ChannelInboundHandler, SIPSocket {
 
     func channelActive(context: ChannelHandlerContext) {
         self.context = context
-        core.setDatagramSocket(self)
+        core.setDatagramSocket(self, port: context.localAddress?.port)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        core.setDatagramSocket(nil)
+        core.setDatagramSocket(nil, port: nil)
         self.context = nil
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let envelope = Self.unwrapInboundIn(data)
+        // From port 0, which is nobody's (RFC 768): an answer cannot be sent, and the attempt would close the socket.
+        guard envelope.remoteAddress.port != 0 else { return }
         let bytes = Array(envelope.data.readableBytesView)
         // Nothing but line ends: to keep a binding of an address translator alive.
         guard let first = bytes.first, !bytes.allSatisfy({ $0 == 13 || $0 == 10 || $0 == 0 }) else { return }

@@ -30,7 +30,7 @@ extension Registrar {
             options(request, at: now, &out)
         default:
             counters.otherRequests.count()
-            refuse(request, .methodNotAllowed, at: now, &out)
+            refuse(request, otherMethod(request.message), at: now, &out)
         }
     }
 
@@ -56,10 +56,23 @@ extension Registrar {
 
     /// RFC 3261 section 10.3, step 1. A registrar is asked at its domain, without a user.
     private func domain(of message: SIPMessage) throws(SIPRefusal) -> DomainSpec {
+        try spec(of: target(of: message))
+    }
+
+    /// RFC 3261 section 8.2.2.1.
+    private func target(of message: SIPMessage) throws(SIPRefusal) -> SIPURI {
         guard let target = message.requestURI else { preconditionFailure("a request without a target") }
         let uri = try SIPRefusal.reading { () throws(SIPParseError) in try SIPURI(parsing: target) }
         guard uri.isSIP else { throw SIPRefusal(status: 416) }
-        return try spec(of: uri)
+        return uri
+    }
+
+    /// RFC 3261 section 8.2.1 looks at the method first; but what asks for nothing that could be named is no request.
+    private func otherMethod(_ message: SIPMessage) -> SIPRefusal {
+        do throws(SIPRefusal) {
+            _ = try target(of: message)
+            return .methodNotAllowed
+        } catch { return error.status == 416 ? .methodNotAllowed : error }
     }
 
     private func spec(of uri: SIPURI) throws(SIPRefusal) -> DomainSpec {
@@ -84,9 +97,11 @@ extension Registrar {
         _ request: IncomingRequest, _ domain: DomainSpec, at now: Moment, _ out: inout Outbox
     ) throws(SIPRefusal) -> String?? {
         guard let authenticator else { return .some(nil) }
-        let verdict = authenticator.check(request.message, method: "REGISTER", domain: domain, at: now) {
-            account in
-            gate.mayGuess(account, request.route.peer, at: now.monotonic)
+        let peer = request.route.peer
+        let verdict = authenticator.check(
+            request.message, method: "REGISTER", domain: domain, network: peer.network, at: now
+        ) { account in
+            gate.mayGuess(account, peer, at: now.monotonic)
         }
         switch verdict {
         case .accepted(let login): return login
@@ -110,7 +125,8 @@ extension Registrar {
     ) {
         guard let authenticator else { return }
         counters.challenges.count()
-        let challenges = authenticator.challenges(domain: domain, stale: stale, at: now)
+        let challenges = authenticator.challenges(
+            domain: domain, network: request.route.peer.network, stale: stale, at: now)
         // A lost challenge is made anew: there is nothing to be remembered of it.
         if !request.route.isReliable { transactions.drop(request.transaction) }
         var writer = writer(401, request)
@@ -123,7 +139,8 @@ extension Registrar {
         _ essentials: SIPEssentials, _ domain: DomainSpec, login: String?
     ) throws(SIPRefusal) -> String {
         let uri = essentials.to.uri
-        guard uri.isSIP else { throw SIPRefusal(status: 416) }
+        // RFC 4475 section 3.3.4: an address of record is a SIP URI.
+        guard uri.isSIP else { throw .badRequest("Bad Request (To is no SIP URI)") }
         guard try spec(of: uri).name == domain.name, let account = uri.decodedUser, !account.isEmpty else {
             throw SIPRefusal(status: 404)
         }
@@ -135,6 +152,7 @@ extension Registrar {
     /// RFC 3261 section 11.2: what a call could do, and that the gateway lives.
     private mutating func options(_ request: IncomingRequest, at now: Moment, _ out: inout Outbox) {
         do throws(SIPRefusal) {
+            _ = try target(of: request.message)
             try checkExtensions(request.message)
             var writer = writer(200, request)
             writer.header("Allow", SIPCapabilities.allow)

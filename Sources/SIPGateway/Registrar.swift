@@ -27,6 +27,7 @@ struct Registrar {
         let register: RegisterRequest
         let route: Route
         let transaction: TransactionTable.Key
+        var stage = Stage.binding
     }
 
     let settings: SIPSettings
@@ -34,6 +35,13 @@ struct Registrar {
     let authenticator: Authenticator?
     let gate: AddressGate
     let counters: SIPCounters
+    let flows: FlowBook
+    let answers: ProbeAnswers
+    /// The event loop's number.
+    let lane: Int
+    /// The port of the loop's datagram socket.
+    var datagramPort: Int?
+    var probing = Probing()
     var requests: RequestMachine
     var transactions: TransactionTable
     var waiting: [UInt64: Waiting] = [:]
@@ -43,13 +51,16 @@ struct Registrar {
 
     /// - Parameter lane: the event loop's number from 1 to 7, which becomes part of the ids of its requests.
     init(
-        settings: SIPSettings, authenticator: Authenticator?, gate: AddressGate, counters: SIPCounters, life: NodeID,
-        lane: Int
+        settings: SIPSettings, authenticator: Authenticator?, gate: AddressGate, counters: SIPCounters,
+        flows: FlowBook = FlowBook(), answers: ProbeAnswers = ProbeAnswers(), life: NodeID, lane: Int
     ) {
         self.settings = settings
         self.authenticator = authenticator
         self.gate = gate
         self.counters = counters
+        self.flows = flows
+        self.answers = answers
+        self.lane = lane
         requests = RequestMachine(seed: life.incarnation &+ UInt64(lane))
         transactions = TransactionTable(maximumBytes: settings.transactionBytes)
         random = SplitMix64(seed: life.incarnation ^ UInt64(lane))
@@ -69,10 +80,7 @@ struct Registrar {
             guard let salvaged = SIPMessage.salvage(bytes, limits: limits) else { return }
             return refuseMalformed(salvaged, error, route, &out)
         }
-        guard message.method != nil else {
-            counters.responses.count()
-            return
-        }
+        guard message.method != nil else { return response(message, at: now, &out) }
         let essentials: SIPEssentials
         do throws(SIPParseError) {
             essentials = try message.essentials()
@@ -94,6 +102,7 @@ struct Registrar {
 
     mutating func tick(at now: Moment, _ out: inout Outbox) {
         transactions.forget(at: now.monotonic)
+        searchOn(at: now, &out)
         guard requests.pendingCount > 0 else { return }
         perform(requests.handle(.tick, at: now), at: now, &out)
     }
@@ -101,6 +110,7 @@ struct Registrar {
     /// How soon it wants to be told that time went by; nil when there is nothing that time could do.
     var nextTick: Duration? {
         if requests.pendingCount > 0 { return RequestMachine.tickPeriod }
+        if !probing.searches.isEmpty { return DeviceProbe.tickPeriod }
         return transactions.count > 0 ? .seconds(1) : nil
     }
 
@@ -110,6 +120,7 @@ struct Registrar {
     mutating func ask(_ waiting: Waiting, at now: Moment, _ out: inout Outbox) {
         let domain = waiting.register.domain
         guard waitingByDomain[domain, default: 0] < settings.waitingPerDomain else {
+            endSearch(for: waiting)
             return answer(waiting, refusal: .unavailable(after: retryAfter()), at: now, &out)
         }
         let id = nextID
@@ -117,7 +128,7 @@ struct Registrar {
         self.waiting[id] = waiting
         waitingByDomain[domain, default: 0] += 1
         let event = RequestMachine.Event.perform(
-            id: id, waiting.register.operation, on: domain, deadline: settings.periods.requestDeadline)
+            id: id, waiting.operation, on: domain, deadline: settings.periods.requestDeadline)
         perform(requests.handle(event, at: now), at: now, &out)
     }
 
@@ -133,18 +144,20 @@ struct Registrar {
     private mutating func finish(_ id: UInt64, _ result: Reply.Result, at now: Moment, _ out: inout Outbox) {
         guard let waiting = waiting.removeValue(forKey: id) else { return }
         waitingByDomain[waiting.register.domain, default: 1] -= 1
+        guard waiting.stage == .binding else { return searched(waiting, result, at: now, &out) }
         switch result {
         case .bound(_, let contacts), .page(let contacts, _, _): accept(waiting, contacts, at: now, &out)
+        case .refused(.tooManyDevices(let limit)): lookForRoom(for: waiting, limit: limit, at: now, &out)
         case .refused(let refusal): answer(waiting, refusal: sipRefusal(refusal), at: now, &out)
         case .registered, .unregistered: preconditionFailure("a binding was answered with \(result)")
         }
     }
 
-    private mutating func sipRefusal(_ refusal: Refusal) -> SIPRefusal {
+    mutating func sipRefusal(_ refusal: Refusal) -> SIPRefusal {
         switch refusal {
         case .notOwner, .unavailable, .overloaded, .domainFull: .unavailable(after: retryAfter())
         case .intervalTooBrief(let minimum): .intervalTooBrief(minimum: Int64(minimum + 999) / 1_000)
-        case .tooManyDevices(let limit): SIPRefusal(status: 403, reason: "Forbidden (\(limit) devices at most)")
+        case .tooManyDevices(let limit): .tooManyDevices(limit)
         // RFC 3261 sections 10.3 and 12.2.2.
         case .outOfOrder: SIPRefusal(status: 500, reason: "Server Internal Error (CSeq is lower than one before)")
         }

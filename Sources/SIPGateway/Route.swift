@@ -27,8 +27,9 @@ struct Route: Sendable {
     func answering(_ via: Via) -> Route {
         guard case .datagram = way, via.rport == .absent else { return self }
         let port = via.sentByPort ?? 5060
-        // An address that was read from a socket can be written again.
-        guard port != peer.port, let address = try? SocketAddress(ipAddress: peer.address, port: Int(port))
+        // Port 0 is nobody's: sending there would close the socket. An address that was read from a socket can be
+        // written again.
+        guard port != peer.port, port != 0, let address = try? SocketAddress(ipAddress: peer.address, port: Int(port))
         else { return self }
         return Route(way: .datagram(address), peer: peer)
     }

@@ -30,17 +30,29 @@ extension SIPLane {
 
         // MARK: Sockets
 
-        func setDatagramSocket(_ socket: (any SIPSocket)?) { datagrams = socket }
+        func setDatagramSocket(_ socket: (any SIPSocket)?, port: Int?) {
+            datagrams = socket
+            registrar.datagramPort = port
+        }
 
         /// - Returns: the connection's number.
-        func add(_ socket: any SIPSocket) -> UInt64 {
+        func add(_ socket: any SIPSocket, from peer: SIPPeer) -> UInt64 {
             let number = nextStream
             nextStream += 1
             streams[number] = socket
+            registrar.flows.opened(peer, lane: registrar.lane, number: number)
             return number
         }
 
-        func remove(_ stream: UInt64) { streams[stream] = nil }
+        func remove(_ stream: UInt64, from peer: SIPPeer) {
+            streams[stream] = nil
+            registrar.flows.closed(peer, lane: registrar.lane, number: stream)
+        }
+
+        /// What a stream brought cannot be cut into messages.
+        func receivedGarbage(from peer: SIPPeer, at now: Moment) {
+            registrar.gate.annoyed(by: peer, at: now.monotonic)
+        }
 
         // MARK: What happens
 

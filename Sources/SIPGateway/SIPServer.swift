@@ -26,6 +26,8 @@ public final class SIPServer: Service {
 
     /// Datagrams taken in by one call of the system.
     private static let vectorReads = 16
+    /// Between attempts to open a datagram socket again.
+    private static let reopenWait = TimeAmount.milliseconds(100)
 
     /// The ports that are listened on; nil before that, and for what is not.
     public struct BoundPorts: Sendable, Hashable {
@@ -47,12 +49,13 @@ public final class SIPServer: Service {
         counters = SIPCounters()
         group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads)
         gate = AddressGate(limits: settings.limits, periods: settings.periods)
+        let (flows, answers) = (FlowBook(), ProbeAnswers())
         let authenticator = settings.listen.isOpen ? nil : Authenticator(directory: directory)
         var lanes: [SIPLane] = []
         for (index, eventLoop) in group.makeIterator().enumerated() {
             let registrar = Registrar(
-                settings: settings, authenticator: authenticator, gate: gate, counters: counters, life: life,
-                lane: index + 1)
+                settings: settings, authenticator: authenticator, gate: gate, counters: counters, flows: flows,
+                answers: answers, life: life, lane: index + 1)
             lanes.append(SIPLane(registrar, eventLoop: eventLoop, transport: transport))
         }
         self.lanes = lanes
@@ -147,29 +150,54 @@ public final class SIPServer: Service {
     private func listenUDP(_ port: Int) async throws -> [any Channel] {
         var channels: [any Channel] = []
         for lane in lanes {
-            let counters = counters
             let bound = channels.first?.localAddress?.port ?? port
-            let channel = try await DatagramBootstrap(group: lane.eventLoop)
-                .channelOption(.socketOption(.reusePort), value: lanes.count > 1 ? 1 : 0)
-                .channelOption(.socketOption(.so_rcvbuf), value: 8 << 20)
-                .channelOption(.datagramVectorReadMessageCount, value: Self.vectorReads)
-                .channelOption(
-                    .recvAllocator,
-                    value: FixedSizeRecvByteBufferAllocator(capacity: Self.vectorReads * (settings.messageBytes + 1))
-                )
-                .channelOption(.writeBufferWaterMark, value: .init(low: 1 << 20, high: 4 << 20))
-                .channelInitializer { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        let handler = DatagramHandler(lane.core, counters: counters)
-                        try channel.pipeline.syncOperations.addHandler(handler)
-                    }
-                }
-                .bind(host: settings.host, port: bound).get()
+            let channel = try await bindDatagrams(lane, bound).get()
+            keepOpen(channel, lane)
             channels.append(channel)
         }
         ports.withLock { $0.udp = channels.first?.localAddress?.port }
         log.info("SIP devices are answered on UDP \(settings.host):\(channels.first?.localAddress?.port ?? port)")
         return channels
+    }
+
+    private func bindDatagrams(_ lane: SIPLane, _ port: Int) -> EventLoopFuture<any Channel> {
+        let counters = counters
+        return DatagramBootstrap(group: lane.eventLoop)
+            .channelOption(.socketOption(.reusePort), value: lanes.count > 1 ? 1 : 0)
+            .channelOption(.socketOption(.so_rcvbuf), value: 8 << 20)
+            .channelOption(.datagramVectorReadMessageCount, value: Self.vectorReads)
+            .channelOption(
+                .recvAllocator,
+                value: FixedSizeRecvByteBufferAllocator(capacity: Self.vectorReads * (settings.messageBytes + 1))
+            )
+            .channelOption(.writeBufferWaterMark, value: .init(low: 1 << 20, high: 4 << 20))
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let handler = DatagramHandler(lane.core, counters: counters)
+                    try channel.pipeline.syncOperations.addHandler(handler)
+                }
+            }
+            .bind(host: settings.host, port: port)
+    }
+
+    /// Opens the socket anew when it is closed while the server runs: NIO does so when the system refuses to send one
+    /// datagram, be it for a firewall, a full table of connections or an address that is none.
+    private func keepOpen(_ channel: any Channel, _ lane: SIPLane) {
+        let port = channel.localAddress?.port ?? 0
+        channel.closeFuture.whenComplete { _ in self.reopen(port, lane) }
+    }
+
+    private func reopen(_ port: Int, _ lane: SIPLane) {
+        guard isAccepting else { return }
+        log.warning("the UDP socket of port \(port) was closed by an error, and is opened again")
+        bindDatagrams(lane, port).whenComplete { result in
+            switch result {
+            case .success(let channel): self.keepOpen(channel, lane)
+            case .failure:
+                // It may be free in a moment; an event loop that is being shut down runs no tasks.
+                lane.eventLoop.scheduleTask(in: Self.reopenWait) { self.reopen(port, lane) }
+            }
+        }
     }
 
     private func listenTCP(

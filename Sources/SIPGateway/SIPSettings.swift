@@ -17,6 +17,9 @@ public struct SIPSettings: Sendable {
     var messageBytes = 65_535
     /// How long a connection may be without a message in the beginning.
     var firstMessageTime = Duration.seconds(30)
+    /// Accounts at their limit of devices whose devices may be asked at the same time whether they live, at each event
+    /// loop; further ones are refused.
+    var maximumProbes = 64
     /// What is granted when neither Contact nor Expires says anything (RFC 3261 section 10.2).
     static let defaultExpires: UInt32 = 3_600
     /// Grants of at least so many seconds are made shorter by up to a tenth, so that phones that registered at once do

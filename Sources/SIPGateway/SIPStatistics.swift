@@ -20,6 +20,9 @@ public struct SIPStatistics: Sendable, Hashable {
     public var refused: UInt64 = 0
     /// Answers 503.
     public var unavailable: UInt64 = 0
+    /// Questions to devices whether they live, and contacts that were ended since theirs did not answer.
+    public var probes: UInt64 = 0
+    public var replaced: UInt64 = 0
     /// Connections open now, accepted, and turned away as too many.
     public var open: UInt64 = 0
     public var connections: UInt64 = 0
@@ -39,6 +42,8 @@ final class SIPCounters: Sendable {
     let accepted = Atomic<UInt64>(0)
     let refused = Atomic<UInt64>(0)
     let unavailable = Atomic<UInt64>(0)
+    let probes = Atomic<UInt64>(0)
+    let replaced = Atomic<UInt64>(0)
     let open = Atomic<UInt64>(0)
     let connections = Atomic<UInt64>(0)
     let turnedAway = Atomic<UInt64>(0)
@@ -49,11 +54,11 @@ final class SIPCounters: Sendable {
             registers: read(registers), otherRequests: read(otherRequests), responses: read(responses),
             malformed: read(malformed), repetitions: read(repetitions), challenges: read(challenges),
             wrongPasswords: read(wrongPasswords), banned: read(banned), accepted: read(accepted),
-            refused: read(refused), unavailable: read(unavailable), open: read(open),
-            connections: read(connections), turnedAway: read(turnedAway))
+            refused: read(refused), unavailable: read(unavailable), probes: read(probes), replaced: read(replaced),
+            open: read(open), connections: read(connections), turnedAway: read(turnedAway))
     }
 }
 
 extension Atomic where Value == UInt64 {
-    func count() { add(1, ordering: .relaxed) }
+    func count(_ times: Int = 1) { add(UInt64(times), ordering: .relaxed) }
 }

@@ -30,8 +30,9 @@ final class StreamHandler: ChannelInboundHandler, SIPSocket {
 
     func channelActive(context: ChannelHandlerContext) {
         self.context = context
-        number = core.add(self)
-        peer = SIPPeer(transport, context.remoteAddress)
+        let peer = SIPPeer(transport, context.remoteAddress)
+        self.peer = peer
+        number = core.add(self, from: peer)
         counters.open.count()
         patience = context.eventLoop.assumeIsolated().scheduleTask(in: firstMessageTime) {
             self.context?.close(promise: nil)
@@ -40,7 +41,7 @@ final class StreamHandler: ChannelInboundHandler, SIPSocket {
 
     func channelInactive(context: ChannelHandlerContext) {
         patience?.cancel()
-        core.remove(number)
+        if let peer { core.remove(number, from: peer) }
         if self.context != nil { counters.open.subtract(1, ordering: .relaxed) }
         self.context = nil
     }
@@ -62,6 +63,7 @@ final class StreamHandler: ChannelInboundHandler, SIPSocket {
             }
         } catch {
             counters.malformed.count()
+            core.receivedGarbage(from: peer, at: now)
             core.flush()
             context.close(promise: nil)
         }

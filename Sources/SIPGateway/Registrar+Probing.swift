@@ -1,0 +1,200 @@
+import ClusterRuntime
+import RegistrarEvents
+import SIP
+
+/// Room for a device where the account has as many as it may: a registered one that does not answer is ended.
+///
+/// RFC 3261 leaves the number of contacts to the registrar's policy; this one is an own decision. The REGISTER waits
+/// for all of it, so its sender sees one answer.
+extension Registrar {
+    /// How far a REGISTER has come with its domain's owner.
+    enum Stage: Hashable {
+        case binding
+        /// No room: which contacts are there?
+        case listing(limit: UInt32)
+        /// The first of these contacts is being ended.
+        case ending([[UInt8]], limit: UInt32)
+        /// Once more.
+        case bindingAgain
+    }
+
+    /// Searches for room that are under way, of this event loop.
+    struct Probing {
+        struct Search {
+            let waiting: Waiting
+            let limit: UInt32
+            var probe: DeviceProbe
+        }
+
+        /// Those of which devices are being asked, in the order of their beginnings.
+        var searches: [Search] = []
+        /// All, from the owner's refusal on.
+        var accounts: Set<AccountOfDomain> = []
+    }
+
+    struct AccountOfDomain: Hashable {
+        let domain: DomainName
+        let account: String
+    }
+
+    // MARK: The owner
+
+    /// The owner has no room for what a REGISTER adds.
+    mutating func lookForRoom(
+        for waiting: Waiting, limit: UInt32, at now: Moment, _ out: inout Outbox
+    ) {
+        guard !probing.accounts.contains(waiting.accountOfDomain) else {
+            return answer(waiting, refusal: .unavailable(after: retryAfter()), at: now, &out)
+        }
+        guard probing.accounts.count < settings.maximumProbes else {
+            return answer(waiting, refusal: .tooManyDevices(limit), at: now, &out)
+        }
+        probing.accounts.insert(waiting.accountOfDomain)
+        ask(waiting.in(.listing(limit: limit)), at: now, &out)
+    }
+
+    /// The owner's reply to a REGISTER that is beyond its first stage.
+    mutating func searched(_ waiting: Waiting, _ result: Reply.Result, at now: Moment, _ out: inout Outbox) {
+        switch (waiting.stage, result) {
+        case (.listing(let limit), .page(let contacts, _, _)):
+            beginProbe(for: waiting, contacts, limit: limit, at: now, &out)
+        case (.ending(let keys, let limit), .unregistered):
+            let others = Array(keys.dropFirst())
+            ask(waiting.in(others.isEmpty ? .bindingAgain : .ending(others, limit: limit)), at: now, &out)
+        case (.bindingAgain, .bound(_, let contacts)):
+            endSearch(for: waiting)
+            accept(waiting, contacts, at: now, &out)
+        case (_, .refused(let refusal)):
+            endSearch(for: waiting)
+            answer(waiting, refusal: sipRefusal(refusal), at: now, &out)
+        case (.binding, _), (.listing, _), (.ending, _), (.bindingAgain, _):
+            preconditionFailure("a REGISTER in stage \(waiting.stage) was answered with \(result)")
+        }
+    }
+
+    /// Whatever became of it. For a REGISTER without a search nothing.
+    mutating func endSearch(for waiting: Waiting) {
+        if waiting.stage != .binding { probing.accounts.remove(waiting.accountOfDomain) }
+    }
+
+    // MARK: The devices
+
+    private mutating func beginProbe(
+        for waiting: Waiting, _ contacts: [LiveContact], limit: UInt32, at now: Moment, _ out: inout Outbox
+    ) {
+        guard case .bind(let binding) = waiting.register.operation else {
+            preconditionFailure("\(waiting.register.operation) needs no room")
+        }
+        let needed = binding.excess(over: contacts, limit: limit)
+        // One has ended by itself meanwhile.
+        guard needed > 0 else { return ask(waiting.in(.bindingAgain), at: now, &out) }
+        var devices: [DeviceProbe.Device] = []
+        for live in contacts where !binding.concerns(live) {
+            if let device = device(live, waiting.register.domain) { devices.append(device) }
+        }
+        var search = Probing.Search(
+            waiting: waiting, limit: limit, probe: DeviceProbe(devices, needed: needed, at: now.monotonic))
+        answers.expect(search.probe.branches)
+        if !perform(search.probe.begin(), &search, at: now, &out) { probing.searches.append(search) }
+    }
+
+    /// A response came in. Whatever it says, whoever sent it lives, unless it is provisional (RFC 3261 section 17.1).
+    mutating func response(_ message: SIPMessage, at now: Moment, _ out: inout Outbox) {
+        counters.responses.count()
+        // A response whose Via cannot be read is none to us.
+        guard let status = message.status, status >= 200, let text = message.first(.via),
+            let via = try? Via(parsing: text), let branch = via.branch.flatMap(ProbeBranch.init)
+        else { return }
+        answers.take(branch)
+        searchOn(at: now, &out)
+    }
+
+    /// Looks at the time, and at what came in at other event loops.
+    mutating func searchOn(at now: Moment, _ out: inout Outbox) {
+        guard !probing.searches.isEmpty else { return }
+        let searches = probing.searches
+        probing.searches = []
+        for var search in searches {
+            let isOver = advance(&search, at: now, &out)
+            if !isOver { probing.searches.append(search) }
+        }
+    }
+
+    /// - Returns: whether it is over.
+    private mutating func advance(_ search: inout Probing.Search, at now: Moment, _ out: inout Outbox) -> Bool {
+        for branch in answers.answered(search.probe.branches) {
+            answers.forget([branch])
+            if perform(search.probe.answered(branch), &search, at: now, &out) { return true }
+        }
+        return perform(search.probe.timePassed(at: now.monotonic), &search, at: now, &out)
+    }
+
+    private mutating func perform(
+        _ action: DeviceProbe.Action, _ search: inout Probing.Search, at now: Moment, _ out: inout Outbox
+    ) -> Bool {
+        switch action {
+        case .wait: return false
+        case .ask(let devices):
+            for device in devices {
+                guard case .question(let bytes, let route, _) = device.reach else { continue }
+                counters.probes.count()
+                out.answers.append((bytes, route))
+            }
+            return false
+        case .makeRoom(let keys):
+            answers.forget(search.probe.branches)
+            counters.replaced.count(keys.count)
+            ask(search.waiting.in(.ending(keys, limit: search.limit)), at: now, &out)
+            return true
+        case .refuse:
+            answers.forget(search.probe.branches)
+            endSearch(for: search.waiting)
+            answer(search.waiting, refusal: .tooManyDevices(search.limit), at: now, &out)
+            return true
+        }
+    }
+}
+
+extension Registrar.Waiting {
+    var accountOfDomain: Registrar.AccountOfDomain {
+        Registrar.AccountOfDomain(domain: register.domain, account: register.account)
+    }
+
+    /// The question to the owner at this stage.
+    var operation: Request.Operation {
+        switch stage {
+        case .binding, .bindingAgain: register.operation
+        case .listing: .list(cursor: 0, account: AccountID(.sipuser, register.account))
+        case .ending(let keys, _): .unregister(key: keys[0], reason: .deleteContact)
+        }
+    }
+
+    fileprivate func `in`(_ stage: Registrar.Stage) -> Self {
+        var copy = self
+        copy.stage = stage
+        return copy
+    }
+}
+
+extension Binding {
+    /// How many contacts are too many with the binding.
+    fileprivate func excess(over contacts: [LiveContact], limit: UInt32) -> Int {
+        var count = contacts.count
+        for change in changes {
+            let isPresent = contacts.contains { $0.contact.keyBytes == change.key }
+            switch change {
+            case .put: count += isPresent ? 0 : 1
+            case .remove: count -= isPresent ? 1 : 0
+            }
+        }
+        return count - Int(limit)
+    }
+
+    fileprivate func concerns(_ live: LiveContact) -> Bool { changes.contains { $0.key == live.contact.keyBytes } }
+}
+
+extension SIPRefusal {
+    static func tooManyDevices(_ limit: UInt32) -> SIPRefusal {
+        SIPRefusal(status: 403, reason: "Forbidden (\(limit) devices at most)")
+    }
+}

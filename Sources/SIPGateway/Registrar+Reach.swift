@@ -1,0 +1,72 @@
+import ClusterRuntime
+import NIOCore
+import RegistrarEvents
+import SIP
+
+/// How a registered device is reached with a question, and the question.
+extension Registrar {
+    /// - Returns: nil when the contact cannot be asked, and so stays.
+    mutating func device(_ live: LiveContact, _ domain: DomainName) -> DeviceProbe.Device? {
+        // What cannot be read was put there by something newer.
+        guard let registration = try? live.contact.registration(), case .sipuser(let details) = registration.details,
+            let reach = reach(details, domain)
+        else { return nil }
+        return DeviceProbe.Device(key: Array(live.contact.keyBytes), ttl: live.ttl, reach: reach)
+    }
+
+    /// - Returns: nil when nothing is known of whether it could be reached: it is at another event loop or node.
+    private mutating func reach(_ details: SIPUserDetails, _ domain: DomainName) -> DeviceProbe.Device.Reach? {
+        let route: Route
+        if details.transport == Via.Transport.udp.eventName {
+            // What was put there over REST need not be an address.
+            guard details.peerPort > 0,
+                let address = try? SocketAddress(ipAddress: details.peerAddress, port: Int(details.peerPort))
+            else { return nil }
+            route = Route(way: .datagram(address), peer: SIPPeer(.udp, address))
+        } else {
+            let end = FlowBook.End(
+                transport: details.transport, address: details.peerAddress, port: details.peerPort)
+            switch flows.state(of: end) {
+            case .open(lane: lane, let number, let peer): route = Route(way: .stream(number), peer: peer)
+            case .open, .unknown: return nil
+            case .closed: return .gone
+            }
+        }
+        return question(details, domain, route)
+    }
+
+    /// RFC 3261 section 11.1. A device that cannot be named in a request cannot be asked.
+    private mutating func question(
+        _ details: SIPUserDetails, _ domain: DomainName, _ route: Route
+    ) -> DeviceProbe.Device.Reach? {
+        // What was put there over REST need not be an address of SIP.
+        guard let uri = try? SIPURI(parsing: SIPText(details.contactURI)), uri.isSIP, !uri.hasHeaders,
+            details.path.allSatisfy({ (try? NameAddress(parsing: SIPText($0))) != nil })
+        else { return nil }
+        let branch = ProbeBranch(number: random.next())
+        let transport = route.peer.transport
+        var writer = RequestWriter(
+            .options, uri: details.contactURI,
+            via: "\(transport.name) \(ownAddress(transport));branch=\(branch.text);rport",
+            from: "<sip:\(domain)>;tag=\(branch.text)", to: "<\(details.contactURI)>",
+            callID: "\(branch.text)@\(domain)", cseq: 1)
+        for path in details.path { writer.header("Route", path) }
+        writer.header("Accept", "application/sdp")
+        return .question(writer.finish(), route, branch: branch)
+    }
+
+    /// Where a device that goes by the Via sends its answer.
+    private func ownAddress(_ transport: Via.Transport) -> String {
+        let host = settings.host.contains(":") ? "[\(settings.host)]" : settings.host
+        let listen = settings.listen
+        let port: Int? =
+            switch transport {
+            case .udp: datagramPort ?? listen.udp
+            case .tls: listen.tls?.port
+            case .ws, .wss: listen.ws
+            case .tcp, .sctp, .other: listen.tcp
+            }
+        guard let port, port > 0 else { return host }
+        return "\(host):\(port)"
+    }
+}
