@@ -157,6 +157,12 @@ let package = Package(
                 "WebSocketGateway", "WSSubscrActor", "AccessTokens", "ClusterRuntime", "RegistrarEvents", .nioCore,
                 .nioHTTP1, .nioPosix, .nioWebSocket,
             ]),
+        .tests(
+            "SIPGatewayTests",
+            [
+                "SIPGateway", "SIP", "SRActor", "ClusterRuntime", "Digests", "RegistrarEvents", .crypto, .logging,
+                .nioCore, .nioPosix, .nioSSL,
+            ]),
         .tests("AccessTokensTests", ["AccessTokens", "ClusterRuntime", "RegistrarEvents", .jwt]),
         .tests(
             "AdminAPITests",

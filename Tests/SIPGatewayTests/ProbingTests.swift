@@ -1,0 +1,182 @@
+import ClusterRuntime
+import RegistrarEvents
+import SIP
+import Testing
+
+@testable import SIPGateway
+
+/// An account that has as many devices as it may, and one more that wants in.
+@Suite struct ProbingTests {
+    private let newcomer = "Contact: <sip:alice@192.0.2.9>;expires=120"
+
+    /// Devices 1 and 2 are registered over UDP, the first with less time left; two is the limit.
+    private func full(_ change: (inout SIPSettings) -> Void = { _ in }) throws -> TestRegistrar {
+        var test = try TestRegistrar(devices: 2, change: change)
+        for number in 1...2 {
+            var phone = Phone(callID: "device-\(number)")
+            let contact = "Contact: <sip:alice@10.0.0.\(number);line=x>;expires=\(number)00"
+            let answer = try test.answer(phone.register(contact), from: try TestRegistrar.route("192.0.2.\(number)"))
+            try #require(answer.status == 200)
+        }
+        return test
+    }
+
+    private func answer(to question: Answer, status: Int = 200) -> [UInt8] {
+        ResponseWriter(status, to: question.message, toTag: "d").finish()
+    }
+
+    @Test func theSilentDeviceIsEndedAndTheNewOneTakesItsPlace() throws {
+        var test = try full()
+        var phone = Phone(callID: "newcomer")
+        let request = phone.register(newcomer)
+        let questions = try test.receive(request)
+        #expect(questions.map { $0.message.method } == [.options, .options])
+        let targets = questions.compactMap { $0.message.requestURI?.string }.sorted()
+        #expect(targets == ["sip:alice@10.0.0.1;line=x", "sip:alice@10.0.0.2;line=x"])
+        let one = try #require(questions.first { $0.message.requestURI?.string.contains("10.0.0.1") == true })
+        #expect(one[.via]?.hasPrefix("SIP/2.0/UDP 192.0.2.100:5060;branch=z9hG4bK") == true)
+        #expect(throws: Never.self) { try one.message.essentials() }
+        // Repeated, it waits as before.
+        #expect(try test.receive(request).isEmpty)
+        #expect(try test.receive(answer(to: one, status: 180)).isEmpty)
+        #expect(try test.receive(answer(to: one, status: 481)).isEmpty)
+        let sent = test.advance(.seconds(2))
+        let repeated = sent.filter { $0.answer.message.method == .options }
+        #expect(repeated.map(\.route.peer.address) == ["192.0.2.2", "192.0.2.2"])
+        let final = try #require(sent.last?.answer)
+        #expect(final.status == 200)
+        #expect(try final.contacts == ["sip:alice@10.0.0.1;line=x", "sip:alice@192.0.2.9"])
+        #expect(
+            test.asked.contains {
+                if case .unregister(_, reason: .deleteContact) = $0 { true } else { false }
+            })
+        #expect(try test.answer(request).bytes == final.bytes)
+        #expect((test.counters.statistics.probes, test.counters.statistics.replaced) == (4, 1))
+        #expect(test.answers.count == 0)
+        #expect(test.registrar.probing.accounts.isEmpty && test.registrar.probing.searches.isEmpty)
+    }
+
+    @Test func whenAllLiveTheNewOneIsRefusedAsSoonAsThatIsKnown() throws {
+        var test = try full()
+        var phone = Phone(callID: "newcomer")
+        let questions = try test.receive(phone.register(newcomer))
+        #expect(try test.receive(answer(to: questions[0])).isEmpty)
+        let answers = try test.receive(answer(to: questions[1], status: 486))
+        #expect(answers.map(\.status) == [403])
+        #expect(answers[0].reason == "Forbidden (2 devices at most)")
+        #expect(test.registered == 2 && test.answers.count == 0)
+        #expect(test.registrar.nextTick == .seconds(1))
+    }
+
+    @Test func anAnswerThatCameInAtAnotherLoopCountsAsWell() throws {
+        var test = try full()
+        var phone = Phone(callID: "newcomer")
+        for question in try test.receive(phone.register(newcomer)) {
+            let via = try Via(parsing: try #require(question.message.first(.via)))
+            test.answers.take(try #require(via.branch.flatMap(ProbeBranch.init)))
+        }
+        #expect(test.advance(.milliseconds(100)).map(\.answer.status) == [403])
+    }
+
+    @Test func severalMakeRoomForSeveralOrNoneDoes() throws {
+        var test = try full()
+        var phone = Phone(callID: "newcomer")
+        let three = "Contact: <sip:a@h1>, <sip:a@h2>, <sip:a@h3>"
+        #expect(try test.receive(phone.register(three)).map(\.status) == [403])
+        let two = "Contact: <sip:a@h1>, <sip:a@h2>"
+        let questions = try test.receive(phone.register(two))
+        #expect(questions.count == 2)
+        #expect(try test.receive(answer(to: questions[0])).map(\.status) == [403])
+        #expect(test.registered == 2)
+        #expect(try test.receive(phone.register(two)).count == 2)
+        let final = try #require(test.advance(.seconds(2)).last?.answer)
+        #expect(try (final.status, final.contacts) == (200, ["sip:a@h1", "sip:a@h2"]))
+    }
+
+    @Test func aContactThatTheRequestRefreshesIsNotAsked() throws {
+        var test = try full()
+        var phone = Phone(callID: "newcomer")
+        let questions = try test.receive(
+            phone.register("Contact: <sip:alice@10.0.0.1;line=x>;expires=100, <sip:alice@192.0.2.9>;expires=120"))
+        #expect(questions.map { $0.message.requestURI?.string } == ["sip:alice@10.0.0.2;line=x"])
+        let final = try #require(test.advance(.seconds(2)).last?.answer)
+        #expect(try final.contacts == ["sip:alice@10.0.0.1;line=x", "sip:alice@192.0.2.9"])
+    }
+
+    @Test func aConnectionIsAskedWhereItIsOpenAndTheContactIsGoneWithIt() throws {
+        var test = try TestRegistrar(devices: 1)
+        let stream = try TestRegistrar.stream(5, "192.0.2.5", 40_000)
+        test.flows.opened(stream.peer, lane: 1, number: 5)
+        var first = Phone(callID: "first")
+        try test.receive(first.register("Contact: <sip:alice@10.0.0.5;transport=tcp>"), from: stream)
+        var phone = Phone(callID: "newcomer")
+        let questions = try test.receive(phone.register(newcomer))
+        #expect(questions.count == 1 && questions[0][.via]?.hasPrefix("SIP/2.0/TCP 192.0.2.100:5060;") == true)
+        #expect(try test.receive(answer(to: questions[0]), from: stream).map(\.status) == [403])
+        // At another loop of this node it can neither be asked nor be said to be gone.
+        test.flows.opened(stream.peer, lane: 2, number: 1)
+        #expect(try test.receive(phone.register(newcomer)).map(\.status) == [403])
+        test.flows.closed(stream.peer, lane: 2, number: 1)
+        let final = try test.answer(phone.register(newcomer))
+        #expect(try (final.status, final.contacts) == (200, ["sip:alice@192.0.2.9"]))
+    }
+
+    @Test func whatCannotBeAskedStays() throws {
+        var test = try TestRegistrar(devices: 3)
+        let details = [
+            // Over a connection that was never one of this node.
+            SIPUserDetails(
+                contactURI: "sip:a@h1", transport: "tls", peerAddress: "192.0.2.1", peerPort: 5061),
+            SIPUserDetails(
+                contactURI: "sip:a@h2\r\nX: y", transport: "udp", peerAddress: "192.0.2.1", peerPort: 5060),
+            SIPUserDetails(contactURI: "sip:a@h3", transport: "udp", peerAddress: "nowhere", peerPort: 5060),
+        ]
+        for (number, details) in details.enumerated() {
+            try test.put(Registration(account: "alice", contact: "c\(number)", sipuser: details))
+        }
+        var phone = Phone()
+        #expect(try test.receive(phone.register(newcomer)).map(\.status) == [403])
+    }
+
+    @Test func theWayOverProxiesIsKept() throws {
+        var test = try TestRegistrar(devices: 1)
+        var first = Phone(callID: "first")
+        try test.receive(
+            first.register("Contact: <sip:alice@10.0.0.5>", "Supported: path", "Path: <sip:edge.example;lr>"))
+        var phone = Phone(callID: "newcomer")
+        #expect(try test.receive(phone.register(newcomer)).map { $0[.route] } == ["<sip:edge.example;lr>"])
+    }
+
+    @Test func searchesAreBoundedAndOneAnAccount() throws {
+        var test = try full { $0.maximumProbes = 1 }
+        var phone = Phone(callID: "newcomer")
+        #expect(try test.receive(phone.register(newcomer)).count == 2)
+        let second = try test.answer(phone.register("Contact: <sip:alice@192.0.2.10>"))
+        #expect(second.status == 503 && second[.retryAfter] != nil)
+        for number in 1...2 {
+            let details = SIPUserDetails(
+                contactURI: "sip:bob@h\(number)", transport: "udp", peerAddress: "192.0.2.1", peerPort: 5060)
+            try test.put(Registration(account: "bob", contact: "c\(number)", sipuser: details))
+        }
+        var bob = Phone(account: "bob", callID: "bob")
+        #expect(try test.answer(bob.register("Contact: <sip:bob@h3>")).status == 403)
+        test.advance(.seconds(2))
+        #expect(try test.receive(bob.register("Contact: <sip:bob@h3>")).count == 2)
+    }
+
+    @Test func anOwnerThatIsLostMeanwhileIsOneThatIsLost() throws {
+        var test = try full()
+        var phone = Phone(callID: "newcomer")
+        #expect(try test.receive(phone.register(newcomer)).count == 2)
+        test.isOwnerHeld = true
+        #expect(test.advance(.seconds(2)).allSatisfy { $0.answer.message.method == .options })
+        #expect(test.held.count == 1)
+        let answers = test.advance(Periods().requestDeadline + .milliseconds(100))
+        #expect(answers.map(\.answer.status) == [503])
+        #expect(test.registrar.probing.accounts.isEmpty)
+        test.isOwnerHeld = false
+        // One was ended late or never; whichever it was, the next try settles it.
+        try test.receive(phone.register(newcomer))
+        #expect(test.advance(.seconds(2)).last?.answer.status == 200)
+    }
+}
