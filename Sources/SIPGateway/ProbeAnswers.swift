@@ -16,9 +16,14 @@ final class ProbeAnswers: Sendable {
     }
 
     /// An answer came in, perhaps to a question that nobody waits for any more.
-    func take(_ branch: ProbeBranch) {
-        guard isAwaiting.load(ordering: .relaxed) else { return }
-        answered.withLock { if $0[branch] != nil { $0[branch] = true } }
+    /// - Returns: whether it says something new.
+    func take(_ branch: ProbeBranch) -> Bool {
+        guard isAwaiting.load(ordering: .relaxed) else { return false }
+        return answered.withLock { answered in
+            guard answered[branch] == false else { return false }
+            answered[branch] = true
+            return true
+        }
     }
 
     /// Those of the branches that have an answer.

@@ -105,8 +105,7 @@ extension Registrar {
         guard let status = message.status, status >= 200, let text = message.first(.via),
             let via = try? Via(parsing: text), let branch = via.branch.flatMap(ProbeBranch.init)
         else { return }
-        answers.take(branch)
-        searchOn(at: now, &out)
+        if answers.take(branch) { searchOn(at: now, &out) }
     }
 
     /// Looks at the time, and at what came in at other event loops.

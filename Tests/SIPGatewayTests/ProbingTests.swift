@@ -73,7 +73,7 @@ import Testing
         var phone = Phone(callID: "newcomer")
         for question in try test.receive(phone.register(newcomer)) {
             let via = try Via(parsing: try #require(question.message.first(.via)))
-            test.answers.take(try #require(via.branch.flatMap(ProbeBranch.init)))
+            #expect(test.answers.take(try #require(via.branch.flatMap(ProbeBranch.init))))
         }
         #expect(test.advance(.milliseconds(100)).map(\.answer.status) == [403])
     }
