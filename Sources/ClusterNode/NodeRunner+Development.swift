@@ -8,7 +8,8 @@ import ServiceLifecycle
 import UnixSignals
 
 extension NodeRunner {
-    /// Runs a router, a registrar, a websocket and a SIP frontier in this process, until SIGTERM or SIGINT. Nothing is kept.
+    /// Runs a router, a registrar, a websocket and a SIP frontier in this process, until SIGTERM or SIGINT. Nothing is
+    /// kept.
     /// - Parameters:
     ///   - portBase: the admin address's port; websockets are on the next one, SIP (UDP and TCP) on the one after.
     ///   - accounts: users and sipusers `u0`… of demo.example, password `secret`.

@@ -51,8 +51,8 @@ final class Authenticator: Sendable {
         guard let nonce = Nonce(found.nonce.bytes, key: key, domain: domain.rawValue, network: network) else {
             return .challenge(stale: true)
         }
-        // Which address the digest is of does not matter: a proxy may have changed the request's (RFC 3261 section 22.4),
-        // and clients hash where they send to instead (sipp). A nonce is ours and good for each count but once.
+        // Which address the digest is of does not matter: a proxy may have changed the request's (RFC 3261 section
+        // 22.4), and clients hash where they send to instead (sipp). A nonce is ours and good for each count but once.
         guard let login = found.account else { return .malformed("a username that is not UTF-8") }
         if let qop = found.qop, !qop.matches("auth") { return .challenge(stale: false) }
         guard found.qop == nil || (found.nc != nil && found.cnonce != nil) else {

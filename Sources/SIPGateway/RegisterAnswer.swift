@@ -29,6 +29,7 @@ struct RegisterAnswer {
     /// A contact that cannot be read was put there over REST by something else than a REGISTER, and is no address that
     /// SIP could use.
     private func write(_ live: LiveContact, into writer: inout ResponseWriter) {
+        // See above for one that cannot be read.
         try? live.contact.withSIPTexts { texts in
             guard texts.contactURI.count > 0 else { return }
             writer.header("Contact") { text in

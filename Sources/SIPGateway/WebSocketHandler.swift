@@ -41,8 +41,9 @@ final class WebSocketHandler: ChannelInboundHandler, SIPSocket {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        peer = SIPPeer(.ws, context.remoteAddress)
-        number = core.add(self)
+        let peer = SIPPeer(.ws, context.remoteAddress)
+        self.peer = peer
+        number = core.add(self, from: peer)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) { leave() }
@@ -53,9 +54,9 @@ final class WebSocketHandler: ChannelInboundHandler, SIPSocket {
     }
 
     private func leave() {
-        guard context != nil else { return }
+        guard context != nil, let peer else { return }
         context = nil
-        core.remove(number)
+        core.remove(number, from: peer)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

@@ -102,7 +102,8 @@ struct SpoiltTopology: Sendable, CustomTestStringConvertible {
         ),
         SpoiltTopology(
             "replicas: 2 }", "replicas: 1, digest: [MD4] }",
-            "t.yaml:6: domains[1].digest[1]: found `MD4`; expected one of SHA-512-256, SHA-256, MD5 (did you mean MD5?)"),
+            "t.yaml:6: domains[1].digest[1]: found `MD4`; "
+                + "expected one of SHA-512-256, SHA-256, MD5 (did you mean MD5?)"),
         SpoiltTopology(
             "replicas: 2 }", "replicas: 1, digest: [] }",
             "t.yaml:6: domains[1].digest: no algorithm; expected at least one, such as [MD5]"),

@@ -1,4 +1,5 @@
 import ClusterRuntime
+import Digests
 import RegistrarEvents
 import Testing
 
@@ -83,7 +84,8 @@ import Testing
         let gateway = try Topology.parse(TopologyFixture.withGateway, path: "t.yaml").nodes(of: .sg).first
         #expect(gateway?.sip == SIPListen(udp: 5060, tcp: 5060))
         let text = TopologyFixture.withGateway.replacing(
-            "tcp: 5060", with: "tls: { listen: 5061, cert: c.pem, key: /k.pem }, ws: 5062, open: true, "
+            "tcp: 5060",
+            with: "tls: { listen: 5061, cert: c.pem, key: /k.pem }, ws: 5062, open: true, "
                 + "service_route: [sip:edge.example;lr, \"sips:in@[::1]:5061;transport=tls;lr\"]")
         let full = try Topology.parse(text, path: "/t/t.yaml").nodes(of: .sg).first
         #expect(
