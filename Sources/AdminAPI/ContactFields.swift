@@ -48,7 +48,7 @@ struct ContactFields: Sendable {
     mutating func string(_ name: String) throws(AdminError) -> String {
         switch fields.removeValue(forKey: name) {
         case nil: return ""
-        case .string(let text): return text
+        case .string(let text): return try Self.line(text, name)
         case .integer, .strings, .other: throw AdminError(.badRequest, "\(name) is not a string; expected one")
         }
     }
@@ -56,10 +56,20 @@ struct ContactFields: Sendable {
     mutating func strings(_ name: String) throws(AdminError) -> [String] {
         switch fields.removeValue(forKey: name) {
         case nil: return []
-        case .strings(let texts): return texts
+        case .strings(let texts):
+            for text in texts { _ = try Self.line(text, name) }
+            return texts
         case .string, .integer, .other:
             throw AdminError(.badRequest, "\(name) is not an array of strings; expected one")
         }
+    }
+
+    /// SIP devices are answered with texts of contacts as they are: one with a line end in it would be a header field.
+    private static func line(_ text: String, _ name: String) throws(AdminError) -> String {
+        guard !text.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) else {
+            throw AdminError(.badRequest, "\(name) has a control character; expected none")
+        }
+        return text
     }
 
     mutating func integer(_ name: String, _ range: ClosedRange<Int64>) throws(AdminError) -> Int64? {

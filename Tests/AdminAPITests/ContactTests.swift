@@ -106,6 +106,14 @@ import Testing
         (#"{"account":"a","contact_id":"c","ttl":60}"#, "kind"),
         (#"{"kind":"phone","account":"a","contact_id":"c","ttl":60}"#, "expected user or sipuser"),
         (#"{"kind":"user","contact_id":"c","ttl":60}"#, "account is missing"),
+        (
+            #"{"kind":"sipuser","account":"a","contact_id":"c","ttl":60,"contact_uri":"sip:a@h>\r\nX: y"}"#,
+            "contact_uri has a control character"
+        ),
+        (
+            #"{"kind":"sipuser","account":"a","contact_id":"c","ttl":60,"path":["<sip:edge>","\u0000"]}"#,
+            "path has a control character"
+        ),
         (#"{"kind":"user","account":"a","contact_id":"","ttl":60}"#, "contact_id is missing"),
         (#"{"kind":"user","account":"a","contact_id":"c"}"#, "ttl is missing"),
         (#"{"kind":"user","account":"a","contact_id":"c","ttl":0}"#, "expected 1 to"),
