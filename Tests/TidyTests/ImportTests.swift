@@ -95,7 +95,8 @@ import Testing
         "Sources/WSSubscrActor/Subscription", "Sources/ClusterRuntime/Replication/",
         "Sources/ClusterRuntime/Membership/NodeAgent", "Sources/ClusterRuntime/Assignment/",
         "Sources/ClusterRuntime/Requests/RequestMachine", "Sources/ClusterRuntime/Ports/CoordinatorState",
-        "Sources/NanomsgTransport/Session.swift",
+        "Sources/NanomsgTransport/Session.swift", "Sources/SIPGateway/Registrar", "Sources/SIPGateway/DeviceProbe",
+        "Sources/SIPGateway/TransactionTable", "Sources/SIPGateway/NonceBook",
     ]
 
     /// Shells of the machines that share a prefix with them.
