@@ -39,8 +39,8 @@ enum MessageVectors {
         },
         Vector(
             name: "register",
-            hexadecimal: "950663ac64656d6f2e6578616d706c650795000508c4299301a27031a263319aa27031b07369703a7031"
-                + "403139322e302e322e31a0a0a090a463616c6c00a000cdea60"
+            hexadecimal: "950663ac64656d6f2e6578616d706c650795000508c42b9301a27031a263319ca27031b07369703a7031"
+                + "403139322e302e322e31a0a0a090a463616c6c00a00000a0cdea60"
         ) {
             .request(
                 Request(
