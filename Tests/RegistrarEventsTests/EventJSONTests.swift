@@ -59,13 +59,15 @@ struct EventJSONTests {
 
     @Test func sipuserEventHasTheDocumentedFields() throws {
         let details = SIPUserDetails(
-            login: "1001", contactURI: "sip:1001@10.0.0.1;x=\"y\"", instanceID: "<urn:uuid:1>", userAgent: "Phone/1",
+            login: "1001", contactURI: "sip:1001@10.0.0.1;x=\"y\"", instanceID: "<urn:uuid:1>", regID: 2,
+            parameters: "q=0.5", userAgent: "Phone/1",
             transport: "udp", path: ["<sip:p1;lr>", "<sip:p2;lr>"], callID: "call@1", cseq: .max,
             peerAddress: "10.0.0.1", peerPort: 5060)
         let contact = try #require(PackedContact(Registration(account: "a1", contact: "k1", sipuser: details)))
         let data: [String: Any] = [
             "sipuser_id": "a1", "login": "1001", "ttl": 1, "contact_id": "k1",
-            "contact_uri": "sip:1001@10.0.0.1;x=\"y\"", "instance_id": "<urn:uuid:1>", "user_agent": "Phone/1",
+            "contact_uri": "sip:1001@10.0.0.1;x=\"y\"", "instance_id": "<urn:uuid:1>", "reg_id": 2,
+            "contact_params": "q=0.5", "user_agent": "Phone/1",
             "transport": "udp", "path": ["<sip:p1;lr>", "<sip:p2;lr>"], "call_id": "call@1",
             "cseq": UInt32.max, "peer_address": "10.0.0.1", "peer_port": 5060,
         ]
