@@ -24,6 +24,9 @@ public struct AdminBackend: Sendable {
     public var ownerChanges: @Sendable (DomainName) async -> [OwnerChange]?
     /// The copies of domains this node holds; nil where there are none by its role.
     public var copies: @Sendable () async -> [HeldCopy]?
+    /// What a temporary GRUU of a domain stands for; the closure is nil where they are not known, as on all but `sg`
+    /// nodes, and its answer for what is none.
+    public var temporaryGRUU: (@Sendable (String, DomainName) -> GRUUTarget?)?
     /// The addresses that this node's frontier turns away; nil where there is no frontier.
     public var bans: @Sendable () async -> [AddressBan]? = { nil }
     /// Lets an address, as `NetworkOfAddress` writes it, try again; whether it was turned away.

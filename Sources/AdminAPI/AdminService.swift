@@ -65,6 +65,7 @@ public struct AdminService: Service {
         BanRoutes(backend: backend, access: access).add(to: router)
         DomainRoutes(backend: backend, access: access, limits: limits).add(to: router)
         ContactRoutes(backend: backend, access: access, limits: limits).add(to: router)
+        GRUURoutes(backend: backend, access: access, limits: limits).add(to: router)
         if backend.role == .router { StatusPage.add(to: router) }
         return router
     }

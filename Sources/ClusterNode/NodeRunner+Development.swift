@@ -33,7 +33,7 @@ extension NodeRunner {
                 case .router: environment.assembleRouter(InMemoryCoordinator())
                 case .sr: environment.assembleRegistrar(NoJournal(), [:])
                 case .wssubscr: environment.assembleFrontier(directory)
-                case .sg: environment.assembleSIPGateway(directory)
+                case .sg: environment.assembleSIPGateway(directory, gruuKey: nil)
                 }
             services.append(LoopService { try await transport.run(deliver: assembled.receive) })
             services += assembled.services

@@ -40,7 +40,9 @@ public enum NodeRunner {
             journal = opened.journal
             assembled = environment.assembleRegistrar(opened.journal, opened.replicas)
         case .wssubscr: assembled = environment.assembleFrontier(try topology.openAccounts())
-        case .sg: assembled = environment.assembleSIPGateway(try topology.openAccounts())
+        case .sg:
+            assembled = environment.assembleSIPGateway(
+                try topology.openAccounts(), gruuKey: secret?.key(for: "temporary GRUU"))
         }
         log.notice("\(spec.role.name) \(life) starts; cluster address \(spec.address):\(spec.clusterPort)")
         let transportService = LoopService { try await transport.run(deliver: assembled.receive) }

@@ -6,14 +6,16 @@ import SIPGateway
 import ServiceLifecycle
 
 extension NodeEnvironment {
-    func assembleSIPGateway(_ directory: any AccountDirectory) -> AssembledNode {
+    /// - Parameter gruuKey: the same at all nodes; nil when the cluster has no secret.
+    func assembleSIPGateway(_ directory: any AccountDirectory, gruuKey: [UInt8]?) -> AssembledNode {
+        let gruus = TemporaryGRUUs(key: gruuKey)
         guard let listen = spec.sip else {
             preconditionFailure("\(spec.name) is an sg without sip; topologies are checked")
         }
         let server = SIPServer(
             settings: SIPSettings(
                 host: spec.address, listen: listen, threads: sipThreads, limits: topology.limits,
-                periods: topology.periods, domains: topology.domains),
+                periods: topology.periods, domains: topology.domains, gruus: gruus),
             life: life, transport: transport, directory: directory, log: log)
         let agent = AgentShell(
             agent: makeAgent(), transport: transport, heartbeat: topology.periods.heartbeat,
@@ -32,6 +34,12 @@ extension NodeEnvironment {
                     + (server.isAccepting ? [] : ["SIP devices are not answered"])
             },
             status: { .elsewhere(adminAddress(of: agent.leader)) })
+        backend.temporaryGRUU = { token, domain in
+            gruus.target(of: token, in: domain).map { target in
+                GRUUTarget(
+                    account: target.account, includes: { target.includes($0) }, isLive: { target.isLive(among: $0) })
+            }
+        }
         backend.bans = { server.bans }
         backend.liftBan = { server.liftBan($0) }
         return AssembledNode(

@@ -94,6 +94,7 @@ public struct PackedContact: Hashable, Sendable {
         public let contactURI: UnsafeRawBufferPointer
         public let instanceID: UnsafeRawBufferPointer
         public let parameters: UnsafeRawBufferPointer
+        public let callID: UnsafeRawBufferPointer
         public let regID: UInt32
     }
 
@@ -106,7 +107,8 @@ public struct PackedContact: Hashable, Sendable {
             return use(
                 SIPTexts(
                     contactURI: try fields.value(1).text(), instanceID: try fields.value(2).text(),
-                    parameters: try fields.value(11).text(), regID: UInt32(clamping: try fields.unsigned(10))))
+                    parameters: try fields.value(11).text(), callID: try fields.value(6).text(),
+                    regID: UInt32(clamping: try fields.unsigned(10))))
         }
     }
 

@@ -26,7 +26,7 @@ enum ContactLine {
             writer.literal(";")
             writer.append(texts.parameters)
         }
-        if extensions.supportsGRUU, texts.instanceID.count > 0 {
+        if let gruus = extensions.gruus, texts.instanceID.count > 0 {
             writer.literal(";pub-gruu=\"sip:")
             writer.append(account)
             writer.literal("@")
@@ -34,6 +34,12 @@ enum ContactLine {
             writer.literal(";gr=")
             writer.append(texts.instanceID)
             writer.literal("\"")
+            writer.literal(";temp-gruu=\"sip:")
+            writer.append(
+                gruus.token(for: account, instance: texts.instanceID, call: texts.callID, of: domain))
+            writer.literal("@")
+            writer.append(domain.rawValue)
+            writer.literal(";gr\"")
         }
     }
 }

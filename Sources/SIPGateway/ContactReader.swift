@@ -16,6 +16,10 @@ struct ContactReader {
         guard case .address(let address, let expires, _, let instance, let regID) = field else {
             preconditionFailure("a star is no address")
         }
+        // RFC 5627 section 5.1: a device is not reached by an address that leads here.
+        guard !address.uri.has("gr") || DomainName(address.uri.host.string) != context.domain.name else {
+            throw SIPRefusal(status: 403, reason: "Forbidden (a GRUU is no contact)")
+        }
         self.address = address
         asked = expires
         self.instance = instance ?? ""

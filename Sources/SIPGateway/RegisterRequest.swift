@@ -26,8 +26,8 @@ struct RegisterRequest: Sendable {
         var path: [String] = []
         /// RFC 5626: flows are kept apart by `reg-id`.
         var usesOutbound = false
-        /// RFC 5627.
-        var supportsGRUU = false
+        /// Makes temporary GRUUs; nil when the client does not know of GRUUs (RFC 5627).
+        var gruus: TemporaryGRUUs?
     }
 }
 
@@ -40,6 +40,7 @@ struct RegisterContext {
     /// The name in the credentials; the account's own when nobody asked for them.
     let login: String
     let peer: SIPPeer
+    let gruus: TemporaryGRUUs
 }
 
 extension RegisterRequest {
@@ -97,7 +98,7 @@ extension RegisterRequest.Extensions {
         guard path.isEmpty || has("path") else {
             throw SIPRefusal(status: 420, headers: [("Unsupported", "path")])
         }
-        supportsGRUU = has("gruu")
+        gruus = has("gruu") ? context.gruus : nil
         usesOutbound = has("outbound")
         guard usesOutbound, message.all(.via).count > 1 else { return }
         // RFC 5626 section 6: through a proxy, a flow needs one at the edge that keeps it.

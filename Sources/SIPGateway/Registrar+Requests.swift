@@ -42,7 +42,7 @@ extension Registrar {
             let account = try account(request.essentials, domain, login: login)
             let context = RegisterContext(
                 message: request.message, essentials: request.essentials, domain: domain, account: account,
-                login: login ?? account, peer: request.route.peer)
+                login: login ?? account, peer: request.route.peer, gruus: settings.gruus)
             let register = try RegisterRequest(context, &random)
             let waiting = Waiting(
                 message: request.message, essentials: request.essentials, register: register, route: request.route,

@@ -10,6 +10,7 @@ public struct SIPSettings: Sendable {
     public var limits: Limits
     public var periods: Periods
     let domains: [DomainName: DomainSpec]
+    public let gruus: TemporaryGRUUs
 
     /// Answers kept for repeated requests, in bytes, of each event loop.
     var transactionBytes = 32 << 20
@@ -29,7 +30,8 @@ public struct SIPSettings: Sendable {
     var waitingPerDomain: Int { limits.parkedRequests }
 
     public init(
-        host: String, listen: SIPListen, threads: Int, limits: Limits, periods: Periods, domains: [DomainSpec]
+        host: String, listen: SIPListen, threads: Int, limits: Limits, periods: Periods, domains: [DomainSpec],
+        gruus: TemporaryGRUUs = TemporaryGRUUs(key: nil)
     ) {
         precondition((1...7).contains(threads), "a SIP gateway with \(threads) event loops; expected 1 to 7")
         self.host = host
@@ -37,6 +39,7 @@ public struct SIPSettings: Sendable {
         self.threads = threads
         self.limits = limits
         self.periods = periods
+        self.gruus = gruus
         self.domains = Dictionary(domains.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
     }
 }

@@ -92,6 +92,16 @@ import Testing
         #expect(!plain.contains("gruu"))
         let gruu = try #require(try test.answer(phone.register(contact, "Supported: gruu"))[.contact])
         #expect(gruu.contains(";pub-gruu=\"sip:alice@demo.example;gr=urn:uuid:1\""))
+        #expect(gruu.contains(";temp-gruu=\"sip:tgruu."))
+    }
+
+    @Test func aGRUUOfTheDomainIsNoContact() throws {
+        var test = try TestRegistrar()
+        var phone = Phone()
+        let own = "Contact: <sip:alice@demo.example;gr=urn:uuid:1>;expires=120"
+        #expect(try test.answer(phone.register(own)).status == 403)
+        let other = "Contact: <sip:alice@elsewhere.example;gr=urn:uuid:1>;expires=120"
+        #expect(try test.answer(phone.register(other)).status == 200)
     }
 
     @Test func theTopViaSaysWhereTheRequestCameFrom() throws {

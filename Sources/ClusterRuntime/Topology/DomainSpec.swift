@@ -26,8 +26,7 @@ public struct DomainSpec: Hashable, Sendable {
     /// The algorithms of SIP digest that phones are offered, the first choice first; at least one.
     ///
     /// Devices that know MD5 alone should pass over the others (RFC 7616 section 3.7), but many give up on them: those
-    /// made before RFC 8760, and the SIP libraries of browsers. For a domain that has such phones, MD5 alone is
-    /// offered.
+    /// made before RFC 8760, and the SIP libraries of browsers. A domain that has such phones offers MD5 alone.
     public let digest: [DigestAlgorithm]
 
     /// RFC 8760 section 2.6 leaves the order to the server.
