@@ -21,6 +21,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../../scripts"))
 from private_cluster import Cluster, free_ports, wait_until  # noqa: E402
+sys.path.insert(0, HERE)
+from websocket_phone import try_websocket  # noqa: E402
 
 DOMAIN, PASSWORD = "demo.example", "secret"
 STRONG_DOMAIN = "strong.example"  # Where MD5 is not accepted.
@@ -191,6 +193,10 @@ def try_cluster(rollcall, python):
 
         pjsip(port, "1001", python, domain=STRONG_DOMAIN)
         print("ok: PJSIP with SHA-256", flush=True)
+
+        try_websocket(cluster.ports[18062], cluster.ports[18131], DOMAIN, "1009", PASSWORD)
+        recording.wait("1009", 10, REGISTERED, REGISTERED, REGISTERED, ended("unregister_contact"))
+        print("ok: SIP over websocket, GRUUs, Service-Route", flush=True)
 
         sipp(port, "1007", "register.xml", expires=SHORT_TTL)
         (registered, _, data), (expired, _, _) = recording.wait(
