@@ -14,7 +14,7 @@ package struct HeldBan: Codable, Hashable, Sendable {
 
 extension ClusterClient {
     /// The nodes that clients connect to, and that may turn some away.
-    private var frontiers: [NodeSpec] { topology.nodes(of: .wssubscr) }
+    private var frontiers: [NodeSpec] { topology.nodes(of: .wssubscr) + topology.nodes(of: .sg) }
 
     /// What all frontiers turn away, by node and address.
     /// - Returns: also the names of the nodes that did not say.
