@@ -18,7 +18,7 @@ public struct ResponseWriter: MessageWriter, Sendable {
         _ status: Int, reason: String? = nil, to request: SIPMessage, read essentials: SIPEssentials? = nil,
         received: String? = nil, rport: UInt16? = nil, toTag: String? = nil
     ) {
-        writer = ByteWriter(reserving: request.bodyRange.lowerBound + 512)
+        writer = ByteWriter(reserving: request.bodyRange.lowerBound + 128)
         writer.literal("SIP/2.0 ")
         writer.append(UInt64(status))
         writer.literal(" ")

@@ -33,14 +33,16 @@ struct RegisterRequest: Sendable {
 
 /// Everything that is known before the contacts are read.
 struct RegisterContext {
-    let message: SIPMessage
-    let essentials: SIPEssentials
+    let request: IncomingRequest
     let domain: DomainSpec
     let account: String
     /// The name in the credentials; the account's own when nobody asked for them.
     let login: String
-    let peer: SIPPeer
     let gruus: TemporaryGRUUs
+
+    var message: SIPMessage { request.message }
+    var essentials: SIPEssentials { request.essentials }
+    var peer: SIPPeer { request.route.peer }
 }
 
 extension RegisterRequest {

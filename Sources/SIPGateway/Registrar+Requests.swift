@@ -41,13 +41,9 @@ extension Registrar {
             guard let login = try login(request, domain, at: now, &out) else { return }
             let account = try account(request.essentials, domain, login: login)
             let context = RegisterContext(
-                message: request.message, essentials: request.essentials, domain: domain, account: account,
-                login: login ?? account, peer: request.route.peer, gruus: settings.gruus)
+                request: request, domain: domain, account: account, login: login ?? account, gruus: settings.gruus)
             let register = try RegisterRequest(context, &random)
-            let waiting = Waiting(
-                message: request.message, essentials: request.essentials, register: register, route: request.route,
-                transaction: request.transaction)
-            ask(waiting, at: now, &out)
+            ask(Waiting(request: request, register: register), at: now, &out)
         } catch {
             if error.status == 404 { gate.annoyed(by: request.route.peer, at: now.monotonic) }
             refuse(request, error, at: now, &out)

@@ -22,11 +22,8 @@ struct Registrar {
 
     /// A REGISTER whose owner was asked.
     struct Waiting {
-        let message: SIPMessage
-        let essentials: SIPEssentials
+        let request: IncomingRequest
         let register: RegisterRequest
-        let route: Route
-        let transaction: TransactionTable.Key
         var stage = Stage.binding
     }
 

@@ -5,7 +5,7 @@ extension RequestMachine {
     // MARK: Sending
 
     /// Sends a request to its owner. Its lane is open.
-    mutating func send(_ id: UInt64, at now: MonotonicInstant) -> [Directive] {
+    mutating func send(_ id: UInt64, at now: MonotonicInstant, _ out: inout [Directive]) {
         guard var request = pending[id], let assignment = lanes[request.domain]?.assignment,
             let owner = assignment.owner
         else { preconditionFailure("request \(id) was sent without an owner") }
@@ -16,17 +16,17 @@ extension RequestMachine {
         pending[id] = request
         let message = Request(
             id: id, domain: request.domain, epoch: assignment.epoch, operation: request.operation)
-        return [.send(message, to: owner.name, attempt: request.attempts)]
+        out.append(.send(message, to: owner.name, attempt: request.attempts))
     }
 
     /// Opens a lane and sends everything in it that waits.
-    mutating func open(_ domain: DomainName, at now: MonotonicInstant) -> [Directive] {
+    mutating func open(_ domain: DomainName, at now: MonotonicInstant, _ out: inout [Directive]) {
         lanes[domain]?.closedUntil = nil
-        guard lanes[domain]?.isOpen == true else { return [] }
-        return unfinished(of: domain).flatMap { id in
+        guard lanes[domain]?.isOpen == true else { return }
+        for id in unfinished(of: domain) {
             guard let request = pending[id], request.sentTo == nil, !request.superseded || request.attempts == 0
-            else { return [Directive]() }
-            return send(id, at: now)
+            else { continue }
+            send(id, at: now, &out)
         }
     }
 
@@ -37,86 +37,85 @@ extension RequestMachine {
 
     /// Up to a fifth more or less.
     mutating func jittered(_ duration: Duration) -> Duration {
-        duration * Double.random(in: 0.8..<1.2, using: &jitter)
+        let nanoseconds = duration.nanoseconds
+        return .nanoseconds(nanoseconds + Int64.random(in: -nanoseconds / 5...nanoseconds / 5, using: &jitter))
     }
 
     // MARK: Replies
 
-    mutating func replied(_ reply: Reply, from node: NodeID, at now: MonotonicInstant) -> [Directive] {
-        guard let request = pending[reply.id] else { return [] }
+    mutating func replied(
+        _ reply: Reply, from node: NodeID, at now: MonotonicInstant, _ out: inout [Directive]
+    ) {
+        guard let request = pending[reply.id] else { return }
         guard case .refused(let refusal) = reply.result else {
             lanes[request.domain]?.backoff = Self.firstBackoff
             // Replies come in order, so those of the requests before this one are lost, and these are moot.
-            return finishPredecessors(of: request) + finish(reply.id, reply.result)
+            finishPredecessors(of: request, &out)
+            return finish(reply.id, reply.result, &out)
         }
         // What an earlier owner refused has been, or will be, asked of the present one.
-        guard request.sentTo == node.name else { return [] }
-        guard refusal.isTransient else { return finish(reply.id, reply.result) }
+        guard request.sentTo == node.name else { return }
+        guard refusal.isTransient else { return finish(reply.id, reply.result, &out) }
         pending[reply.id]?.sentTo = nil
         // Refusals of what was sent before the lane was closed say nothing new.
-        guard let lane = lanes[request.domain], lane.isOpen else { return [] }
+        guard let lane = lanes[request.domain], lane.isOpen else { return }
         if refusal == .notOwner {
             close(request.domain, for: Self.ownerWait, at: now)
         } else {
             close(request.domain, for: lane.backoff, at: now)
             lanes[request.domain]?.backoff = min(lane.backoff * 2, Self.longestBackoff)
         }
-        return []
     }
 
-    mutating func finishPredecessors(of request: Pending) -> [Directive] {
-        var directives: [Directive] = []
+    private mutating func finishPredecessors(of request: Pending, _ out: inout [Directive]) {
         var next = request.predecessor
         while let id = next {
             next = pending[id]?.predecessor
-            directives += finish(id, .refused(.unavailable))
+            finish(id, .refused(.unavailable), &out)
         }
-        return directives
     }
 
-    mutating func finish(_ id: UInt64, _ result: Reply.Result) -> [Directive] {
-        guard let request = pending.removeValue(forKey: id) else { return [] }
+    private mutating func finish(_ id: UInt64, _ result: Reply.Result, _ out: inout [Directive]) {
+        guard let request = pending.removeValue(forKey: id) else { return }
         if let key = request.operation.key {
             let contact = ContactOfDomain(domain: request.domain, key: key)
             if newest[contact] == id { newest[contact] = nil }
         } else if !wide.isEmpty {
             wide.removeAll { $0 == id }
         }
-        return [.finish(id: id, result)]
+        out.append(.finish(id: id, result))
     }
 
     // MARK: Changes and time
 
-    mutating func assigned(_ assignment: Assignment, at now: MonotonicInstant) -> [Directive] {
+    mutating func assigned(_ assignment: Assignment, at now: MonotonicInstant, _ out: inout [Directive]) {
         let domain = assignment.domain
         guard let lane = lanes[domain] else {
             lanes[domain] = Lane(assignment: assignment)
-            return []
+            return
         }
-        guard assignment.revision > lane.assignment.revision else { return [] }
+        guard assignment.revision > lane.assignment.revision else { return }
         lanes[domain]?.assignment = assignment
-        guard (assignment.epoch, assignment.owner) != (lane.assignment.epoch, lane.assignment.owner) else { return [] }
+        guard (assignment.epoch, assignment.owner) != (lane.assignment.epoch, lane.assignment.owner) else { return }
         // Whatever was sent was sent to another owner, or in another epoch: it is asked again.
         for id in unfinished(of: domain) { pending[id]?.sentTo = nil }
         lanes[domain]?.backoff = Self.firstBackoff
-        return open(domain, at: now)
+        open(domain, at: now, &out)
     }
 
-    mutating func tick(at now: MonotonicInstant) -> [Directive] {
-        var directives: [Directive] = []
+    mutating func tick(at now: MonotonicInstant, _ out: inout [Directive]) {
         let due = pending.filter { now >= min($0.value.deadline, $0.value.repeatAt) }
         for (id, request) in due.sorted(by: { $0.key < $1.key }) {
             if now >= request.deadline {
-                directives += finish(id, .refused(.unavailable))
+                finish(id, .refused(.unavailable), &out)
             } else if request.sentTo != nil, !request.superseded {
                 pending[id]?.sentTo = nil
-                if lanes[request.domain]?.isOpen == true { directives += send(id, at: now) }
+                if lanes[request.domain]?.isOpen == true { send(id, at: now, &out) }
             }
         }
         for (domain, lane) in lanes.sorted(by: { $0.key < $1.key }) {
             guard let closedUntil = lane.closedUntil, now >= closedUntil else { continue }
-            directives += open(domain, at: now)
+            open(domain, at: now, &out)
         }
-        return directives
     }
 }

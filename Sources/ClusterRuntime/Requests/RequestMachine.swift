@@ -77,6 +77,9 @@ public struct RequestMachine: Sendable {
     struct ContactOfDomain: Hashable, Sendable {
         let domain: DomainName
         let key: ArraySlice<UInt8>
+
+        /// By the key's bytes at once, and not by the domain, which hardly ever tells two keys apart.
+        func hash(into hasher: inout Hasher) { key.withUnsafeBytes { hasher.combine(bytes: $0) } }
     }
 
     /// - Parameters:
@@ -94,30 +97,34 @@ public struct RequestMachine: Sendable {
     public var pendingCount: Int { pending.count }
 
     public mutating func handle(_ event: Event, at now: Moment) -> [Directive] {
+        var directives: [Directive] = []
+        let time = now.monotonic
         switch event {
         case .perform(let id, let operation, let domain, let deadline):
-            perform(id, operation, on: domain, until: now.monotonic + deadline, at: now.monotonic)
+            perform(id, operation, on: domain, until: time + deadline, at: time, &directives)
         case .replied(let replies, let node):
-            replies.flatMap { replied($0, from: node, at: now.monotonic) }
-        case .assigned(let assignments): assignments.flatMap { assigned($0, at: now.monotonic) }
-        case .tick: tick(at: now.monotonic)
+            directives.reserveCapacity(replies.count)
+            for reply in replies { replied(reply, from: node, at: time, &directives) }
+        case .assigned(let assignments):
+            for assignment in assignments { assigned(assignment, at: time, &directives) }
+        case .tick: tick(at: time, &directives)
         }
+        return directives
     }
 
     // MARK: New requests
 
     private mutating func perform(
         _ id: UInt64, _ operation: Request.Operation, on domain: DomainName, until deadline: MonotonicInstant,
-        at now: MonotonicInstant
-    ) -> [Directive] {
-        guard let lane = lanes[domain] else { return [.finish(id: id, .refused(.notOwner))] }
-        guard pending.count < maximumPending else { return [.finish(id: id, .refused(.overloaded))] }
+        at now: MonotonicInstant, _ out: inout [Directive]
+    ) {
+        guard let lane = lanes[domain] else { return out.append(.finish(id: id, .refused(.notOwner))) }
+        guard pending.count < maximumPending else { return out.append(.finish(id: id, .refused(.overloaded))) }
         let former = pending.updateValue(
             Pending(domain: domain, operation: operation, deadline: deadline, repeatAt: now), forKey: id)
         precondition(former == nil, "request id \(id) was used twice")
         supersede(by: id, operation, on: domain)
-        guard lane.isOpen else { return [] }
-        return send(id, at: now)
+        if lane.isOpen { send(id, at: now, &out) }
     }
 
     /// Sees to it that nothing older on the same contacts is sent again.
