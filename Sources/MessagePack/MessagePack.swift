@@ -38,7 +38,7 @@ public enum MessagePack {
         guard let start = bytes.baseAddress else { throw .truncated }
         var zone = msgpack_zone()
         // Small values fit one small chunk, a full frame a few large ones.
-        guard msgpack_zone_init(&zone, min(max(bytes.count * 2, 256), 32768)) else { throw .outOfMemory }
+        guard msgpack_zone_init(&zone, min(max(bytes.count * 2, 512), 32768)) else { throw .outOfMemory }
         defer { msgpack_zone_destroy(&zone) }
         var object = msgpack_object()
         var consumed = 0

@@ -57,11 +57,17 @@ public struct PackedContact: Hashable, Sendable {
     /// The kind of account, read from its fixed place in the key.
     public var kind: AccountKind { AccountKind(rawValue: bytes[1]) ?? .user }
 
-    /// Whether these are its first bytes. The caller has compared the length that makes this meaningful.
-    public func begins(with prefix: UnsafeRawBufferPointer) -> Bool {
+    /// Whether this is its packed key.
+    public func hasKey(_ key: UnsafeRawBufferPointer) -> Bool { key.count == keyLength && begins(with: key) }
+
+    /// Whether the packed keys of its account begin with this.
+    public func isOfAccount(_ prefix: UnsafeRawBufferPointer) -> Bool {
+        prefix.count == accountLength && begins(with: prefix)
+    }
+
+    private func begins(with prefix: UnsafeRawBufferPointer) -> Bool {
         bytes.withUnsafeBytes { own in
-            guard let start = own.baseAddress, let other = prefix.baseAddress, prefix.count <= own.count
-            else { return false }
+            guard let start = own.baseAddress, let other = prefix.baseAddress else { return false }
             return memcmp(start, other, prefix.count) == 0
         }
     }
@@ -79,13 +85,14 @@ public struct PackedContact: Hashable, Sendable {
         }
     }
 
-    /// The Call-ID and CSeq of the request that last changed a SIP device's contact: what decides which of two requests
-    /// is the later one. Nil for a user's connection.
-    public func sipOrder() throws(MessagePackError) -> (callID: String, cseq: UInt32)? {
-        guard kind == .sipuser else { return nil }
+    /// Whether the request that last changed a SIP device's contact came later than this one: in the same call, with a
+    /// higher CSeq. Never so for a user's connection.
+    public func wasChanged(after cseq: UInt32, of callID: String) throws(MessagePackError) -> Bool {
+        guard kind == .sipuser else { return false }
         return try MessagePack.decode(bytes[keyLength...]) { (value) throws(MessagePackError) in
             let fields = try value.array()
-            return (try fields.string(6), UInt32(clamping: try fields.unsigned(7)))
+            guard try fields.unsigned(7) > UInt64(cseq) else { return false }
+            return try fields.string(6) == callID
         }
     }
 

@@ -14,11 +14,12 @@ public struct ResponseWriter: MessageWriter, Sendable {
     ///     brackets. Replaces what the sender put there.
     ///   - rport: the port it came from, for the top Via's `rport`, which is added when the Via has none.
     ///   - toTag: the tag for a To that has none; nil to add none, as in a 100.
+    ///   - room: how many bytes the caller means to add.
     public init(
         _ status: Int, reason: String? = nil, to request: SIPMessage, read essentials: SIPEssentials? = nil,
-        received: String? = nil, rport: UInt16? = nil, toTag: String? = nil
+        received: String? = nil, rport: UInt16? = nil, toTag: String? = nil, room: Int = 128
     ) {
-        writer = ByteWriter(reserving: request.bodyRange.lowerBound + 128)
+        writer = ByteWriter(reserving: request.bodyRange.lowerBound + room)
         writer.literal("SIP/2.0 ")
         writer.append(UInt64(status))
         writer.literal(" ")
@@ -54,8 +55,7 @@ public struct ResponseWriter: MessageWriter, Sendable {
         writer.literal("Via: ")
         let source = request.bytes
         var copied = field.value.lower
-        let cuts = via.cuts(received: received != nil, rport: rport != nil)
-        for cut in cuts {
+        func leaveOut(_ cut: Part) {
             writer.copy(source, copied..<cut.lower)
             copied = cut.upper
             if cut.lower == via.rportNameEnd, let rport {
@@ -63,6 +63,9 @@ public struct ResponseWriter: MessageWriter, Sendable {
                 writer.append(UInt64(rport))
             }
         }
+        let cuts = via.cuts(received: received != nil, rport: rport != nil)
+        if let first = cuts.first { leaveOut(first) }
+        if let second = cuts.second { leaveOut(second) }
         writer.copy(source, copied..<via.text.part.upper)
         if let received {
             writer.literal(";received=")
@@ -125,11 +128,11 @@ public struct ResponseWriter: MessageWriter, Sendable {
 extension Via {
     /// What is to be left out of the text, in its order: an old `received`, and an old value of `rport`, whose place a
     /// new value takes.
-    fileprivate func cuts(received: Bool, rport: Bool) -> [Part] {
+    fileprivate func cuts(received: Bool, rport: Bool) -> (first: Part?, second: Part?) {
         let old = received && !receivedParameter.isAbsent ? receivedParameter : nil
         let port = rport && self.rport != .absent ? Part(rportNameEnd, rportEnd) : nil
-        guard let old, let port else { return (old ?? port).map { [$0] } ?? [] }
-        return old.lower < port.lower ? [old, port] : [port, old]
+        guard let old, let port else { return (old ?? port, nil) }
+        return old.lower < port.lower ? (old, port) : (port, old)
     }
 }
 

@@ -71,15 +71,20 @@ public struct SIPMessage: Sendable {
     /// empty text, which no reader of elements takes.
     public func all(_ header: HeaderName) -> [SIPText] {
         var values: [SIPText] = []
+        forEach(header) { values.append($0) }
+        return values
+    }
+
+    /// The same one by one, up to the first for which `body` throws.
+    public func forEach<Failure>(_ header: HeaderName, _ body: (SIPText) throws(Failure) -> Void) throws(Failure) {
         for field in fields where field.header == header {
             if header.isList {
                 var list = ListSplitter(bytes, field.value)
-                while let element = list.next() { values.append(SIPText(bytes, element)) }
+                while let element = list.next() { try body(SIPText(bytes, element)) }
             } else {
-                values.append(SIPText(bytes, field.value))
+                try body(SIPText(bytes, field.value))
             }
         }
-        return values
     }
 
     /// The value of the first field of a name that is not known, such as `X-Real-IP`.

@@ -29,12 +29,17 @@ public struct SIPParameters: Sendable {
     /// All of them in their order; the value is nil for a flag.
     public var all: [(name: SIPText, value: SIPText?)] {
         var all: [(name: SIPText, value: SIPText?)] = []
+        forEach { all.append((name: $0, value: $1)) }
+        return all
+    }
+
+    /// The same one by one.
+    public func forEach(_ body: (_ name: SIPText, _ value: SIPText?) -> Void) {
         var cursor = Cursor(text)
         while let parameter = Self.following(&cursor) {
             let value = parameter.value.isAbsent ? nil : SIPText(text.storage, parameter.value).unquoted
-            all.append((SIPText(text.storage, parameter.name), value))
+            body(SIPText(text.storage, parameter.name), value)
         }
-        return all
     }
 
     /// As they were written, with the semicolon before the first.

@@ -14,10 +14,7 @@ extension SIPURI {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.count + 16)
         appendCore(to: &bytes)
-        for pair in sortedPairs(parametersPart, separator: Ascii.semicolon) {
-            bytes.append(Ascii.semicolon)
-            bytes.append(contentsOf: pair)
-        }
+        appendPairs(parametersPart, after: Ascii.semicolon, separator: Ascii.semicolon, to: &bytes)
         appendHeaders(to: &bytes)
         return bytes
     }
@@ -101,30 +98,26 @@ extension SIPURI {
     }
 
     private func appendHeaders(to bytes: inout [UInt8]) {
-        var separator = Ascii.question
-        for pair in sortedPairs(headersPart, separator: Ascii.ampersand) {
-            bytes.append(separator)
-            bytes.append(contentsOf: pair)
-            separator = Ascii.ampersand
-        }
+        appendPairs(headersPart, after: Ascii.question, separator: Ascii.ampersand, to: &bytes)
     }
 
     /// Each `name=value` normalised, in the order of their bytes.
-    private func sortedPairs(_ part: Part, separator: UInt8) -> [[UInt8]] {
-        guard !part.isAbsent else { return [] }
+    private func appendPairs(_ part: Part, after lead: UInt8, separator: UInt8, to bytes: inout [UInt8]) {
+        guard !part.isAbsent else { return }
         var pairs = SIPURIPairs(text.storage, part, separator: separator)
-        var all: [[UInt8]] = []
+        guard let first = pairs.next() else { return }
+        bytes.append(lead)
+        // Most have one, which needs no sorting.
+        guard let second = pairs.next() else { return text.storage.appendNormalised(first, to: &bytes) }
+        var all = [[UInt8](), []]
+        text.storage.appendNormalised(first, to: &all[0])
+        text.storage.appendNormalised(second, to: &all[1])
         while let pair = pairs.next() {
-            var bytes: [UInt8] = []
-            text.storage.appendNormalised(pair.name, ignoringCase: true, to: &bytes)
-            if !pair.value.isAbsent {
-                bytes.append(Ascii.equals)
-                text.storage.appendNormalised(pair.value, ignoringCase: true, to: &bytes)
-            }
-            all.append(bytes)
+            all.append([])
+            text.storage.appendNormalised(pair, to: &all[all.count - 1])
         }
-        if all.count > 1 { all.sort { $0.lexicographicallyPrecedes($1) } }
-        return all
+        all.sort { $0.lexicographicallyPrecedes($1) }
+        bytes.append(contentsOf: all.joined(separator: [separator]))
     }
 
     /// The parameters in the order of their names. Of two of one name, which RFC 3261 section 19.1.1 forbids, the first
@@ -146,6 +139,14 @@ extension SIPURI {
 }
 
 extension [UInt8] {
+    /// Appends `name=value`, or the name alone.
+    fileprivate func appendNormalised(_ pair: SIPURIPairs.Pair, to bytes: inout [UInt8]) {
+        appendNormalised(pair.name, ignoringCase: true, to: &bytes)
+        guard !pair.value.isAbsent else { return }
+        bytes.append(Ascii.equals)
+        appendNormalised(pair.value, ignoringCase: true, to: &bytes)
+    }
+
     /// Appends the part so that two spellings of the same come out the same: escapes of unreserved characters resolved,
     /// those of others in upper case, and what should have been escaped escaped.
     fileprivate func appendNormalised(_ part: Part, ignoringCase: Bool, to bytes: inout [UInt8]) {

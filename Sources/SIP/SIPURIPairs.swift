@@ -1,5 +1,7 @@
 /// Walks over `name=value` pairs that were read already.
 struct SIPURIPairs {
+    typealias Pair = (name: Part, value: Part)
+
     private let bytes: [UInt8]
     private let separator: UInt8
     private var position: Int
@@ -13,7 +15,7 @@ struct SIPURIPairs {
     }
 
     /// The next pair; its value is absent when there is no equals sign.
-    mutating func next() -> (name: Part, value: Part)? {
+    mutating func next() -> Pair? {
         if position < end, bytes[position] == separator { position += 1 }
         guard position < end else { return nil }
         let start = position

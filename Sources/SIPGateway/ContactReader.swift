@@ -55,7 +55,7 @@ struct ContactReader {
             login: context.login, contactURI: address.uriText.string, instanceID: instance, regID: regID,
             parameters: otherParameters, userAgent: message.first(.userAgent)?.string ?? "",
             transport: context.peer.transport.eventName, path: extensions.path,
-            callID: context.essentials.callID.string, cseq: context.essentials.cseq.number,
+            callID: context.callID, cseq: context.essentials.cseq.number,
             peerAddress: context.peer.address, peerPort: context.peer.port)
         let registration = Registration(account: key.account.name, contact: key.contact, sipuser: details)
         guard let packed = PackedContact(registration) else { throw .badRequest("Contact too long") }
@@ -65,11 +65,11 @@ struct ContactReader {
     /// What the device says of itself beside what is kept apart.
     private var otherParameters: String {
         var text = ""
-        for (name, value) in address.parameters.all {
+        address.parameters.forEach { name, value in
             let isApart = Self.keptApart.contains { name.matches($0) }
-            guard !isApart else { continue }
+            guard !isApart else { return }
             text += text.isEmpty ? name.string : ";" + name.string
-            guard let value else { continue }
+            guard let value else { return }
             text += value.isToken ? "=" + value.string : "=\"" + value.escaped + "\""
         }
         return text

@@ -13,7 +13,12 @@ final class DatagramHandler: ChannelInboundHandler, SIPSocket {
     /// The peer of the datagram before: in a burst many come from one.
     private var latest: (address: SocketAddress, peer: SIPPeer)?
     private var now: Moment?
-    private var hasWritten = false
+    /// What is to be sent at the next flush, end to end in one buffer.
+    private var burst = ByteBuffer()
+    private var written: [(address: SocketAddress, count: Int)] = []
+
+    /// Of a burst's buffer, in bytes: one that was larger is let go.
+    private static let keptBurst = 1 << 20
 
     init(_ core: SIPLane.Core, counters: SIPCounters) {
         self.core = core
@@ -54,18 +59,21 @@ final class DatagramHandler: ChannelInboundHandler, SIPSocket {
     }
 
     func write(_ bytes: [UInt8], to route: Route) {
-        guard case .datagram(let address) = route.way, let context else { return }
-        var buffer = context.channel.allocator.buffer(capacity: bytes.count)
-        buffer.writeBytes(bytes)
-        hasWritten = true
-        context.write(
-            Self.wrapOutboundOut(AddressedEnvelope(remoteAddress: address, data: buffer)), promise: nil)
+        guard case .datagram(let address) = route.way else { return }
+        burst.writeBytes(bytes)
+        written.append((address, bytes.count))
     }
 
     func flush() {
-        guard hasWritten else { return }
-        hasWritten = false
+        guard !written.isEmpty else { return }
+        for (address, count) in written {
+            guard let data = burst.readSlice(length: count) else { preconditionFailure("a burst is what was written") }
+            context?.write(Self.wrapOutboundOut(AddressedEnvelope(remoteAddress: address, data: data)), promise: nil)
+        }
+        written.removeAll(keepingCapacity: true)
         context?.flush()
+        // The same memory again, unless some of it waits to be sent.
+        if burst.capacity <= Self.keptBurst { burst.clear() } else { burst = ByteBuffer() }
     }
 
     private func peer(_ address: SocketAddress) -> SIPPeer {

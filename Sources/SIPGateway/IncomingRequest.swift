@@ -8,10 +8,10 @@ final class IncomingRequest: Sendable {
     let route: Route
     let transaction: TransactionTable.Key
 
-    init(message: SIPMessage, essentials: SIPEssentials, route: Route, transaction: TransactionTable.Key) {
+    init(message: SIPMessage, essentials: SIPEssentials, route: Route) {
+        transaction = TransactionTable.Key(message, essentials)
         self.message = message
         self.essentials = essentials
         self.route = route
-        self.transaction = transaction
     }
 }

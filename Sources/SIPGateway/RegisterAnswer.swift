@@ -11,6 +11,16 @@ struct RegisterAnswer {
     /// The node's, from the topology.
     let serviceRoute: [String]
 
+    /// How many bytes it takes, or somewhat more.
+    var room: Int {
+        var room = 192
+        for live in contacts {
+            // Of what is kept, about a third is in the answer; with a GRUU the instance stands there three times.
+            room += register.extensions.gruus == nil ? live.contact.bytes.count / 2 : live.contact.bytes.count * 2
+        }
+        return room
+    }
+
     func write(into writer: inout ResponseWriter) {
         for live in contacts { write(live, into: &writer) }
         for path in register.extensions.path { writer.header("Path", path) }

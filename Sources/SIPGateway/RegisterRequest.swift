@@ -39,6 +39,7 @@ struct RegisterContext {
     /// The name in the credentials; the account's own when nobody asked for them.
     let login: String
     let gruus: TemporaryGRUUs
+    let callID: String
 
     var message: SIPMessage { request.message }
     var essentials: SIPEssentials { request.essentials }
@@ -83,7 +84,7 @@ extension RegisterRequest {
         self.wishes = wishes
         operation = .bind(
             Binding(
-                account: context.account, callID: context.essentials.callID.string,
+                account: context.account, callID: context.callID,
                 cseq: context.essentials.cseq.number, changes: changes))
     }
 }
@@ -113,7 +114,7 @@ extension RegisterRequest.Extensions {
 extension SIPMessage {
     fileprivate func contacts() throws(SIPParseError) -> [ContactField] {
         var fields: [ContactField] = []
-        for text in all(.contact) { fields.append(try ContactField(parsing: text)) }
+        try forEach(.contact) { (text) throws(SIPParseError) in fields.append(try ContactField(parsing: text)) }
         return fields
     }
 }

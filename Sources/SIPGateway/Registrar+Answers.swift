@@ -4,7 +4,9 @@ import SIP
 
 /// Answers, and the memory of them.
 extension Registrar {
-    func writer(_ status: Int, reason: String? = nil, _ request: IncomingRequest) -> ResponseWriter {
+    func writer(
+        _ status: Int, reason: String? = nil, _ request: IncomingRequest, room: Int = 128
+    ) -> ResponseWriter {
         // RFC 3261 section 18.2.1, RFC 3581 section 4.
         let via = request.essentials.via
         let peer = request.route.peer
@@ -14,16 +16,16 @@ extension Registrar {
             received: asksForPort || via.sentByHost.string != peer.address ? peer.address : nil,
             rport: asksForPort ? peer.port : nil,
             // The same for every answer to the request, as section 8.2.7 wants it of those that remember nothing.
-            toTag: String(request.transaction.low, radix: 36))
+            toTag: String(request.transaction.low, radix: 36), room: room)
     }
 
     mutating func accept(_ waiting: Waiting, _ contacts: [LiveContact], at now: Moment, _ out: inout Outbox) {
         counters.accepted.count()
-        var writer = writer(200, waiting.request)
-        RegisterAnswer(
-            register: waiting.register, contacts: contacts, now: now, serviceRoute: settings.listen.serviceRoute
-        ).write(into: &writer)
-        finish(waiting.request, writer, at: now, &out)
+        let answer = RegisterAnswer(
+            register: waiting.register, contacts: contacts, now: now, serviceRoute: settings.listen.serviceRoute)
+        var writer = writer(200, waiting.request, room: answer.room)
+        answer.write(into: &writer)
+        finish(waiting.request, consume writer, at: now, &out)
     }
 
     mutating func answer(_ waiting: Waiting, refusal: SIPRefusal, at now: Moment, _ out: inout Outbox) {
@@ -31,8 +33,8 @@ extension Registrar {
     }
 
     mutating func refuse(_ request: IncomingRequest, _ refusal: SIPRefusal, at now: Moment, _ out: inout Outbox) {
-        let writer = writer(refusal.status, reason: refusal.reason, request)
-        finish(request, refused(refusal, writer), at: now, &out)
+        finish(
+            request, refused(refusal, writer(refusal.status, reason: refusal.reason, request)), at: now, &out)
     }
 
     mutating func finish(

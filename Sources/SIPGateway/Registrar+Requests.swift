@@ -5,23 +5,21 @@ import SIP
 /// Requests, up to the question to the owner. The order of the checks is that of RFC 3261 sections 8.2 and 10.3.
 extension Registrar {
     mutating func request(
-        _ message: SIPMessage, _ essentials: SIPEssentials, _ route: Route, at now: Moment, _ out: inout Outbox
+        _ request: IncomingRequest, at now: Moment, _ out: inout Outbox
     ) {
-        guard gate.admits(route.peer, at: now.monotonic) else { return counters.banned.count() }
-        let key = TransactionTable.Key(message, essentials)
-        let request = IncomingRequest(message: message, essentials: essentials, route: route, transaction: key)
         // An ACK ends a transaction that has not been kept, and is never answered.
-        guard message.method != .ack else { return }
+        guard request.message.method != .ack else { return }
+        let (key, route) = (request.transaction, request.route)
         if !route.isReliable {
             switch transactions.begin(key, at: now.monotonic) {
             case .new: break
             case .repetition(let answer):
                 counters.repetitions.count()
-                if let answer { out.answers.append((answer, route.answering(essentials.via))) }
+                if let answer { out.answers.append((answer, route.answering(request.essentials.via))) }
                 return
             }
         }
-        switch message.method {
+        switch request.message.method {
         case .register:
             counters.registers.count()
             register(request, at: now, &out)
@@ -41,7 +39,8 @@ extension Registrar {
             guard let login = try login(request, domain, at: now, &out) else { return }
             let account = try account(request.essentials, domain, login: login)
             let context = RegisterContext(
-                request: request, domain: domain, account: account, login: login ?? account, gruus: settings.gruus)
+                request: request, domain: domain, account: account, login: login ?? account, gruus: settings.gruus,
+                callID: request.essentials.callID.string)
             let register = try RegisterRequest(context, &random)
             ask(Waiting(request: request, register: register), at: now, &out)
         } catch {
@@ -154,7 +153,7 @@ extension Registrar {
             writer.header("Allow", SIPCapabilities.allow)
             writer.header("Supported", SIPCapabilities.supported)
             writer.header("Accept", "application/sdp")
-            finish(request, writer, at: now, &out)
+            finish(request, consume writer, at: now, &out)
         } catch {
             refuse(request, error, at: now, &out)
         }

@@ -86,7 +86,8 @@ struct Registrar {
             gate.annoyed(by: route.peer, at: now.monotonic)
             return refuseMalformed(message, error, route, &out)
         }
-        request(message, essentials, route, at: now, &out)
+        guard gate.admits(route.peer, at: now.monotonic) else { return counters.banned.count() }
+        request(IncomingRequest(message: message, essentials: essentials, route: route), at: now, &out)
     }
 
     mutating func replied(_ replies: [Reply], from node: NodeID, at now: Moment, _ out: inout Outbox) {

@@ -7,13 +7,12 @@ import RegistrarEvents
 /// 10.3, step 7).
 extension DomainMachine {
     mutating func bind(_ binding: Binding, _ id: UInt64, _ sender: NodeName, at now: Moment) -> [Directive] {
-        let prefix = AccountID(.sipuser, binding.account).packedPrefix[...]
-        let present = replica.table.contacts(accountPrefix: prefix)
-        if let refusal = refusal(of: binding, present.map(\.contact)) {
-            return [.refuse(id, refusal, to: sender)]
-        }
+        let prefix = binding.accountPrefix
+        var present: [PackedContact] = []
+        replica.table.forEachContact(accountPrefix: prefix) { contact, _ in present.append(contact) }
+        if let refusal = refusal(of: binding, present) { return [.refuse(id, refusal, to: sender)] }
         if binding.changes.isEmpty {
-            for (contact, _) in present { append(.unregistered(contact, .unregisterContact), at: now) }
+            for contact in present { append(.unregistered(contact, .unregisterContact), at: now) }
         }
         for change in binding.changes {
             switch change {
@@ -30,9 +29,11 @@ extension DomainMachine {
 
     /// What is live of an account, the newest first.
     func contacts(accountPrefix prefix: ArraySlice<UInt8>, at now: Moment) -> [LiveContact] {
-        replica.table.contacts(accountPrefix: prefix).map {
-            LiveContact(contact: $0.contact, ttl: replica.remaining($0.deadline, at: now))
+        var live: [LiveContact] = []
+        replica.table.forEachContact(accountPrefix: prefix) { contact, deadline in
+            live.append(LiveContact(contact: contact, ttl: replica.remaining(deadline, at: now)))
         }
+        return live
     }
 
     private func refusal(of binding: Binding, _ present: [PackedContact]) -> Refusal? {
@@ -56,10 +57,9 @@ extension DomainMachine {
     /// A contact that a later request of the same call has changed already.
     private func disorder(of binding: Binding, _ present: [PackedContact]) -> Refusal? {
         let isLate = present.contains { contact in
-            let concerned = binding.changes.isEmpty || binding.changes.contains { $0.key == contact.keyBytes }
+            let isConcerned = binding.changes.isEmpty || binding.changes.contains { $0.concerns(contact) }
             // What cannot be read was not written by a REGISTER.
-            guard concerned, let order = try? contact.sipOrder() else { return false }
-            return order.cseq > binding.cseq && order.callID == binding.callID
+            return isConcerned && (try? contact.wasChanged(after: binding.cseq, of: binding.callID)) == true
         }
         return isLate ? .outOfOrder : nil
     }
@@ -68,7 +68,7 @@ extension DomainMachine {
     private func shortage(for binding: Binding, _ present: [PackedContact]) -> Refusal? {
         var (added, ended) = (0, 0)
         for change in binding.changes {
-            let isPresent = present.contains { $0.keyBytes == change.key }
+            let isPresent = present.contains(where: change.concerns)
             switch change {
             case .put: added += isPresent ? 0 : 1
             case .remove: ended += isPresent ? 1 : 0

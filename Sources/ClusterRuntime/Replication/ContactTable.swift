@@ -132,13 +132,20 @@ public struct ContactTable: Sendable {
     }
 
     public func contacts(accountPrefix prefix: ArraySlice<UInt8>) -> [(contact: PackedContact, deadline: Int64)] {
-        var found: [(PackedContact, Int64)] = []
+        var found: [(contact: PackedContact, deadline: Int64)] = []
+        forEachContact(accountPrefix: prefix) { found.append((contact: $0, deadline: $1)) }
+        return found
+    }
+
+    /// The same one by one.
+    public func forEachContact(
+        accountPrefix prefix: ArraySlice<UInt8>, _ body: (_ contact: PackedContact, _ deadline: Int64) -> Void
+    ) {
         var slot = findAccount(prefix) ?? Self.none
         while slot != Self.none {
-            if let contact = slots[Int(slot)].contact { found.append((contact, slots[Int(slot)].deadline)) }
+            if let contact = slots[Int(slot)].contact { body(contact, slots[Int(slot)].deadline) }
             slot = slots[Int(slot)].accountNext
         }
-        return found
     }
 
     // MARK: Slots
@@ -202,10 +209,7 @@ public struct ContactTable: Sendable {
     }
 
     private func find(_ hash: UInt64, _ key: UnsafeRawBufferPointer) -> UInt32? {
-        keys.find(hash) { slot in
-            guard let candidate = slots[Int(slot)].contact, candidate.keyLength == key.count else { return false }
-            return candidate.begins(with: key)
-        }
+        keys.find(hash) { slots[Int($0)].contact?.hasKey(key) == true }
     }
 
     // MARK: By account
@@ -218,11 +222,7 @@ public struct ContactTable: Sendable {
 
     private func findAccount(_ prefix: ArraySlice<UInt8>) -> UInt32? {
         prefix.withUnsafeBytes { prefix in
-            accounts.find(StableHash.hash(prefix)) { slot in
-                guard let candidate = slots[Int(slot)].contact, candidate.accountLength == prefix.count
-                else { return false }
-                return candidate.begins(with: prefix)
-            }
+            accounts.find(StableHash.hash(prefix)) { slots[Int($0)].contact?.isOfAccount(prefix) == true }
         }
     }
 

@@ -48,7 +48,9 @@ extension RequestMachine {
     ) {
         guard let request = pending[reply.id] else { return }
         guard case .refused(let refusal) = reply.result else {
-            lanes[request.domain]?.backoff = Self.firstBackoff
+            if lanes[request.domain]?.backoff != Self.firstBackoff {
+                lanes[request.domain]?.backoff = Self.firstBackoff
+            }
             // Replies come in order, so those of the requests before this one are lost, and these are moot.
             finishPredecessors(of: request, &out)
             return finish(reply.id, reply.result, &out)

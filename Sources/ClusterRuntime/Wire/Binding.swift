@@ -36,6 +36,13 @@ public struct Binding: Sendable, Hashable {
         let prefix = AccountID(.sipuser, account).packedPrefix
         return changes.allSatisfy { $0.key.starts(with: prefix) }
     }
+
+    /// What the packed keys of the account's contacts begin with.
+    public var accountPrefix: ArraySlice<UInt8> {
+        // Packed already in what is put there.
+        guard case .put(let contact, _) = changes.first else { return AccountID(.sipuser, account).packedPrefix[...] }
+        return contact.bytes[..<contact.accountLength]
+    }
 }
 
 extension Binding.Change {
@@ -44,6 +51,15 @@ extension Binding.Change {
         switch self {
         case .put(let contact, _): contact.keyBytes
         case .remove(let key): key[...]
+        }
+    }
+
+    /// Whether it is about this contact.
+    public func concerns(_ contact: PackedContact) -> Bool {
+        switch self {
+        case .put(let other, _):
+            other.bytes.withUnsafeBytes { contact.hasKey(UnsafeRawBufferPointer(rebasing: $0[..<other.keyLength])) }
+        case .remove(let key): key.withUnsafeBytes(contact.hasKey)
         }
     }
 }
