@@ -29,8 +29,8 @@ struct TransactionTable {
 
     /// 64 times T1.
     static let keeping = Duration.seconds(32)
-    /// What an entry costs beside its answer.
-    private static let overhead = 128
+    /// What an entry takes beside its answer's bytes, in the table, the order and the heap.
+    private static let overhead = 224
 
     private let maximumBytes: Int
     /// By key; nil while it proceeds.
@@ -56,8 +56,10 @@ struct TransactionTable {
         guard answers.updateValue(answer, forKey: key) != nil else {
             preconditionFailure("an answer to a transaction that was never begun")
         }
-        completed.append(Completed(key: key, until: now + Self.keeping, size: answer.count + Self.overhead))
-        bytes += answer.count + Self.overhead
+        // Its room counts, not its length: that is what is kept.
+        let size = answer.capacity + Self.overhead
+        completed.append(Completed(key: key, until: now + Self.keeping, size: size))
+        bytes += size
     }
 
     /// It is not worth remembering: the same again is treated as new.
