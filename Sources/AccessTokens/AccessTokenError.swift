@@ -1,3 +1,4 @@
+public import ClusterRuntime
 public import RegistrarEvents
 
 /// Why a token is not accepted, or cannot be issued. None of the texts repeats the token.
@@ -10,11 +11,18 @@ public enum AccessTokenError: Error, Hashable, Sendable {
     case wrongSignature
     /// When it expired, in seconds since 1970.
     case expired(at: Int64)
-    case wrongIssuer(String)
+    /// When it begins to be valid, in seconds since 1970.
+    case tooEarly(until: Int64)
+    case wrongIssuer(String, expected: String)
+    /// The `aud` that the topology wants for its key is not in it.
+    case wrongAudience(expected: String)
+    /// It claims more than its issuer is believed: what.
+    case beyondIssuer(String)
     case wrongScope(AccessScope, expected: [AccessScope])
     case wrongDomain(DomainName, expected: DomainName)
     /// A token for one domain was shown where the whole cluster is at stake.
     case oneDomainOnly(DomainName)
+    case lacksCapability(AccessCapability)
     /// It cannot be issued so: what is wrong.
     case notIssued(String)
 }
@@ -26,11 +34,15 @@ extension AccessTokenError: CustomStringConvertible {
         case .malformed(let wrong): "this is no token: \(wrong); expected one that `rollcall token` printed"
         case .wrongSignature: "the token's signature is wrong: it was changed, or belongs to another cluster"
         case .expired(let instant): "the token expired at \(instant) (seconds since 1970)"
-        case .wrongIssuer(let issuer): "the token's issuer is \(issuer); expected \(AccessTokens.issuer)"
+        case .tooEarly(let instant): "the token is not valid before \(instant) (seconds since 1970)"
+        case .wrongIssuer(let issuer, let expected): "the token's issuer is \(issuer); expected \(expected)"
+        case .wrongAudience(let expected): "the token is not for here: its `aud` does not hold \(expected)"
+        case .beyondIssuer(let claim): "the token's issuer may not give \(claim)"
         case .wrongScope(let scope, let expected):
             "the token is for \(scope.rawValue); expected \(expected.map(\.rawValue).joined(separator: " or "))"
         case .wrongDomain(let domain, let expected): "the token is for \(domain); expected \(expected)"
         case .oneDomainOnly(let domain): "the token is for \(domain) alone; expected one for the whole cluster"
+        case .lacksCapability(let capability): "the token lacks the capability `\(capability.rawValue)`"
         case .notIssued(let wrong): "no token was issued: \(wrong)"
         }
     }

@@ -2,6 +2,7 @@ public import ClusterRuntime
 import Crypto
 import JWTKit
 public import RegistrarEvents
+import Synchronization
 
 /// Issues and checks the cluster's access tokens: JSON web tokens (RFC 7519) signed with HS256.
 ///
@@ -9,9 +10,9 @@ public import RegistrarEvents
 /// nothing is stored, and a token cannot be taken back before it expires. A cluster without a secret has no such key
 /// and issues none.
 ///
-/// Tokens of other issuers are accepted as well when they were signed with one of the keys given, and make the same
-/// claims; only their `iss` may be anything. The key decides on the algorithm, never the token.
-public struct AccessTokens: Sendable {
+/// Tokens of other issuers are accepted as well when they were signed with one of the topology's keys, and claim no
+/// more than that issuer may give. The key decides on the algorithm, never the token.
+public final class AccessTokens: Sendable {
     /// The `iss` claim of every token.
     public static let issuer = "rollcall"
     /// Longest token looked at, in bytes.
@@ -20,50 +21,87 @@ public struct AccessTokens: Sendable {
     /// Longest that a token may be valid for.
     public static let maximumTTL: Duration = .seconds(366 * 86_400)
 
+    private struct Others {
+        var keys: IssuerKeys
+        /// Of the key sets' files.
+        var stamps: [FileStamp?]
+    }
+
     /// Nil when there is no secret.
-    private let own: JWTKeyCollection?
-    private let others: IssuerKeys
+    private let own: IssuerKey?
+    private let settings: TokenSettings
+    private let others: Mutex<Others>
     private let now: @Sendable () -> Int64
 
     /// - Parameters:
     ///   - secret: nil when the topology says `secret: none`.
-    ///   - keys: of other issuers.
+    ///   - settings: other issuers' keys, and roles.
     ///   - now: milliseconds since 1970.
     /// - Throws: when a key's file cannot be read, or holds no key for its algorithm.
     public init(
-        _ secret: ClusterSecret?, keys: [TokenKeySpec],
+        _ secret: ClusterSecret?, settings: TokenSettings,
         now: @escaping @Sendable () -> Int64 = { SystemClock.wall() }
     ) async throws(TokenKeyError) {
         self.now = now
-        others = try await IssuerKeys(keys)
+        self.settings = settings
+        let stamps = Self.stamps(settings)
+        others = Mutex(Others(keys: try await IssuerKeys(settings), stamps: stamps))
         guard let secret else {
             own = nil
             return
         }
-        own = await JWTKeyCollection()
+        let keys = await JWTKeyCollection()
             .add(hmac: HMACKey(from: secret.key(for: "access token")), digestAlgorithm: .sha256)
+        own = IssuerKey(
+            .hs256, IssuerTrust(issuer: Self.issuer, scopes: Set(AccessScope.allCases)), keys)
     }
 
-    /// Without other issuers.
-    public init(
+    /// Without other issuers and roles.
+    public convenience init(
         _ secret: ClusterSecret?, now: @escaping @Sendable () -> Int64 = { SystemClock.wall() }
     ) async {
         do throws(TokenKeyError) {
-            try await self.init(secret, keys: [], now: now)
+            try await self.init(secret, settings: TokenSettings(), now: now)
         } catch {
             preconditionFailure("no keys, and yet: \(error)")
         }
     }
 
     /// - Parameter clusterSecret: the secret's bytes (at least 32); empty when there is none.
-    public init(clusterSecret: [UInt8]) async {
+    public convenience init(clusterSecret: [UInt8]) async {
         await self.init(clusterSecret.isEmpty ? nil : ClusterSecret(clusterSecret))
     }
 
     /// Whether there is a secret to issue tokens with.
     public var isEnabled: Bool { own != nil }
 
-    /// Issues a token.
+    // MARK: Key sets
+
+    /// Whether there is a file that `reloadIfChanged` has to look after.
+    public var hasKeySets: Bool { !settings.keySets.isEmpty }
+
+    /// Reads other issuers' keys again when a key set's file has changed.
+    /// - Returns: whether it has.
+    /// - Throws: when a file cannot be used; the keys stay as they were until it has changed again.
+    public func reloadIfChanged() async throws(TokenKeyError) -> Bool {
+        let stamps = Self.stamps(settings)
+        let isChanged = others.withLock { others in
+            defer { others.stamps = stamps }
+            return others.stamps != stamps
+        }
+        guard isChanged else { return false }
+        let keys = try await IssuerKeys(settings)
+        others.withLock { $0.keys = keys }
+        return true
+    }
+
+    private static func stamps(_ settings: TokenSettings) -> [FileStamp?] {
+        settings.keySets.map { FileStamp(path: $0.path) }
+    }
+
+    // MARK: Issuing
+
+    /// Issues a token with everything of a domain.
     ///
     /// - Parameters:
     ///   - scope: when left out, `user` with a user and `service` without.
@@ -74,9 +112,16 @@ public struct AccessTokens: Sendable {
     public func mint(
         _ scope: AccessScope? = nil, domain: DomainName?, user: String? = nil, ttl: Duration = defaultTTL
     ) async throws(AccessTokenError) -> String {
+        try await mint(scope, rights: AccessRights(domain: domain), user: user, ttl: ttl)
+    }
+
+    /// Issues a token with these rights.
+    public func mint(
+        _ scope: AccessScope? = nil, rights: AccessRights, user: String? = nil, ttl: Duration = defaultTTL
+    ) async throws(AccessTokenError) -> String {
         guard let own else { throw .noSecret }
         let scope = scope ?? (user == nil ? .service : .user)
-        guard domain != nil || scope == .admin else {
+        guard rights.domain != nil || scope == .admin else {
             throw .notIssued("a \(scope.rawValue) token without a domain; expected one")
         }
         guard (user != nil) == (scope == .user), user?.isEmpty != true else {
@@ -87,63 +132,70 @@ public struct AccessTokens: Sendable {
         }
         let issuedAt = now() / 1_000
         let payload = Payload(
-            iss: Self.issuer, sub: user, domain: domain?.rawValue, scope: scope.rawValue,
-            exp: issuedAt + ttl.milliseconds / 1_000, iat: issuedAt)
+            issuer: Self.issuer, scope: scope, rights: rights, user: user, issuedAt: issuedAt,
+            expiresAt: issuedAt + ttl.milliseconds / 1_000)
+        let token: String
         do {
-            return try await own.sign(payload)
+            token = try await own.sign(payload)
         } catch {
             throw .notIssued("\(error)")
         }
+        guard token.utf8.count <= Self.maximumLength else {
+            throw .notIssued("it would have more than \(Self.maximumLength) bytes; expected fewer accounts")
+        }
+        return token
     }
+
+    // MARK: Checking
 
     /// Checks a token's signature, issuer and time.
     /// - Throws: why it is not accepted.
     public func verify(_ token: String) async throws(AccessTokenError) -> AccessClaims {
+        let others = others.withLock(\.keys)
         guard own != nil || !others.isEmpty else { throw .noSecret }
         guard token.utf8.count <= Self.maximumLength else {
             throw .malformed("it has more than \(Self.maximumLength) bytes")
         }
-        let claims = try await claims(token)
-        guard now() / 1_000 < claims.expiresAt else { throw .expired(at: claims.expiresAt) }
+        let (payload, key) = try await payload(of: token, others)
+        let claims = try payload.claims(trusting: key.trust, roles: settings.roles)
+        let now = now() / 1_000
+        guard now < claims.expiresAt else { throw .expired(at: claims.expiresAt) }
+        if let start = payload.nbf?.seconds, now < start { throw .tooEarly(until: start) }
         return claims
     }
 
-    /// What a token claims once its signature is found right: its `kid` names another issuer's key; without one it may
+    /// What a token says once its signature is found right: its `kid` names another issuer's key; without one it may
     /// be ours, or be signed with the key that has no `kid`.
-    private func claims(_ token: String) async throws(AccessTokenError) -> AccessClaims {
-        let kid = others.isEmpty ? nil : try Self.keyID(of: token)
-        if let key = kid.flatMap({ others[$0] }) { return try await Self.verify(token, with: key).claims(of: nil) }
+    private func payload(
+        of token: String, _ others: IssuerKeys
+    ) async throws(AccessTokenError) -> (Payload, IssuerKey) {
+        let header = try Self.header(of: token)
+        if let key = header.keyID.flatMap({ others[$0] }) { return (try await key.verify(token, header), key) }
         if let own {
             do throws(AccessTokenError) {
-                return try await Self.verify(token, with: own).claims(of: Self.issuer)
+                return (try await own.verify(token, header), own)
             } catch {
                 guard error == .wrongSignature else { throw error }
             }
         }
-        guard kid == nil, let unnamed = others.unnamed else { throw .wrongSignature }
-        return try await Self.verify(token, with: unnamed).claims(of: nil)
+        guard header.keyID == nil, let unnamed = others.unnamed else { throw .wrongSignature }
+        return (try await unnamed.verify(token, header), unnamed)
     }
 
-    private static func keyID(of token: String) throws(AccessTokenError) -> String? {
+    private static func header(of token: String) throws(AccessTokenError) -> TokenHeader {
+        let header: JWTHeader
         do {
-            return try DefaultJWTParser().parse(Array(token.utf8), as: Payload.self).header.kid
+            header = try DefaultJWTParser().parse(Array(token.utf8), as: Payload.self).header
         } catch {
             throw AccessTokenError(error)
         }
-    }
-
-    private static func verify(_ token: String, with key: JWTKeyCollection) async throws(AccessTokenError) -> Payload {
-        do {
-            return try await key.verify(token)
-        } catch {
-            throw AccessTokenError(error)
-        }
+        return try TokenHeader(header)
     }
 }
 
 extension AccessTokenError {
     /// Without the library's own reasons, which quote parts of the token.
-    fileprivate init(_ error: any Error) {
+    init(_ error: any Error) {
         // What a signature's bytes are not fit for at all, the cryptographic library says in its own words.
         if error is CryptoKitError {
             self = .wrongSignature

@@ -1,4 +1,5 @@
 import AccessTokens
+import ClusterRuntime
 import HTTPTypes
 import Hummingbird
 import NIOCore
@@ -20,10 +21,43 @@ enum Caller: Sendable {
         }
     }
 
-    /// The one domain they may see; nil for all.
-    var onlyDomain: DomainName? {
+    /// Throws 403 unless they may do this.
+    func require(_ capability: AccessCapability) throws(AdminError) {
+        guard case .token(let claims) = self else { return }
+        do throws(AccessTokenError) {
+            try claims.require(capability)
+        } catch {
+            throw AdminError(.forbidden, error.description)
+        }
+    }
+
+    /// Throws 403 unless they may see what events of this class tell.
+    func require(_ eventClass: EventClass) throws(AdminError) {
+        guard rights?.include(eventClass) ?? true else {
+            throw AdminError(.forbidden, "the token is not for \(eventClass.rawValue)")
+        }
+    }
+
+    /// Throws 403 unless they may see the account or, when none is given, every account of their domain.
+    func require(account: String?) throws(AdminError) {
+        guard let rights, rights.accounts != nil else { return }
+        guard let account else { throw AdminError(.forbidden, "the token is for single accounts alone") }
+        guard rights.include(account: account) else {
+            throw AdminError(.forbidden, "the token is not for that account")
+        }
+    }
+
+    func sees(_ domain: DomainName) -> Bool { rights?.include(domain) ?? true }
+
+    func sees(account: String) -> Bool { rights?.include(account: account) ?? true }
+
+    /// The accounts that they may see; nil for all.
+    var accounts: [String]? { rights?.accounts }
+
+    /// Nil: everything.
+    private var rights: AccessRights? {
         guard case .token(let claims) = self else { return nil }
-        return claims.domain
+        return claims.rights
     }
 }
 
@@ -33,8 +67,16 @@ struct AdminAccess: Sendable {
     let isOpen: Bool
 
     /// Throws 401 when the caller has to show a token and shows none that is accepted, 403 when it is for something
-    /// else than this address.
+    /// else than this address or what the request's method does.
     func caller(of request: Request, _ context: AdminContext) async throws(AdminError) -> Caller {
+        let caller = try await identify(request, context)
+        try caller.require(Self.isReading(request) ? .read : .write)
+        return caller
+    }
+
+    private static func isReading(_ request: Request) -> Bool { request.method == .get || request.method == .head }
+
+    private func identify(_ request: Request, _ context: AdminContext) async throws(AdminError) -> Caller {
         if let header = request.headers[.authorization] {
             return .token(try await claims(header))
         }

@@ -6,6 +6,7 @@ import RegistrarEvents
 /// A registration as a service sends it: `{"kind","account","contact_id","ttl",…fields of the event}`.
 struct ContactRequest: Sendable {
     let contact: PackedContact
+    let account: String
     /// Milliseconds.
     let ttl: UInt32
 
@@ -40,6 +41,7 @@ struct ContactRequest: Sendable {
                     + "\(PackedContact.maximumNameLength) bytes each, and \(PackedContact.maximumLength) in all")
         }
         self.contact = packed
+        self.account = account
         ttl = UInt32(seconds) * 1_000
     }
 }

@@ -8,8 +8,10 @@ import RegistrarEvents
 /// The live list, as a JSON array that is written while it is read page by page from the owner.
 extension ContactRoutes {
     func list(_ request: Request, _ context: AdminContext) async throws -> Response {
-        let domain = try await access.domain(of: request, context, backend: backend)
-        let filter = try ContactFilter(request.uri)
+        let (caller, domain) = try await admit(request, context)
+        var filter = try ContactFilter(request.uri)
+        if let account = filter.account { try caller.require(account: account) }
+        filter.visible = caller.accounts
         var listing = ContactListing(
             registrar: backend.registrar, domain: domain, filter: filter, deadline: limits.deadline)
         // Asked for first, so that a refusal is still a status.
@@ -40,6 +42,8 @@ extension ContactRoutes {
 struct ContactFilter: Sendable {
     var kind: AccountKind?
     var account: String?
+    /// The accounts that the caller may see; nil for all.
+    var visible: [String]?
     /// At most so many contacts.
     var limit = Int.max
 
@@ -61,8 +65,10 @@ struct ContactFilter: Sendable {
 
     /// What to ask the owner for, one after the other: nil for the whole domain.
     fileprivate var accounts: [AccountID?] {
-        guard let account else { return [nil] }
-        return (kind.map { [$0] } ?? [.user, .sipuser]).map { AccountID($0, account) }
+        guard let names = account.map({ [$0] }) ?? visible else { return [nil] }
+        return names.flatMap { name in
+            (kind.map { [$0] } ?? [.user, .sipuser]).map { AccountID($0, name) }
+        }
     }
 }
 

@@ -22,11 +22,21 @@ struct ContactRoutes: Sendable {
         router.delete("\(Self.contacts)/:kind/:account/:contact") { try await deleteContact($0, $1) }
     }
 
+    /// What is listed and changed here is what `registrarevents` tells.
+    func admit(
+        _ request: Request, _ context: AdminContext
+    ) async throws(AdminError) -> (caller: Caller, domain: DomainName) {
+        let admitted = try await access.admit(request, context, backend: backend)
+        try admitted.caller.require(.registrarEvents)
+        return admitted
+    }
+
     // MARK: Writing
 
     private func register(_ request: Request, _ context: AdminContext) async throws -> Response {
-        let domain = try await access.domain(of: request, context, backend: backend)
+        let (caller, domain) = try await admit(request, context)
         let body = try ContactRequest(json: try await self.body(of: request))
+        try caller.require(account: body.account)
         let result = await backend.registrar.perform(
             .register(body.contact, ttl: body.ttl), on: domain, deadline: limits.deadline)
         guard case .registered(let position, let granted) = result else {
@@ -42,20 +52,24 @@ struct ContactRoutes: Sendable {
     }
 
     private func deleteContact(_ request: Request, _ context: AdminContext) async throws(AdminError) -> Response {
-        let domain = try await access.domain(of: request, context, backend: backend)
+        let (caller, domain) = try await admit(request, context)
         let account = try account(context)
+        try caller.require(account: account.name)
         let key = ContactKey(account.kind, account.name, try context.path("contact"))
         return try await end(.unregister(key: key.packed, reason: .deleteContact), of: domain, request)
     }
 
     private func deleteAccount(_ request: Request, _ context: AdminContext) async throws(AdminError) -> Response {
-        let domain = try await access.domain(of: request, context, backend: backend)
-        return try await end(.deleteAccount(try account(context)), of: domain, request)
+        let (caller, domain) = try await admit(request, context)
+        let account = try account(context)
+        try caller.require(account: account.name)
+        return try await end(.deleteAccount(account), of: domain, request)
     }
 
     /// Voids the whole list: the domain's name has to be said twice, since nothing brings it back.
     private func clear(_ request: Request, _ context: AdminContext) async throws(AdminError) -> Response {
-        let domain = try await access.domain(of: request, context, backend: backend)
+        let (caller, domain) = try await admit(request, context)
+        try caller.require(account: nil)
         guard request.uri.queryParameters["confirm"].flatMap({ DomainName(String($0)) }) == domain else {
             throw AdminError(
                 .badRequest, "this ends every registration of \(domain); expected ?confirm=\(domain) in the address")

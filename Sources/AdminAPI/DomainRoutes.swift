@@ -22,7 +22,7 @@ struct DomainRoutes: Sendable {
         json.raw("[")
         var isFirst = true
         for domain in await backend.domains().sorted()
-        where caller.onlyDomain == nil || caller.onlyDomain == domain {
+        where caller.sees(domain) {
             if !isFirst { json.raw(",") }
             isFirst = false
             json.raw("{")
@@ -70,6 +70,13 @@ extension AdminAccess {
     func domain(
         of request: Request, _ context: AdminContext, backend: AdminBackend
     ) async throws(AdminError) -> DomainName {
+        try await admit(request, context, backend: backend).domain
+    }
+
+    /// The same, and who asks, for what does not concern all of them alike.
+    func admit(
+        _ request: Request, _ context: AdminContext, backend: AdminBackend
+    ) async throws(AdminError) -> (caller: Caller, domain: DomainName) {
         let caller = try await caller(of: request, context)
         let text = try context.path("domain")
         guard let domain = DomainName(text) else {
@@ -79,7 +86,7 @@ extension AdminAccess {
         guard await backend.domains().contains(domain) else {
             throw AdminError(.notFound, "there is no domain \(domain)")
         }
-        return domain
+        return (caller, domain)
     }
 }
 

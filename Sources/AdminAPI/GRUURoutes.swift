@@ -32,8 +32,9 @@ struct GRUURoutes: Sendable {
     }
 
     private func resolve(_ request: Request, _ context: AdminContext) async throws -> Response {
-        let domain = try await access.domain(of: request, context, backend: backend)
-        let target = try await target(of: try context.path("gruu"), request, domain)
+        let (caller, domain) = try await access.admit(request, context, backend: backend)
+        try caller.require(.registrarEvents)
+        let target = try await target(of: try context.path("gruu"), request, domain, for: caller)
         let contacts = try await contacts(of: target, domain)
         let details = contacts.map(\.details)
         guard !details.isEmpty, target.isLive(details) else {
@@ -55,15 +56,17 @@ struct GRUURoutes: Sendable {
 
     /// - Parameter gruu: the user part of a temporary GRUU, or the `gr` of a public one, whose user part is `account`.
     private func target(
-        of gruu: String, _ request: Request, _ domain: DomainName
+        of gruu: String, _ request: Request, _ domain: DomainName, for caller: Caller
     ) async throws(AdminError) -> GRUUTarget {
         if let account = request.uri.queryParameters["account"] {
+            try caller.require(account: String(account))
             return GRUUTarget(account: String(account), includes: { $0.instanceID == gruu }, isLive: { _ in true })
         }
         guard let temporaryGRUU = backend.temporaryGRUU else {
             throw AdminError(.notFound, "temporary GRUUs are known at sg nodes; a public one needs ?account=")
         }
-        guard let target = temporaryGRUU(gruu, domain) else {
+        // Whose it is says nothing of itself, and so is not told to those who may not see the account.
+        guard let target = temporaryGRUU(gruu, domain), caller.sees(account: target.account) else {
             throw AdminError(.notFound, "no temporary GRUU of \(domain); a public one needs ?account=")
         }
         return target

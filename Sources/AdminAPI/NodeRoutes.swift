@@ -73,10 +73,12 @@ struct NodeRoutes: Sendable {
     /// What this node itself holds, so that all copies can be compared.
     private func verify(_ request: Request, _ context: AdminContext) async throws(AdminError) -> Response {
         let caller = try await access.caller(of: request, context)
+        try caller.require(.registrarEvents)
+        try caller.require(account: nil)
         guard let copies = await backend.copies() else {
             throw AdminError(.notFound, "a \(backend.role.name) node holds no copies; ask sr and wssubscr nodes")
         }
-        let visible = copies.filter { caller.onlyDomain == nil || caller.onlyDomain == $0.report.domain }
+        let visible = copies.filter { caller.sees($0.report.domain) }
         return Response(
             JSONWriter(array: visible.sorted { $0.report.domain < $1.report.domain }) { json, copy in
                 json.copy(copy)

@@ -36,7 +36,7 @@ extension NodeEnvironment {
             problems: {
                 (agent.leader == nil ? ["no router was heard yet"] : [])
                     + (server.isAccepting ? [] : ["websockets are not accepted"])
-                    + node.reports.filter { !$0.copy.complete }.map { "the list of \($0.copy.domain) is not whole yet" }
+                    + unfinished(node.reports)
             },
             status: { .elsewhere(adminAddress(of: agent.leader)) },
             copies: { node.reports.map { HeldCopy(.follower, $0.copy) } })
@@ -54,6 +54,12 @@ extension NodeEnvironment {
                 node.receive(others, from: sender)
                 inlet.receive(others, from: sender)
             })
+    }
+
+    /// Without their names: everybody may ask for a node's health.
+    private func unfinished(_ reports: [FollowerReport]) -> [String] {
+        let count = reports.count { !$0.copy.complete }
+        return count == 0 ? [] : ["the lists of \(count) of \(reports.count) domains are not whole yet"]
     }
 
     private func register(_ node: WSSubscrNode, _ server: WebSocketServer) {

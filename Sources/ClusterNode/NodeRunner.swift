@@ -23,7 +23,7 @@ public enum NodeRunner {
         let incarnation = try Incarnation(directory: topology.journalPath(of: name), node: name)
         let life = NodeID(name: name, incarnation: incarnation.value)
         let secret = try topology.clusterSecret()
-        let tokens = try await AccessTokens(secret, keys: topology.tokenKeys)
+        let tokens = try await AccessTokens(secret, settings: topology.tokens)
         let metrics = MetricsRegistry()
         let transport = NanomsgTransport(configuration(topology, spec, life, secret), logger: log)
         register(transport, in: metrics)
@@ -46,9 +46,12 @@ public enum NodeRunner {
         }
         log.notice("\(spec.role.name) \(life) starts; cluster address \(spec.address):\(spec.clusterPort)")
         let transportService = LoopService { try await transport.run(deliver: assembled.receive) }
+        let refresh = TokenKeyRefresh(tokens: tokens, log: log)
         let group = ServiceGroup(
             configuration: .init(
-                services: ([transportService] + assembled.services).map { .init(service: $0) },
+                services: ([transportService, LoopService { await refresh.run() }] + assembled.services).map {
+                    .init(service: $0)
+                },
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: log))
         try await group.run()
         journal?.close()

@@ -15,7 +15,8 @@ public struct DomainName: Hashable, Sendable {
         // Names that come from another node are normal already, and are most of those that are read.
         var text = text
         if !text.withUTF8(Self.isNormal) {
-            text = text.lowercased()
+            // ASCII letters alone: other scripts have letters whose small form is an ASCII one.
+            text = String(decoding: text.utf8.map { (0x41...0x5a).contains($0) ? $0 | 0x20 : $0 }, as: UTF8.self)
             guard text.withUTF8(Self.isNormal) else { return nil }
         }
         rawValue = text
@@ -41,6 +42,13 @@ public struct DomainName: Hashable, Sendable {
             true
         default: false
         }
+    }
+}
+
+extension DomainName {
+    /// Whether this is the domain or lies beneath it: `a.example` is within `example`.
+    public func isWithin(_ domain: DomainName) -> Bool {
+        self == domain || rawValue.hasSuffix(".\(domain.rawValue)")
     }
 }
 

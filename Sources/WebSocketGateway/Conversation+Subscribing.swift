@@ -4,27 +4,36 @@ import WSSubscrActor
 
 /// The client's subscriptions.
 extension Conversation {
+    /// Most entries of a subscription's `events`.
+    static let maximumEvents = 64
     /// Longest that a subscription holds without renewal, in seconds.
     static let maximumExpires: Int64 = 3_600
 
     mutating func subscribe(_ parameters: Parameters, at now: Moment) throws(ReplyError) -> [Action] {
         guard let member else { throw .loginNeeded }
         let id = try subscriptionID(parameters)
-        let expires = min(try parameters.integer("expires") ?? Self.maximumExpires, Self.maximumExpires)
+        var expires = min(try parameters.integer("expires") ?? Self.maximumExpires, Self.maximumExpires)
         guard expires > 0 else { return end(id, parameters.qid) }
-        if let expiresAt = member.expiresAt, now.wall / 1_000 >= expiresAt {
-            throw .forbidden("the token has expired; connect with a new one")
+        if let expiresAt = member.expiresAt {
+            let rest = expiresAt - now.wall / 1_000
+            guard rest > 0 else { throw .forbidden("the token has expired; connect with a new one") }
+            // Nothing comes by a token that has expired.
+            expires = min(expires, rest)
         }
         let start = try start(parameters)
-        let existing = numbers[id]
-        let matcher = try matcher(parameters, changing: existing.flatMap { entries[$0]?.matcher })
+        let wantsSynced = try wantsSynced(parameters)
+        let existing = numbers[id].flatMap { number in entries[number].map { (number: number, entry: $0) } }
+        let domain = try domain(parameters, of: existing?.entry.domain, for: member)
+        var matcher = try matcher(parameters, changing: existing?.entry.matcher)
+        if let asked = matcher { matcher = try narrow(asked, events: parameters, for: member) }
         guard existing != nil || numbers.count < maximumSubscriptions else {
             throw .tooMany("a connection may have \(maximumSubscriptions) subscriptions")
         }
-        let number = existing ?? add(id)
+        let number = existing?.number ?? add(id, domain)
         entries[number]?.pending.append((parameters.qid, expires))
         if let matcher { entries[number]?.matcher = matcher }
-        return [.subscribe(number: number, matcher: matcher, expires: .seconds(expires), start: start)]
+        if let wantsSynced { entries[number]?.wantsSynced = wantsSynced }
+        return [.subscribe(number: number, on: domain, matcher: matcher, expires: .seconds(expires), start: start)]
     }
 
     private func subscriptionID(_ parameters: Parameters) throws(ReplyError) -> [UInt8] {
@@ -35,6 +44,12 @@ extension Conversation {
         default: throw .badRequest("`id` must be a string of at most 128 bytes or a whole number")
         }
         return json.bytes
+    }
+
+    /// - Returns: nil when the request does not say, which keeps what was said before.
+    private func wantsSynced(_ parameters: Parameters) throws(ReplyError) -> Bool? {
+        guard let extra = try parameters.object("exargs"), extra.has("synced") else { return nil }
+        return try extra.boolean("synced")
     }
 
     private func start(_ parameters: Parameters) throws(ReplyError) -> SubscribeRequest.Start? {
@@ -62,7 +77,7 @@ extension Conversation {
         var types = current?.types ?? []
         if current == nil || parameters.has("events") {
             types = []
-            let events = try parameters.strings("events", maximum: 64)
+            let events = try parameters.strings("events", maximum: Self.maximumEvents)
             guard !events.isEmpty else {
                 throw .badRequest("`events` must name at least one, such as `registrarevents.*`")
             }
@@ -79,11 +94,11 @@ extension Conversation {
         return SubscriptionMatcher(types, objects: objects)
     }
 
-    private mutating func add(_ id: [UInt8]) -> UInt32 {
+    private mutating func add(_ id: [UInt8], _ domain: DomainName) -> UInt32 {
         nextNumber &+= 1
         let number = nextNumber & 0xff_ffff
         numbers[id] = number
-        entries[number] = Entry(id: id, head: EventJSON.head(id: id))
+        entries[number] = Entry(id: id, head: EventJSON.head(id: id), domain: domain)
         return number
     }
 
@@ -91,7 +106,7 @@ extension Conversation {
     private mutating func end(_ id: [UInt8], _ qid: JSONValue) -> [Action] {
         var actions: [Action] = []
         if let number = numbers.removeValue(forKey: id), let entry = entries.removeValue(forKey: number) {
-            actions.append(.cancel(number: number))
+            actions.append(.cancel(number: number, on: entry.domain))
             for request in entry.pending {
                 actions.append(.reply(ServerMessage.error("subscribe", request.qid, .ended)))
             }
@@ -126,6 +141,13 @@ extension Conversation {
     /// The follower says that the subscription is over. With a request still to be answered it may begin anew.
     mutating func ended(_ number: UInt32) {
         if entries[number]?.pending.isEmpty == true { remove(number) }
+    }
+
+    /// What a client is told, if it wants to be, when a subscription has been sent everything up to a position and gets
+    /// what follows as it comes.
+    func synced(_ number: UInt32, at position: Position) -> [UInt8]? {
+        guard let entry = entries[number], entry.wantsSynced else { return nil }
+        return ServerMessage.synced(id: entry.id, domain: entry.domain, position)
     }
 
     private mutating func remove(_ number: UInt32) {

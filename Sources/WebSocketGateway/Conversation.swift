@@ -16,8 +16,10 @@ struct Conversation {
         case reply([UInt8])
         case login(LoginAttempt)
         /// Begin, change or renew this subscription.
-        case subscribe(number: UInt32, matcher: SubscriptionMatcher?, expires: Duration, start: SubscribeRequest.Start?)
-        case cancel(number: UInt32)
+        case subscribe(
+            number: UInt32, on: DomainName, matcher: SubscriptionMatcher?, expires: Duration,
+            start: SubscribeRequest.Start?)
+        case cancel(number: UInt32, on: DomainName)
         case close(CloseCode, String)
     }
 
@@ -33,27 +35,45 @@ struct Conversation {
         let id: [UInt8]
         /// `EventJSON.head` for it.
         let head: [UInt8]
+        let domain: DomainName
         /// What was asked for last.
         var matcher = SubscriptionMatcher.everything
+        /// Whether the client wants to be told when everything up to now has been sent.
+        var wantsSynced = false
         /// Requests that the follower has not answered, in order.
         var pending: [(qid: JSONValue, expires: Int64)] = []
+    }
+
+    /// What clients can ask for.
+    enum Method: String, CaseIterable {
+        case setup
+        case login
+        case ping
+        case connectionInfo = "connection_info"
+        case subscribe
     }
 
     let peer: Peer
     let site: String
     let maximumSubscriptions: Int
+    /// Whether this node has a domain's list.
+    let serves: @Sendable (DomainName) -> Bool
     var state: State
     var app = ""
-    var capabilities = [Capability(key: "subscr")]
+    var capabilities = [Capability.subscribe]
     var entries: [UInt32: Entry] = [:]
     var numbers: [[UInt8]: UInt32] = [:]
     var nextNumber: UInt32 = 0
 
     /// - Parameter service: of a service's connection, its rights.
-    init(peer: Peer, site: String, maximumSubscriptions: Int, service: Member?) {
+    init(
+        peer: Peer, site: String, maximumSubscriptions: Int, serves: @escaping @Sendable (DomainName) -> Bool,
+        service: Member?
+    ) {
         self.peer = peer
         self.site = site
         self.maximumSubscriptions = maximumSubscriptions
+        self.serves = serves
         state = service.map { .member($0) } ?? .fresh
     }
 
@@ -86,14 +106,14 @@ struct Conversation {
 
     private mutating func handle(_ message: ClientMessage, at now: Moment) throws(ReplyError) -> [Action] {
         let parameters = message.parameters
-        switch message.method {
-        case "setup": return try setup(parameters)
-        case "login": return try login(parameters)
-        case "ping":
+        switch Method(rawValue: message.method) {
+        case .setup: return try setup(parameters)
+        case .login: return try login(parameters)
+        case .ping:
             return [.reply(ServerMessage.ok("ping", parameters.qid) { $0.member("timestamp", now.wall) })]
-        case "connection_info": return [.reply(connectionInfo(parameters.qid, at: now))]
-        case "subscribe": return try subscribe(parameters, at: now)
-        default: throw .unknown("there is no method `\(message.method)`")
+        case .connectionInfo: return [.reply(connectionInfo(parameters.qid, at: now))]
+        case .subscribe: return try subscribe(parameters, at: now)
+        case nil: throw .unknown("there is no method `\(message.method)`")
         }
     }
 
@@ -109,7 +129,7 @@ struct Conversation {
         self.app = app
         let reply = ServerMessage.ok("setup", parameters.qid) { [capabilities] json in
             json.member("app", app)
-            json.capabilities(capabilities)
+            json.capabilities(capabilities, nil)
         }
         return [.reply(reply)]
     }
@@ -128,7 +148,7 @@ struct Conversation {
             } else {
                 json.member("ownertype", "none")
             }
-            json.capabilities(capabilities)
+            json.capabilities(capabilities, member?.rights)
             json.member("datetime", Timestamp.text(now.wall))
             json.member("timestamp", now.wall)
         }
@@ -166,7 +186,7 @@ struct Conversation {
                 json.member("register", "ok")
                 json.member("connectionid", member.connectionID)
                 json.member("sessionid", member.sessionID)
-                json.capabilities(capabilities)
+                json.capabilities(capabilities, member.rights)
             }
             return [.reply(reply)]
         case .failure(let error):

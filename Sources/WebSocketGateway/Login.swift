@@ -1,3 +1,4 @@
+import AccessTokens
 import ClusterRuntime
 import RegistrarEvents
 
@@ -24,12 +25,15 @@ struct Peer: Sendable, Hashable {
 
 /// A logged-in connection.
 struct Member: Sendable, Hashable {
+    /// Where it belongs: subscriptions are for this domain when they do not say otherwise.
     let domain: DomainName
     let account: String
     let sessionID: String
     let connectionID: String
     /// The number of its registration; nil for a service, which has none.
     let registration: UInt64?
+    /// What it may follow.
+    let rights: AccessRights
     /// When the right to subscribe ends, in seconds since 1970; nil when it does not.
     let expiresAt: Int64?
 }

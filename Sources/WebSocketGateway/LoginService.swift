@@ -85,7 +85,7 @@ final class LoginService: Sendable {
             let verdict = await directory.verify(checked, AccountID(.user, login), password: password)
             guard verdict != .overloaded else { throw .unavailable("too many logins are waiting; try again") }
             guard verdict == .accepted, let domain, node.serves(domain) else { throw refuse(attempt.peer) }
-            return (SessionTable.Owner(domain: domain, account: login), nil)
+            return (SessionTable.Owner(domain: domain, account: login, rights: AccessRights(domain: domain)), nil)
         case .session(let id):
             guard let owner = sessions.withLock({ $0.resume(id, at: SystemClock.monotonic()) }) else {
                 throw refuse(attempt.peer)
@@ -97,9 +97,9 @@ final class LoginService: Sendable {
             return (owner, id)
         case .token(let token):
             guard let claims = try? await tokens.verify(token), claims.scope == .user,  // why not is not told
-                let domain = claims.domain, let user = claims.user, node.serves(domain)
+                let domain = claims.rights.domain, let user = claims.user, node.serves(domain)
             else { throw refuse(attempt.peer) }
-            return (SessionTable.Owner(domain: domain, account: user), nil)
+            return (SessionTable.Owner(domain: domain, account: user, rights: claims.rights), nil)
         }
     }
 
@@ -123,9 +123,10 @@ final class LoginService: Sendable {
         let member = Member(
             domain: owner.domain, account: owner.account, sessionID: sessionID,
             connectionID: UUID().uuidString.lowercased(),
-            registration: nextRegistration.add(1, ordering: .relaxed).oldValue, expiresAt: nil)
+            registration: nextRegistration.add(1, ordering: .relaxed).oldValue, rights: owner.rights, expiresAt: nil)
+        let granted = attempt.capabilities.filter { $0.refusal(owner.rights) == nil }
         let details = UserDetails(
-            sessionID: sessionID, app: attempt.app, caps: attempt.capabilities.filter(\.isKnown).map(\.key),
+            sessionID: sessionID, app: attempt.app, caps: granted.map(\.key),
             peerAddress: attempt.peer.address, peerPort: attempt.peer.port)
         let registration = Registration(account: member.account, contact: member.connectionID, user: details)
         guard let contact = PackedContact(registration), let number = member.registration else {
@@ -161,7 +162,7 @@ final class LoginService: Sendable {
             return nil
         }
         guard let claims = try? await tokens.verify(token), claims.scope == .service,  // why not is not told
-            let domain = claims.domain, node.serves(domain)
+            let domain = claims.rights.domain, node.domains.contains(where: claims.rights.include)
         else {
             _ = refuse(peer)
             counters.loginsRefused.count()
@@ -170,6 +171,6 @@ final class LoginService: Sendable {
         counters.loginsAccepted.count()
         return Member(
             domain: domain, account: "", sessionID: "", connectionID: UUID().uuidString.lowercased(),
-            registration: nil, expiresAt: claims.expiresAt)
+            registration: nil, rights: claims.rights, expiresAt: claims.expiresAt)
     }
 }

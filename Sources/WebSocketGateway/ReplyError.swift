@@ -3,28 +3,40 @@ import WSSubscrActor
 
 /// Why a request was not done. The codes are our own, after HTTP's; `docs/websocket.md` has the table.
 struct ReplyError: Error, Sendable, Hashable {
-    let code: Int
+    enum Code: Int, CaseIterable, Sendable {
+        case badRequest = 400
+        case credentials = 401
+        case forbidden = 403
+        case unknown = 404
+        case conflict = 409
+        case ended = 410
+        case notSupported = 422
+        case tooMany = 429
+        case unavailable = 503
+    }
+
+    let code: Code
     let message: String
 
     /// A parameter is missing or not what was expected.
-    static func badRequest(_ message: String) -> Self { Self(code: 400, message: message) }
+    static func badRequest(_ message: String) -> Self { Self(code: .badRequest, message: message) }
     /// Login, password, session or token is not right; which of them is not told.
-    static let credentials = Self(code: 401, message: "login, password, domain, session or token is not right")
+    static let credentials = Self(code: .credentials, message: "login, password, domain, session or token is not right")
     /// The request needs a login.
-    static let loginNeeded = Self(code: 403, message: "log in first")
-    static func forbidden(_ message: String) -> Self { Self(code: 403, message: message) }
-    static func unknown(_ message: String) -> Self { Self(code: 404, message: message) }
+    static let loginNeeded = Self(code: .forbidden, message: "log in first")
+    static func forbidden(_ message: String) -> Self { Self(code: .forbidden, message: message) }
+    static func unknown(_ message: String) -> Self { Self(code: .unknown, message: message) }
     /// The request does not fit the connection's state.
-    static func conflict(_ message: String) -> Self { Self(code: 409, message: message) }
+    static func conflict(_ message: String) -> Self { Self(code: .conflict, message: message) }
     /// It was ended before it began.
-    static let ended = Self(code: 410, message: "the subscription was ended by `expires: 0` before it began")
-    static func notSupported(_ message: String) -> Self { Self(code: 422, message: message) }
+    static let ended = Self(code: .ended, message: "the subscription was ended by `expires: 0` before it began")
+    static func notSupported(_ message: String) -> Self { Self(code: .notSupported, message: message) }
     /// Too many, or too often.
-    static func tooMany(_ message: String) -> Self { Self(code: 429, message: message) }
+    static func tooMany(_ message: String) -> Self { Self(code: .tooMany, message: message) }
     /// Try again later.
-    static func unavailable(_ message: String) -> Self { Self(code: 503, message: message) }
+    static func unavailable(_ message: String) -> Self { Self(code: .unavailable, message: message) }
 
-    init(code: Int, message: String) {
+    private init(code: Code, message: String) {
         self.code = code
         self.message = message
     }

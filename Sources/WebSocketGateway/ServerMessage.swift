@@ -1,3 +1,5 @@
+import AccessTokens
+import ClusterRuntime
 import RegistrarEvents
 
 /// What the server says: `["method_result", {qid, result, …}]`.
@@ -28,6 +30,21 @@ enum ServerMessage {
         return json.bytes
     }
 
+    /// A subscription is up to date.
+    /// - Parameter id: encoded.
+    static func synced(id: [UInt8], domain: DomainName, _ position: Position) -> [UInt8] {
+        var json = JSONWriter()
+        json.raw(#"["synced",{"id":"#)
+        json.raw(id)
+        json.member("domain", domain.rawValue)
+        json.raw(#","epoch":"#)
+        json.unsigned(position.epoch)
+        json.raw(#","seq":"#)
+        json.unsigned(position.seq)
+        json.raw("}]")
+        return json.bytes
+    }
+
     private static func begin(_ method: String, _ qid: JSONValue) -> JSONWriter {
         var json = JSONWriter()
         json.raw("[")
@@ -42,7 +59,7 @@ enum ServerMessage {
 extension JSONWriter {
     fileprivate mutating func error(_ error: ReplyError) {
         raw(#""result":"error","errorcode":"#)
-        integer(Int64(error.code))
+        integer(Int64(error.code.rawValue))
         raw(#","errormsg":"#)
         string(error.message)
     }
@@ -73,16 +90,19 @@ extension JSONWriter {
     }
 
     /// `,"capabilities":[{"key":…,"result":…}]`.
-    mutating func capabilities(_ capabilities: [Capability]) {
+    /// - Parameter rights: nil before the login, when nobody knows yet.
+    mutating func capabilities(_ capabilities: [Capability], _ rights: AccessRights?) {
         raw(#","capabilities":["#)
         for (index, capability) in capabilities.enumerated() {
             if index > 0 { raw(",") }
             raw(#"{"key":"#)
             string(capability.key)
-            if capability.isKnown {
-                raw(#","result":"ok"}"#)
+            if let refusal = capability.refusal(rights) {
+                raw(#","result":"error","errormsg":"#)
+                string(refusal)
+                raw("}")
             } else {
-                raw(#","result":"error","errormsg":"no such capability"}"#)
+                raw(#","result":"ok"}"#)
             }
         }
         raw("]")
@@ -94,5 +114,11 @@ struct Capability: Sendable, Hashable {
     let key: String
 
     /// Subscriptions are what there is.
-    var isKnown: Bool { key == "subscr" }
+    static let subscribe = Capability(key: AccessCapability.subscribe.rawValue)
+
+    /// Why it is not granted; nil when it is.
+    func refusal(_ rights: AccessRights?) -> String? {
+        guard self == .subscribe else { return "no such capability" }
+        return rights?.include(.subscribe) ?? true ? nil : "the token lacks this capability"
+    }
 }

@@ -1,3 +1,4 @@
+import AccessTokens
 import ClusterRuntime
 import DequeModule
 import RegistrarEvents
@@ -10,6 +11,8 @@ struct SessionTable: Sendable {
     struct Owner: Sendable, Hashable {
         let domain: DomainName
         let account: String
+        /// Those of the login that began the session: whoever resumes it has no others.
+        let rights: AccessRights
     }
 
     private struct Session: Sendable {

@@ -57,7 +57,7 @@ final class SocketHandler: ChannelInboundHandler {
         liveness = Liveness(interval: settings.pingInterval, now: now)
         conversation = Conversation(
             peer: peer, site: settings.site, maximumSubscriptions: settings.limits.subscriptionsPerConnection,
-            service: service)
+            serves: { [node = environment.node] in node.serves($0) }, service: service)
         loginDeadline = now + settings.loginTime
     }
 
@@ -88,8 +88,8 @@ final class SocketHandler: ChannelInboundHandler {
         lane.remove(connection)
         waiting.removeAll()
         guard let member = conversation.member else { return }
-        for number in conversation.entries.keys.sorted() {
-            environment.node.cancel(subscriber(number), on: member.domain)
+        for (number, entry) in conversation.entries.sorted(by: { $0.key < $1.key }) {
+            environment.node.cancel(subscriber(number), on: entry.domain)
         }
         environment.logins.close(member)
     }
@@ -186,15 +186,14 @@ final class SocketHandler: ChannelInboundHandler {
             switch action {
             case .reply(let json): reply(json)
             case .login(let attempt): login(attempt)
-            case .subscribe(let number, let matcher, let expires, let start):
-                guard let member = conversation.member else { preconditionFailure("a subscription before the login") }
+            case .subscribe(let number, let domain, let matcher, let expires, let start):
                 feeds[number, default: SocketFeed()].subscribed(anew: start != nil)
                 environment.node.subscribe(
                     SubscribeRequest(id: subscriber(number), matcher: matcher, expires: expires, start: start),
-                    on: member.domain)
-            case .cancel(let number):
+                    on: domain)
+            case .cancel(let number, let domain):
                 feeds[number] = nil
-                if let member = conversation.member { environment.node.cancel(subscriber(number), on: member.domain) }
+                environment.node.cancel(subscriber(number), on: domain)
             case .close(let code, let reason):
                 environment.counters.protocolErrors.count()
                 close(code, reason)
@@ -250,9 +249,13 @@ final class SocketHandler: ChannelInboundHandler {
         if feeds[number]?.state != .flowing { hasRequests = true }
         switch action {
         case .write:
-            guard !batch.tails.isEmpty else { return }
-            write(frames.frames(of: batch, head: head))
-            environment.counters.eventsSent.count(batch.tails.count)
+            if !batch.tails.isEmpty {
+                write(frames.frames(of: batch, head: head))
+                environment.counters.eventsSent.count(batch.tails.count)
+            }
+            if flow == .pulled(more: false), let json = conversation.synced(number, at: batch.through) {
+                write(Frames.text(json))
+            }
         case .drop:
             if wasFlowing { environment.counters.fellBehind.count() }
             environment.counters.eventsDropped.count(batch.tails.count)
@@ -268,11 +271,12 @@ final class SocketHandler: ChannelInboundHandler {
     }
 
     private func askForMore() {
-        guard hasRequests, let member = conversation.member, closingUntil == nil else { return }
+        guard hasRequests, closingUntil == nil else { return }
         hasRequests = false
         for number in feeds.keys.sorted() {
+            guard let domain = conversation.entries[number]?.domain else { continue }
             if case .ready(let position) = feeds[number]?.drained() {
-                environment.node.ready(subscriber(number), lostAfter: position, on: member.domain)
+                environment.node.ready(subscriber(number), lostAfter: position, on: domain)
             }
         }
     }

@@ -1,6 +1,6 @@
 import AccessTokens
 public import ArgumentParser
-import ClusterRuntime
+public import ClusterRuntime
 import Drills
 import Foundation
 public import RegistrarEvents
@@ -28,6 +28,10 @@ extension AccountKind: ExpressibleByArgument {
     public init?(argument: String) { self.init(name: argument) }
     public static var allValueStrings: [String] { allCases.map(\.name) }
 }
+
+extension EventClass: ExpressibleByArgument {}
+
+extension AccessCapability: ExpressibleByArgument {}
 
 extension Topology {
     /// The domain a verb is about.

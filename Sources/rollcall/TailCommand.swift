@@ -59,6 +59,8 @@ struct TailCommand: AsyncParsableCommand {
 private final class Tail: Sendable {
     private struct State {
         var after: Position?
+        /// Everything up to `after` has been shown; false in the middle of a snapshot, which has one position.
+        var isWhole = true
         var hasBeenConnected = false
         /// Something has come since the last attempt to connect.
         var isFresh = false
@@ -117,15 +119,18 @@ private final class Tail: Sendable {
     }
 
     private func follow(_ node: NodeSpec) async throws {
-        let after = state.withLock(\.after)
+        let (after, isWhole) = state.withLock { ($0.after, $0.isWhole) }
         let follower = DomainFollower(
-            domain: domain, node: node, token: token, after: after, snapshot: snapshot, keepJSON: asJSON)
-        try await follower.run { notification in
+            domain: domain, node: node, token: token, after: isWhole ? after : nil, snapshot: snapshot || !isWhole,
+            keepJSON: asJSON)
+        let onSynced = { self.state.withLock { $0.isWhole = true } }
+        try await follower.run(onSynced: onSynced) { notification in
             let text = asJSON ? notification.json : TailLine(notification).text
             guard Console.line(text) else { throw OutputClosed() }
             state.withLock { state in
                 state.hasBeenConnected = true
                 state.isFresh = true
+                state.isWhole = !notification.isOwnClear && (state.isWhole || notification.position != state.after)
                 state.after = notification.position
             }
         }

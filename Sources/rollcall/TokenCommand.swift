@@ -13,6 +13,9 @@ struct TokenCommand: AsyncParsableCommand {
             at the admin addresses of the whole cluster. Every node of the cluster accepts it until it expires; it
             cannot be taken back before. The cluster secret is needed, and made when it is missing.
 
+            It is good for everything of its domain unless --class, --account or --capability (each as often as wanted)
+            say what it is good for; --subtree adds the domains beneath.
+
             Example: curl -H "Authorization: Bearer $(rollcall token topology/local.yaml --domain demo.example)" \\
                        http://127.0.0.1:8121/rest/v1/registrar/domains/demo.example/contacts
                      rollcall token topology/local.yaml --admin --ttl 600
@@ -23,6 +26,14 @@ struct TokenCommand: AsyncParsableCommand {
     var domain: DomainName?
     @Option(help: "The user account that may log in with it.")
     var user: String?
+    @Flag(help: "Good for the domains beneath as well.")
+    var subtree = false
+    @Option(name: .customLong("class"), help: "A class of events that it is for: registrarevents or modelevents.")
+    var classes: [EventClass] = []
+    @Option(name: .customLong("account"), help: "An account that it is for.")
+    var accounts: [String] = []
+    @Option(name: .customLong("capability"), help: "What can be done with it: subscr, read or write.")
+    var capabilities: [AccessCapability] = []
     @Flag(help: "An admin token for the whole cluster, instead of one for a domain.")
     var admin = false
     @Option(help: "How long it is valid, in seconds.")
@@ -44,6 +55,9 @@ struct TokenCommand: AsyncParsableCommand {
         guard !admin || user == nil else {
             throw ValidationError("--user with --admin; a user belongs to a domain")
         }
+        guard !admin || !subtree && accounts.isEmpty else {
+            throw ValidationError("--subtree or --account with --admin; they belong to a domain")
+        }
         let longest = AccessTokens.maximumTTL.components.seconds
         guard ttl >= 1, ttl <= longest else {
             throw ValidationError("--ttl is \(ttl); expected 1 to \(longest) seconds")
@@ -60,7 +74,12 @@ struct TokenCommand: AsyncParsableCommand {
             )
         }
         let scope: AccessScope = admin ? .admin : user == nil ? .service : .user
-        let token = try await AccessTokens(secret).mint(scope, domain: domain, user: user, ttl: .seconds(ttl))
+        let rights = AccessRights(
+            domain: domain, includesSubtree: subtree,
+            classes: classes.isEmpty ? Set(EventClass.allCases) : Set(classes),
+            accounts: accounts.isEmpty ? nil : accounts,
+            capabilities: capabilities.isEmpty ? Set(AccessCapability.allCases) : Set(capabilities))
+        let token = try await AccessTokens(secret).mint(scope, rights: rights, user: user, ttl: .seconds(ttl))
         if json.isOn {
             try Console.json(
                 Document(token: token, scope: scope.rawValue, domain: domain?.rawValue, user: user, ttl: ttl))

@@ -22,7 +22,8 @@ import Testing
         #expect(
             claims
                 == AccessClaims(
-                    scope: .user, domain: Self.demo, user: "u1", issuedAt: Self.start, expiresAt: Self.start + 60))
+                    scope: .user, rights: AccessRights(domain: Self.demo), user: "u1", issuedAt: Self.start,
+                    expiresAt: Self.start + 60))
     }
 
     @Test func withoutAUserItIsForAService() async throws {
@@ -31,7 +32,7 @@ import Testing
         #expect(service.scope == .service)
         #expect(service.user == nil)
         let admin = try await tokens.verify(try await tokens.mint(.admin, domain: nil))
-        #expect(admin.domain == nil)
+        #expect(admin.rights.domain == nil)
     }
 
     @Test func anExpiredTokenIsRefused() async throws {
@@ -82,7 +83,8 @@ import Testing
 
     @Test func scopeAndDomainAreHeldTo() throws {
         func claims(_ scope: AccessScope, _ domain: DomainName?) -> AccessClaims {
-            AccessClaims(scope: scope, domain: domain, user: nil, issuedAt: 0, expiresAt: 1)
+            AccessClaims(
+                scope: scope, rights: AccessRights(domain: domain), user: nil, issuedAt: 0, expiresAt: 1)
         }
         try claims(.service, Self.demo).require([.service, .admin], domain: Self.demo)
         try claims(.admin, nil).require([.admin], domain: Self.demo)
@@ -96,6 +98,38 @@ import Testing
         #expect(throws: AccessTokenError.wrongScope(.user, expected: [.service])) {
             try claims(.user, Self.demo).require([.service], domain: Self.demo)
         }
+    }
+
+    @Test func rightsSurviveTheToken() async throws {
+        let tokens = await Self.tokens()
+        let wide = AccessRights(domain: Self.demo)
+        let narrow = AccessRights(
+            domain: Self.demo, includesSubtree: true, classes: [.registrarEvents], accounts: ["u2", "u1", "u1"],
+            capabilities: [.subscribe])
+        for rights in [wide, narrow, AccessRights(domain: Self.demo, classes: [], accounts: [], capabilities: [])] {
+            #expect(try await tokens.verify(try await tokens.mint(rights: rights)).rights == rights)
+        }
+        #expect(narrow.accounts == ["u1", "u2"])
+    }
+
+    @Test func rightsAreAskedForOneByOne() throws {
+        let below = try #require(DomainName("a.demo.example"))
+        let beside = try #require(DomainName("notdemo.example"))
+        let exact = AccessRights(domain: Self.demo)
+        #expect(exact.include(Self.demo) && !exact.include(below) && !exact.include(Self.acme))
+        let subtree = AccessRights(domain: Self.demo, includesSubtree: true)
+        #expect(subtree.include(Self.demo) && subtree.include(below) && !subtree.include(beside))
+        let parent = try #require(DomainName("example"))
+        #expect(!subtree.include(parent))
+        #expect(AccessRights(domain: nil).include(Self.acme))
+
+        let few = AccessRights(domain: Self.demo, classes: [.modelEvents], accounts: ["\u{e9}"], capabilities: [.read])
+        #expect(few.include(.modelEvents) && !few.include(.registrarEvents))
+        #expect(few.include(.read) && !few.include(.write) && !few.include(.subscribe))
+        #expect(few.include(account: "\u{e9}"))
+        // The same letter in two ways of writing it: two accounts.
+        #expect(!few.include(account: "e\u{301}"))
+        #expect(exact.include(account: "anybody"))
     }
 
     @Test func whatMakesNoSenseIsNotIssued() async {

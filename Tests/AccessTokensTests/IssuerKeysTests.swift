@@ -30,7 +30,14 @@ import Testing
         var domain: String? = "demo.example"
         var scope = "user"
         var exp: Int64 = 2_000
-        var iat: Int64 = 1_000
+        var iat: Int64? = 1_000
+        var nbf: Double?
+        var aud: [String]?
+        var subtree: Bool?
+        var roles: [String]?
+        var classes: [String]?
+        var accounts: [String]?
+        var capabilities: [String]?
 
         func verify(using algorithm: some JWTAlgorithm) async throws {}
     }
@@ -44,12 +51,18 @@ import Testing
     private func tokens(
         _ keys: [TokenKeySpec], secret: ClusterSecret? = secret, at second: Int64 = 1_500
     ) async throws -> AccessTokens {
-        try await AccessTokens(secret, keys: keys) { second * 1_000 }
+        try await tokens(TokenSettings(keys: keys), secret: secret, at: second)
+    }
+
+    private func tokens(
+        _ settings: TokenSettings, secret: ClusterSecret? = secret, at second: Int64 = 1_500
+    ) async throws -> AccessTokens {
+        try await AccessTokens(secret, settings: settings) { second * 1_000 }
     }
 
     /// A new key of an algorithm: what signs, and what a topology would name.
     private func key(
-        _ algorithm: TokenKeySpec.Algorithm, kid: String?
+        _ algorithm: TokenKeySpec.Algorithm, kid: String?, trust: IssuerTrust = IssuerTrust()
     ) async throws -> (signer: JWTKeyCollection, spec: TokenKeySpec) {
         let signer = JWTKeyCollection()
         let text: String
@@ -71,7 +84,7 @@ import Testing
             await signer.add(rsa: key, digestAlgorithm: .sha256)
         }
         let path = try file("\(algorithm.rawValue)-\(kid ?? "none")", text)
-        return (signer, TokenKeySpec(keyID: kid, algorithm: algorithm, path: path))
+        return (signer, TokenKeySpec(keyID: kid, algorithm: algorithm, path: path, trust: trust))
     }
 
     private static func openssl(_ arguments: String...) throws -> String {
@@ -93,7 +106,7 @@ import Testing
         let header: JWTHeader = kid.map { ["kid": .string($0)] } ?? [:]
         let token = try await signer.sign(Claims(), header: header)
         let expected = AccessClaims(
-            scope: .user, domain: Self.domain, user: "u1", issuedAt: 1_000, expiresAt: 2_000)
+            scope: .user, rights: AccessRights(domain: Self.domain), user: "u1", issuedAt: 1_000, expiresAt: 2_000)
         #expect(try await tokens([spec]).verify(token) == expected)
         #expect(try await tokens([spec], secret: nil).verify(token) == expected)
 
@@ -137,15 +150,16 @@ import Testing
     }
 
     @Test func theClaimsAreThoseOfOwnTokens() async throws {
-        let (signer, spec) = try await key(.es256, kid: nil)
+        let (signer, spec) = try await key(.es256, kid: nil, trust: IssuerTrust(scopes: [.user, .service, .admin]))
         let tokens = try await tokens([spec])
         let good = [
             Claims(iss: nil), Claims(sub: nil, scope: "service"), Claims(sub: nil, domain: nil, scope: "admin"),
+            Claims(iat: nil), Claims(nbf: 1_499.5),
         ]
         for claims in good { _ = try await tokens.verify(try await signer.sign(claims)) }
         let bad = [
             Claims(scope: "root"), Claims(domain: nil), Claims(sub: nil), Claims(scope: "service"),
-            Claims(domain: "no domain"),
+            Claims(domain: "no domain"), Claims(sub: ""), Claims(roles: ["nobody"]),
         ]
         for claims in bad {
             let token = try await signer.sign(claims)
@@ -156,6 +170,84 @@ import Testing
                 return true
             }
         }
+    }
+
+    @Test func anIssuerGivesNoMoreThanItIsBelieved() async throws {
+        let trust = IssuerTrust(
+            issuer: "https://sso.example", audience: "rollcall", domains: [Self.domain], scopes: [.service])
+        let (signer, spec) = try await key(.es256, kid: nil, trust: trust)
+        let tokens = try await tokens([spec])
+        func verify(_ claims: Claims) async throws -> AccessClaims {
+            try await tokens.verify(try await signer.sign(claims))
+        }
+        let good = Claims(sub: nil, scope: "service", aud: ["other", "rollcall"])
+        #expect(try await verify(good).rights == AccessRights(domain: Self.domain))
+        var below = good
+        below.domain = "a.demo.example"
+        #expect(try await verify(below).rights.domain?.rawValue == "a.demo.example")
+
+        func expect(_ error: AccessTokenError, _ change: (inout Claims) -> Void) async throws {
+            var claims = good
+            change(&claims)
+            let token = try await signer.sign(claims)
+            await #expect(throws: error) { try await tokens.verify(token) }
+        }
+        try await expect(.wrongIssuer("https://evil.example", expected: "https://sso.example")) {
+            $0.iss = "https://evil.example"
+        }
+        try await expect(.wrongIssuer("not said", expected: "https://sso.example")) { $0.iss = nil }
+        try await expect(.wrongAudience(expected: "rollcall")) { $0.aud = ["other"] }
+        try await expect(.wrongAudience(expected: "rollcall")) { $0.aud = nil }
+        try await expect(.beyondIssuer("the domain acme.example")) { $0.domain = "acme.example" }
+        try await expect(.beyondIssuer("the domain example")) { $0.domain = "example" }
+        try await expect(.beyondIssuer("the scope admin")) { $0.scope = "admin" }
+        try await expect(.beyondIssuer("the scope user")) { ($0.scope, $0.sub) = ("user", "u1") }
+        try await expect(.tooEarly(until: 1_501)) { $0.nbf = 1_501 }
+    }
+
+    @Test func onlyTheNamedMayMakeAdmins() async throws {
+        let (signer, spec) = try await key(.es256, kid: nil)
+        let tokens = try await tokens([spec])
+        let token = try await signer.sign(Claims(sub: nil, domain: nil, scope: "admin"))
+        await #expect(throws: AccessTokenError.beyondIssuer("the scope admin")) { try await tokens.verify(token) }
+    }
+
+    @Test func aCriticalHeaderIsNotOverlooked() async throws {
+        let (signer, spec) = try await key(.es256, kid: nil)
+        let tokens = try await tokens([spec])
+        let token = try await signer.sign(Claims(), header: ["crit": ["b64"], "b64": false])
+        await #expect {
+            try await tokens.verify(token)
+        } throws: { error in
+            guard case .malformed = error as? AccessTokenError else { return false }
+            return true
+        }
+    }
+
+    @Test func claimsNarrowWhatRolesAreGoodFor() async throws {
+        let (signer, spec) = try await key(.es256, kid: nil)
+        let roles = [
+            "viewer": TokenRole(classes: [.registrarEvents], capabilities: [.subscribe, .read]),
+            "status": TokenRole(classes: [.modelEvents], capabilities: [.read]),
+        ]
+        let tokens = try await tokens(TokenSettings(keys: [spec], roles: roles))
+        func rights(_ claims: Claims) async throws -> AccessRights {
+            try await tokens.verify(try await signer.sign(claims)).rights
+        }
+        #expect(try await rights(Claims()) == AccessRights(domain: Self.domain))
+        #expect(
+            try await rights(Claims(subtree: true, roles: ["status", "somewhere-else"]))
+                == AccessRights(
+                    domain: Self.domain, includesSubtree: true, classes: [.modelEvents], capabilities: [.read]))
+        #expect(
+            try await rights(Claims(roles: ["viewer", "status"], accounts: ["u1"]))
+                == AccessRights(domain: Self.domain, accounts: ["u1"], capabilities: [.subscribe, .read]))
+        #expect(
+            try await rights(Claims(roles: ["viewer"], classes: ["registrarevents", "modelevents", "news"]))
+                == AccessRights(
+                    domain: Self.domain, classes: [.registrarEvents], capabilities: [.subscribe, .read]))
+        // What is not known gives nothing.
+        #expect(try await rights(Claims(classes: ["news"], capabilities: [])).classes.isEmpty)
     }
 
     @Test func aKeyThatCannotBeUsedIsNamed() async throws {

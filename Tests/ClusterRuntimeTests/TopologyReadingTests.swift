@@ -105,7 +105,7 @@ import Testing
                     - { alg: HS256, secret: { file: keys/shared } }
                     - { kid: sso, alg: ES256, public_key: { file: keys/sso.pem } }
                 """
-        let keys = try Topology.parse(text, path: "/t/t.yaml").tokenKeys
+        let keys = try Topology.parse(text, path: "/t/t.yaml").tokens.keys
         #expect(keys.map(\.keyID) == [nil, "sso"])
         #expect(keys.map(\.algorithm) == [.hs256, .es256])
         #expect(keys.map(\.path) == ["/t/keys/shared", "/t/keys/sso.pem"])

@@ -11,9 +11,21 @@ struct DomainNameTests {
 
     @Test(arguments: [
         "", ".", "a..b", ".a", "a.", "-a.example", "a-.example", "a b", "ä.example", "a/b", "\0",
+        "\u{212A}elvin.example", "demo\u{3002}example", "demo.example\u{200B}", "ＡＢ.example",
         String(repeating: "a", count: 64), Array(repeating: "abcdefg", count: 32).joined(separator: "."),
     ]) func whatIsNoNameIsRefused(text: String) {
         #expect(DomainName(text) == nil)
+    }
+
+    @Test func aDomainBringsWhatIsBeneathIt() throws {
+        let example = try #require(DomainName("example"))
+        for text in ["example", "a.example", "b.a.example"] {
+            #expect(try #require(DomainName(text)).isWithin(example))
+        }
+        for text in ["an-example", "example.a", "xexample", "exampl"] {
+            #expect(try #require(DomainName(text)).isWithin(example) == false)
+        }
+        #expect(try #require(DomainName("a.example")).isWithin(try #require(DomainName("b.example"))) == false)
     }
 
     @Test func theLongestNamesAreTaken() {

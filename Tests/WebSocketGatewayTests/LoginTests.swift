@@ -153,7 +153,7 @@ import Testing
 
     @Test func sessionsAreForgottenAWhileAfterTheirLastConnection() {
         func at(_ seconds: Int64) -> MonotonicInstant { MonotonicInstant(nanoseconds: seconds * 1_000_000_000) }
-        let owner = SessionTable.Owner(domain: demo, account: "u1")
+        let owner = SessionTable.Owner(domain: demo, account: "u1", rights: AccessRights(domain: demo))
         var table = SessionTable(capacity: 2, lifetime: .seconds(10))
         table.begin("a", owner, at: at(0))
         #expect(table.resume("a", at: at(1)) == owner)

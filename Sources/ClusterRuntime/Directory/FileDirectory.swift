@@ -11,17 +11,9 @@ import Synchronization
 public final class FileDirectory: AccountDirectory {
     private struct State {
         var table: AccountTable
-        var stamp: Stamp?
+        var stamp: FileStamp?
         /// What `reloadIfChanged` has yet to tell of changes made here.
         var change: DirectoryChange?
-    }
-
-    /// What tells one state of the file from another: a rename gives it a new inode, an edit a new time.
-    private struct Stamp: Equatable {
-        let inode: UInt64
-        let seconds: Int
-        let nanoseconds: Int
-        let size: Int
     }
 
     /// The file's path.
@@ -43,8 +35,7 @@ public final class FileDirectory: AccountDirectory {
                 _ = try LocalFile.createOnce(path, Array(AccountFile.text(AccountTable(), header: "").utf8))
             }
         }
-        // The stamp first: a change in between is then read twice rather than missed.
-        let stamp = Self.stamp(of: path)
+        let stamp = FileStamp(path: path)
         state = Mutex(State(table: try AccountFile.read(path), stamp: stamp, change: nil))
     }
 
@@ -102,7 +93,7 @@ public final class FileDirectory: AccountDirectory {
     }
 
     public func reloadIfChanged() throws(DirectoryError) -> DirectoryChange? {
-        let stamp = Self.stamp(of: path)
+        let stamp = FileStamp(path: path)
         if stamp != state.withLock(\.stamp) { install(try AccountFile.read(path), stamp) }
         return state.withLock { state in
             defer { state.change = nil }
@@ -126,11 +117,11 @@ public final class FileDirectory: AccountDirectory {
                 }
                 try LocalFile.replace(path, new)
             }
-            install(table, Self.stamp(of: path))
+            install(table, FileStamp(path: path))
         }
     }
 
-    private func install(_ table: AccountTable, _ stamp: Stamp?) {
+    private func install(_ table: AccountTable, _ stamp: FileStamp?) {
         // Compared, and what was in force freed, without the lock: event loops wait for that.
         let old = state.withLock(\.table)
         let gone = old.gone(in: table)
@@ -141,14 +132,6 @@ public final class FileDirectory: AccountDirectory {
             state.change?.append(gone)
         }
         withExtendedLifetime(old) { verifier.forget() }
-    }
-
-    private static func stamp(of path: String) -> Stamp? {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return nil }
-        return Stamp(
-            inode: UInt64(status.st_ino), seconds: status.st_mtim.tv_sec, nanoseconds: status.st_mtim.tv_nsec,
-            size: Int(status.st_size))
     }
 
     private static func rethrow(_ body: () throws(FileFault) -> Void) throws(DirectoryError) {

@@ -18,8 +18,7 @@ public struct Topology: Hashable, Sendable {
     public let directory: DirectorySource
     /// Whether the admin addresses answer without a token. Only with loopback addresses alone.
     public let adminIsOpen: Bool
-    /// Keys of tokens that others issue. The cluster's own tokens need none: their key comes from the secret.
-    public let tokenKeys: [TokenKeySpec]
+    public let tokens: TokenSettings
     /// In the order of the file.
     public let domains: [DomainSpec]
     /// In the order of the file.
@@ -66,27 +65,4 @@ extension Topology {
 
     /// The directory of a node's journal.
     public func journalPath(of node: NodeName) -> String { "\(journal)/\(node)" }
-}
-
-/// A key that tokens of other issuers are signed with.
-public struct TokenKeySpec: Hashable, Sendable {
-    /// The signature algorithms of RFC 7518 section 3.1 and RFC 8037 that are accepted.
-    public enum Algorithm: String, CaseIterable, Sendable {
-        case hs256 = "HS256"
-        case es256 = "ES256"
-        case edDSA = "EdDSA"
-        case rs256 = "RS256"
-    }
-
-    /// The `kid` of the tokens it is for; nil for tokens without one.
-    public let keyID: String?
-    public let algorithm: Algorithm
-    /// For HS256 a file whose bytes are the secret, for the others the public key in PEM.
-    public let path: String
-
-    public init(keyID: String?, algorithm: Algorithm, path: String) {
-        self.keyID = keyID
-        self.algorithm = algorithm
-        self.path = path
-    }
 }

@@ -35,7 +35,7 @@ extension TopologyReader {
         return spec.map { Located(value: $0, line: value.line) }
     }
 
-    private func domainName(_ value: YAMLValue?) -> DomainName? {
+    func domainName(_ value: YAMLValue?) -> DomainName? {
         guard let value, let text = value.text("a domain name") else { return nil }
         if let name = DomainName(text) { return name }
         value.reject("found \(quoted(text))", expected: "a domain name such as demo.example")

@@ -61,31 +61,6 @@ extension TopologyReader {
         return limits
     }
 
-    func tokenKeys(_ value: YAMLValue?) -> [TokenKeySpec] {
-        let items = value?.fields(["keys"])?.required("keys", "a list of keys")?.items(atMost: 64) ?? []
-        let keys = items.compactMap(tokenKey)
-        for (index, key) in keys.enumerated() where keys[..<index].contains(where: { $0.keyID == key.keyID }) {
-            value?.reject(
-                key.keyID.map { "kid \(quoted($0)) is given to two keys" } ?? "two keys have no kid",
-                expected: "a kid of its own for each key")
-        }
-        return keys
-    }
-
-    private func tokenKey(_ value: YAMLValue) -> TokenKeySpec? {
-        guard let fields = value.fields(["kid", "alg", "secret", "public_key"]) else { return nil }
-        let algorithms = TokenKeySpec.Algorithm.allCases.map { ($0.rawValue, $0) }
-        let algorithm = fields.required("alg", "the signature's algorithm")?.choice(algorithms)
-        guard let algorithm else { return nil }
-        let (wanted, other) = algorithm == .hs256 ? ("secret", "public_key") : ("public_key", "secret")
-        if let surplus = fields[other] {
-            surplus.reject("not for \(algorithm.rawValue)", expected: "`\(wanted)` alone")
-        }
-        let holder = fields.required(wanted, "{ file: PATH }")?.fields(["file"])
-        guard let path = path(holder?.required("file", "the path of the key")) else { return nil }
-        return TokenKeySpec(keyID: fields["kid"]?.text(), algorithm: algorithm, path: path)
-    }
-
     /// Reads `{ kind: …, path: … }` where this version knows one kind and the grammar has one more.
     private func pathOfKind(
         _ kind: String, later: String, _ value: YAMLValue?, also laterKeys: [String] = []

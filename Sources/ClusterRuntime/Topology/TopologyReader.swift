@@ -33,7 +33,7 @@ struct TopologyReader {
             journal: journal(top["journal"]),
             directory: directory(top.required("directory", "{ kind: file, path: PATH }")),
             adminIsOpen: adminIsOpen(top["admin"]),
-            tokenKeys: tokenKeys(top["jwt"]),
+            tokens: tokens(top["jwt"]),
             domains: domains.map(\.value),
             sites: sites.sites)
         TopologyCheck(

@@ -33,9 +33,13 @@ package struct DomainFollower: Sendable {
     static let pingInterval: Duration = .seconds(2)
 
     /// Hands over each notification, in order.
+    /// - Parameter onSynced: called when everything up to now has been handed over, after a snapshot as well as after a
+    ///   position. Before that, what is missing of a snapshot comes after no position.
     /// - Throws: when the connection cannot be made or breaks, or the subscription is refused. Returns when the server
     ///   closes the connection.
-    package func run(_ take: (RegistrarNotification) async throws -> Void) async throws {
+    package func run(
+        onSynced: () -> Void = {}, _ take: (RegistrarNotification) async throws -> Void
+    ) async throws {
         let endpoint = WebSocketClient.Endpoint(
             host: node.address, port: node.websocketPort ?? 0, path: "/ws/token/v1/\(token ?? "")")
         try await WebSocketClient().withConnection(to: endpoint) { connection in
@@ -46,8 +50,8 @@ package struct DomainFollower: Sendable {
                 while let message = try await messages.next() {
                     if let notification = try RegistrarNotification.read(message, keepingJSON: keepJSON) {
                         try await take(notification)
-                    } else {
-                        try checkReply(message)
+                    } else if try checkReply(message) == "synced" {
+                        onSynced()
                     }
                     if SystemClock.monotonic() >= renewAt {
                         renewAt += Self.renewal
@@ -60,7 +64,7 @@ package struct DomainFollower: Sendable {
     }
 
     private var subscription: [String: JSONValue] {
-        var extra: [String: JSONValue] = [:]
+        var extra: [String: JSONValue] = ["synced": true]
         if let after {
             extra["after"] = .object(["epoch": .integer(Int(after.epoch)), "seq": .integer(Int(after.seq))])
         } else if snapshot {
@@ -72,10 +76,13 @@ package struct DomainFollower: Sendable {
         ]
     }
 
-    private func checkReply(_ message: ByteBuffer) throws {
-        guard let (method, fields) = JSONValue.message(message), method.hasSuffix("_result"),
-            fields["result"] != .string("ok")
-        else { return }
-        throw RequestRefused(method: method, reply: fields)
+    /// - Returns: the message's method.
+    /// - Throws: `RequestRefused` when it is a refusal.
+    private func checkReply(_ message: ByteBuffer) throws -> String? {
+        guard let (method, fields) = JSONValue.message(message) else { return nil }
+        if method.hasSuffix("_result"), fields["result"] != .string("ok") {
+            throw RequestRefused(method: method, reply: fields)
+        }
+        return method
     }
 }

@@ -9,6 +9,8 @@ final class DrillSubscriber: Sendable {
     private struct State {
         var view: SubscriberView
         var ready = false
+        /// Nothing is missing up to its position, as there is in the middle of a snapshot.
+        var isWhole = false
         var connections = 0
         var lastProblem: String?
     }
@@ -56,9 +58,10 @@ final class DrillSubscriber: Sendable {
     }
 
     private func follow(through node: NodeSpec) async throws {
-        let follower = DomainFollower(
-            domain: domain, node: node, token: token, after: isReady ? position : nil, snapshot: true)
-        try await follower.run { notification in self.take(notification) }
+        let after = state.withLock { $0.isWhole ? $0.view.position : nil }
+        let follower = DomainFollower(domain: domain, node: node, token: token, after: after, snapshot: true)
+        let onSynced = { self.state.withLock { $0.isWhole = true } }
+        try await follower.run(onSynced: onSynced) { notification in self.take(notification) }
     }
 
     private func take(_ notification: RegistrarNotification) {
@@ -66,6 +69,7 @@ final class DrillSubscriber: Sendable {
         guard let event = event(of: notification) else { return }
         let inLog = state.withLock { state in
             state.ready = true
+            state.isWhole = !notification.isOwnClear && (state.isWhole || event.position != state.view.position)
             return state.view.apply(event, at: now)
         }
         guard inLog else { return }

@@ -36,7 +36,8 @@ struct PrivateCopy {
             // The latest changes may still be in the log beside the database.
             kept += [path, path + "-wal"].compactMap { own($0, "the directory") }
         }
-        kept += topology.tokenKeys.compactMap { own($0.path, "a token key") }
+        kept += (topology.tokens.keys.map(\.path) + topology.tokens.keySets.map(\.path))
+            .compactMap { own($0, "a token key") }
         guard problems.isEmpty else { throw DrillFailure.badFile(problems) }
 
         let files = FileManager.default
