@@ -3,6 +3,7 @@
 SEEDS ?= 1000
 DRILLS ?= $(sort $(wildcard drills/*.yaml))
 TOPOLOGY ?= topology/local.yaml
+ROUNDS ?= 20
 FUZZ_RUNS ?= 1000000
 FUZZ_CORPUS ?= Fuzz/.build/corpus
 TIMED := scripts/timed.sh
@@ -13,7 +14,7 @@ FORMATTED := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Ben
 	$(wildcard Fuzz/Package.swift Fuzz/Sources/FuzzSIP)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint format sim drill bench bench-sip fuzz clean dependencies test-dependencies \
+.PHONY: help run build test lint format sim drill resume bench bench-sip fuzz clean dependencies test-dependencies \
 	bench-dependencies
 
 help: ## lists the verbs
@@ -25,13 +26,14 @@ run: build ## builds, then runs the cluster of topology/local.yaml until Ctrl-C
 build: dependencies ## builds .build/release/rollcall
 	swift build -c release --product rollcall
 
-test: test-dependencies ## runs everything that .ci/run runs: lint, simulator, short drills, all tests
+test: test-dependencies ## runs everything that .ci/run runs: lint, simulator, short drills, phones, subscribers, all tests
 	@$(TIMED) lint $(MAKE) --no-print-directory lint
 	@$(TIMED) vectors $(PYTHON) -B Tests/vectors/frame.py
 	@$(TIMED) build swift build --build-tests
 	@$(TIMED) sim .build/debug/rollcall sim --seed 1 --seeds $(SEEDS)
 	@$(TIMED) drills scripts/run-drills.sh .build/debug/rollcall drills/short-kill-owner.yaml drills/short-pause-owner.yaml
 	@$(TIMED) phones timeout -k 10 120 scripts/test-phones.sh .build/debug/rollcall
+	@$(TIMED) subscribers timeout -k 10 420 scripts/test-subscribers.sh .build/debug/rollcall isolation resume 2 slow-readers
 	@# One after the other: on few cores the simulator's histories would starve what waits for sockets.
 	@$(TIMED) test swift test --skip-build --no-parallel
 
@@ -46,6 +48,9 @@ sim: build ## runs the simulator: SEEDS=1000
 
 drill: build ## runs the drills against real processes: DRILLS=drills/kill-owner.yaml
 	scripts/run-drills.sh $(ROLLCALL) $(DRILLS)
+
+resume: build test-dependencies ## cuts followers while owners are killed: ROUNDS=20
+	scripts/test-subscribers.sh $(ROLLCALL) resume $(ROUNDS)
 
 bench: dependencies ## runs the benchmarks
 	swift run -c release --package-path Benchmarks $(BENCH)

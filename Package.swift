@@ -155,7 +155,7 @@ let package = Package(
             "WebSocketGatewayTests",
             [
                 "WebSocketGateway", "WSSubscrActor", "AccessTokens", "ClusterRuntime", "RegistrarEvents", .nioCore,
-                .nioHTTP1, .nioPosix, .nioWebSocket,
+                .nioHTTP1, .nioPosix, .nioWebSocket, .yams,
             ]),
         .tests(
             "SIPGatewayTests",

@@ -18,6 +18,8 @@ if [ "${1:-}" = "--test" ]; then
     # The tests speak wire and websocket from another language, /usr/bin/python3 with these modules, and look into the
     # coordinator's file as an operator would; openssl makes keys of other issuers.
     packages+=(openssl sqlite3 python3 python3-websockets python3-msgpack python3-cryptography)
+    # Subscribers: scripts/test-subscribers.sh, whose page runs in a browser (100 MB, some 15 s to fetch and install).
+    packages+=(chromium-headless-shell python3-yaml python3-jsonschema)
     # Phones: scripts/test-phones.sh. The third comes from PyPI, into an environment of its own.
     packages+=(sip-tester baresip-core python3-venv python3-pip)
 fi

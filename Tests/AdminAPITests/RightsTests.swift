@@ -1,4 +1,5 @@
 import AccessTokens
+import AdminAPI
 import ClusterRuntime
 import NIOHTTP1
 import RegistrarEvents

@@ -53,6 +53,8 @@ class Page:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/json/list", timeout=2) as answer:
                     pages = [one for one in json.load(answer) if one["type"] == "page"]
                 self.socket = await websockets.connect(pages[0]["webSocketDebuggerUrl"], max_size=None)
+                while not await self.evaluate('location.protocol === "http:" && document.readyState === "complete"'):
+                    await asyncio.sleep(0.05)
                 return self
             except (OSError, ValueError, IndexError):
                 await asyncio.sleep(0.1)
