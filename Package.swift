@@ -163,7 +163,7 @@ let package = Package(
                 "SIPGateway", "SIP", "SRActor", "ClusterRuntime", "Digests", "RegistrarEvents", .crypto, .logging,
                 .nioCore, .nioPosix, .nioSSL,
             ]),
-        .tests("AccessTokensTests", ["AccessTokens", "ClusterRuntime", "RegistrarEvents", .jwt]),
+        .tests("AccessTokensTests", ["AccessTokens", "ClusterRuntime", "RegistrarEvents", .crypto, .jwt]),
         .tests(
             "AdminAPITests",
             [

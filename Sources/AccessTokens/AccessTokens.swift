@@ -189,6 +189,9 @@ public final class AccessTokens: Sendable {
         } catch {
             throw AccessTokenError(error)
         }
+        guard token.split(separator: ".").prefix(2).allSatisfy(UniqueNames.hold) else {
+            throw .malformed("it says something twice")
+        }
         return try TokenHeader(header)
     }
 }

@@ -1,5 +1,6 @@
 import AccessTokens
 import ClusterRuntime
+import Crypto
 import Foundation
 import JWTKit
 import RegistrarEvents
@@ -221,6 +222,36 @@ import Testing
         } throws: { error in
             guard case .malformed = error as? AccessTokenError else { return false }
             return true
+        }
+    }
+
+    /// Which of two equal claims counts would be the decoder's choice.
+    @Test func whatIsSaidTwiceIsRefused() async throws {
+        let spec = try await key(.hs256, kid: nil).spec
+        let tokens = try await tokens([spec])
+        func token(_ header: String, _ claims: String) -> String {
+            func encoded(_ bytes: some Sequence<UInt8>) -> String {
+                Data(bytes).base64EncodedString().replacing("+", with: "-").replacing("/", with: "_")
+                    .replacing("=", with: "")
+            }
+            let data = "\(encoded(header.utf8)).\(encoded(claims.utf8))"
+            let code = HMAC<SHA256>.authenticationCode(
+                for: Data(data.utf8), using: SymmetricKey(data: Data(Self.sharedSecret.utf8)))
+            return "\(data).\(encoded(code))"
+        }
+        let header = #"{"alg":"HS256"}"#
+        let claims = #"{"scope":"service","domain":"demo.example","exp":2000,"x":["domain",{"domain":"\"domain"}]}"#
+        #expect(try await tokens.verify(token(header, claims)).scope == .service)
+        let twice = [
+            (header, claims.replacing(#""exp""#, with: #""domain":"demo.example","exp""#)),
+            (header, claims.replacing(#""exp""#, with: #""dom\u0061in":"acme.example","exp""#)),
+            (header, claims.replacing(#""exp""#, with: #""scope" : "service", "exp""#)),
+            (#"{"alg":"HS256","typ":"JWT","alg":"HS256"}"#, claims),
+        ]
+        for (header, claims) in twice {
+            await #expect(throws: AccessTokenError.malformed("it says something twice")) {
+                try await tokens.verify(token(header, claims))
+            }
         }
     }
 
