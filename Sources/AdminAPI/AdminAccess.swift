@@ -47,6 +47,9 @@ enum Caller: Sendable {
         }
     }
 
+    /// The domain that they belong to, for requests that name none; nil for nobody's.
+    var onlyDomain: DomainName? { rights?.domain }
+
     func sees(_ domain: DomainName) -> Bool { rights?.include(domain) ?? true }
 
     func sees(account: String) -> Bool { rights?.include(account: account) ?? true }
