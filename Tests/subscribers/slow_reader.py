@@ -111,6 +111,8 @@ class Stoppable:
             while not pipe.poll():
                 await asyncio.sleep(0.01)
             command = pipe.recv()
+            if command == "end":
+                return
             for reader in readers:
                 if command == "stop":
                     reader.is_reading.clear()
@@ -220,6 +222,8 @@ async def run(cluster, chosen):
     late = max(report["synced_at"] for report in reports) - resumed
     print(f"slow readers: one clear and snapshot each, live again {late:.1f} s after they read on; others not delayed")
     phones.close()
+    slow.here.send("end")
+    slow.process.join(10)
 
 
 def main():
