@@ -162,7 +162,7 @@ final class LoginService: Sendable {
             return nil
         }
         guard let claims = try? await tokens.verify(token), claims.scope == .service,  // why not is not told
-            let domain = claims.rights.domain, node.domains.contains(where: claims.rights.include)
+            let domain = claims.rights.domain, isOfUse(claims.rights, of: domain)
         else {
             _ = refuse(peer)
             counters.loginsRefused.count()
@@ -172,5 +172,10 @@ final class LoginService: Sendable {
         return Member(
             domain: domain, account: "", sessionID: "", connectionID: UUID().uuidString.lowercased(),
             registration: nil, rights: claims.rights, expiresAt: claims.expiresAt)
+    }
+
+    /// Whether any domain that they are for is served here.
+    private func isOfUse(_ rights: AccessRights, of domain: DomainName) -> Bool {
+        node.serves(domain) || rights.includesSubtree && node.domains.contains { rights.include($0) }
     }
 }

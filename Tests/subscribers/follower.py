@@ -110,13 +110,14 @@ class Follower:
 
 
 class Cutter:
-    """Stands between one client and one node: lets through, and on demand cuts what is there and lets nobody in."""
+    """Stands between one client and one node: lets through, and on demand cuts what is there and lets nobody in.
 
-    def __init__(self, target):
-        self.target = target
+    With a limit it does that by itself, after the node has said so many bytes."""
+
+    def __init__(self, target, limit=None):
+        self.target, self.limit = target, limit
         self.open = True
         self.writers = set()
-        self.passed = 0
 
     async def start(self):
         self.server = await asyncio.start_server(self.accept, "127.0.0.1", 0)
@@ -134,22 +135,26 @@ class Cutter:
             return
         pair = {writer, far_writer}
         self.writers |= pair
-        self.passed += 1
-        await asyncio.gather(self.pump(reader, far_writer), self.pump(far_reader, writer), return_exceptions=True)
+        await asyncio.gather(
+            self.pump(reader, far_writer), self.pump(far_reader, writer, self.limit), return_exceptions=True)
         for one in pair:
             one.transport.abort()
         self.writers -= pair
 
-    @staticmethod
-    async def pump(reader, writer):
-        while data := await reader.read(65536):
+    async def pump(self, reader, writer, limit=None):
+        passed = 0
+        while data := await reader.read(16384):
             writer.write(data)
             await writer.drain()
+            passed += len(data)
+            if limit and passed > limit:
+                await asyncio.sleep(0.2)  # So that the client has it.
+                self.cut()
         writer.transport.abort()
 
     def cut(self):
         """No goodbye: both ends see the connection break."""
-        self.open = False
+        self.open, self.limit = False, None
         for writer in list(self.writers):
             writer.transport.abort()
 

@@ -48,7 +48,7 @@ def upgrade(target, token=None):
         *([f"Authorization: Bearer {token}"] if token else [])]) + "\r\n\r\n"
 
 
-async def talk(port, path, messages, silence=0.4, most=3.0):
+async def talk(port, path, messages, silence=0.3, most=3.0):
     """Says some messages, and collects what comes until nothing has for a while, or long enough."""
     got = []
     loop = asyncio.get_running_loop()

@@ -32,7 +32,7 @@ NODE = "ws1"
 BUDGET = 1 << 20  # `websocket_budget_bytes`.
 # What the node's memory may grow by for other reasons: the allocator's, and what a moment's work needs.
 SLACK = 24 << 20
-WARM_UP = 12  # Seconds in which the ring is filled and the allocator finds its size.
+WARM_UP = 10  # Seconds in which the ring is filled and the allocator finds its size.
 
 
 class Reader:
@@ -169,7 +169,7 @@ async def run(cluster, chosen):
     phones.keep_busy(chosen.rate, churn=False)
     await asyncio.sleep(WARM_UP)
     began = time.monotonic()
-    await asyncio.sleep(6)
+    await asyncio.sleep(5)
     before, dropped = rss(pid), metric(cluster, "rollcall_websocket_events_dropped_total")
 
     await slow.ask("stop")
