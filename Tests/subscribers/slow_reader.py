@@ -201,7 +201,7 @@ async def run(cluster, chosen):
     problems = []
     if growth > allowed:
         problems.append(f"the node grew by {growth >> 20} MiB")
-    if missed < chosen.seconds * chosen.rate * chosen.readers / 2:
+    if missed < chosen.seconds * chosen.rate * chosen.readers / 4:
         problems.append("the readers did not fall behind, so nothing was tried")
     reports = await slow.ask("report")
     for report in reports:
@@ -232,7 +232,7 @@ def main():
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--rate", type=int, default=1000)
     parser.add_argument("--readers", type=int, default=3)
-    parser.add_argument("--delay", type=float, default=250, help="milliseconds that others may wait at most")
+    parser.add_argument("--delay", type=float, default=300, help="milliseconds that others may wait at most")
     chosen = parser.parse_args()
     cluster = Cluster(os.path.abspath(chosen.rollcall), os.path.join(HERE, "followers.yaml"))
     try:
