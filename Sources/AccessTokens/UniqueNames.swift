@@ -5,8 +5,8 @@ import Foundation
 /// A decoder silently takes one of two equal names, and which one is no two decoders' agreement: what signed the token
 /// may have looked at the other. Source: RFC 7515 section 4 and RFC 7519 section 4 let such tokens be refused.
 enum UniqueNames {
-    /// - Parameter encoded: an object that a decoder has read, in base64url. Only the outermost names are looked at, and
-    ///   any that is escaped counts as a double: no claim needs that.
+    /// - Parameter encoded: an object that a decoder has read, in base64url. Only the outermost names are looked at;
+    ///   one that is escaped counts as a double, since no claim needs that.
     static func hold(in encoded: Substring) -> Bool {
         guard let json = decode(encoded) else { return false }
         var names: Set<Data> = []

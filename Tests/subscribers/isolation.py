@@ -298,6 +298,7 @@ class Findings:
                 self.problems.append(f"{kind}: {what} is answered as docs/asyncapi.yaml does not say: {problem}\n    {answer}")
             if answer.startswith('["event"') and json.loads(answer)[1]["domain"] != ALPHA:
                 self.problems.append(f"{kind}: {what} got an event\n    {answer[:400]}")
+                break
         if others is not None:
             here, there = (self.normal(each) for each in (answers, others))
             if here != there:
