@@ -28,11 +28,11 @@ struct TokenCommand: AsyncParsableCommand {
     var user: String?
     @Flag(help: "Good for the domains beneath as well.")
     var subtree = false
-    @Option(name: .customLong("class"), help: "A class of events that it is for: registrarevents or modelevents.")
+    @Option(name: .customLong("class"), help: "A class of events that it is for.")
     var classes: [EventClass] = []
     @Option(name: .customLong("account"), help: "An account that it is for.")
     var accounts: [String] = []
-    @Option(name: .customLong("capability"), help: "What can be done with it: subscr, read or write.")
+    @Option(name: .customLong("capability"), help: "What can be done with it.")
     var capabilities: [AccessCapability] = []
     @Flag(help: "An admin token for the whole cluster, instead of one for a domain.")
     var admin = false
