@@ -26,7 +26,8 @@ extension NodeEnvironment {
         register(server)
         let sweep = AccountSweep(
             directory: directory, kind: .sipuser, domains: topology.domains.map(\.name), registrar: requests,
-            deadline: topology.periods.requestDeadline, log: log)
+            deadline: topology.periods.requestDeadline, log: log,
+            onEnded: { ended in for removed in ended { server.removed(removed.account.name, of: removed.domain) } })
         var backend = makeBackend(
             assignment: { agent.assignment(of: $0) },
             problems: {
@@ -48,10 +49,9 @@ extension NodeEnvironment {
             ],
             receive: { event in
                 guard case .received(let messages, let sender) = event else { return }
-                var replies: [Reply] = []
-                for message in messages where !agent.receive(message, from: sender) {
-                    if case .reply(let reply) = message { replies.append(reply) }
-                }
+                let received = messages.filter { !agent.receive($0, from: sender) }
+                server.follow(received, from: sender)
+                let replies = received.compactMap { if case .reply(let reply) = $0 { reply } else { nil } }
                 let others = server.receive(replies, from: sender)
                 if !others.isEmpty { inlet.receive(others.map(Message.reply), from: sender) }
             })
@@ -64,6 +64,9 @@ extension NodeEnvironment {
     private func register(_ server: SIPServer) {
         metrics.gauge("rollcall_sip_connections_open", help: "Connections of SIP devices open now.") {
             Double(server.statistics.open)
+        }
+        metrics.gauge("rollcall_sip_watchers_open", help: "Subscriptions of SIP watchers now.") {
+            Double(server.statistics.watchers)
         }
         let counters: [(String, String, any KeyPath<SIPStatistics, UInt64> & Sendable)] = [
             ("registers", "REGISTER requests taken in.", \.registers),
@@ -81,6 +84,11 @@ extension NodeEnvironment {
             ("replaced", "Contacts ended since their devices did not answer.", \.replaced),
             ("connections", "Connections accepted.", \.connections),
             ("connections_turned_away", "Connections refused as too many.", \.turnedAway),
+            ("subscribes", "SUBSCRIBE requests taken in.", \.subscribes),
+            ("notifies", "NOTIFY requests sent, repetitions apart.", \.notifies),
+            ("notify_repetitions", "NOTIFY requests sent again for want of an answer.", \.notifyRepetitions),
+            ("watchers_ended", "Subscriptions that ended with a last NOTIFY.", \.watchersEnded),
+            ("watchers_lost", "Subscriptions whose watchers refused a NOTIFY or did not answer.", \.watchersLost),
         ]
         for (name, help, path) in counters {
             metrics.counter("rollcall_sip_\(name)_total", help: help) { server.statistics[keyPath: path] }

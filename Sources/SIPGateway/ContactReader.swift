@@ -97,7 +97,7 @@ extension Via.Transport {
 
 extension SIPText {
     /// Whether it needs no quotes: `token` of RFC 3261 section 25.1.
-    fileprivate var isToken: Bool {
+    var isToken: Bool {
         !isEmpty
             && bytes.allSatisfy { byte in
                 switch byte {
@@ -110,7 +110,7 @@ extension SIPText {
     }
 
     /// Within quotes (`quoted-string`, as above).
-    fileprivate var escaped: String {
+    var escaped: String {
         var result = ""
         for character in string {
             if character == "\"" || character == "\\" { result.append("\\") }

@@ -14,4 +14,8 @@ final class IncomingRequest: Sendable {
         self.essentials = essentials
         self.route = route
     }
+
+    /// The tag of To in answers: the same for every answer to the request, as RFC 3261 section 8.2.7 wants it of those
+    /// that remember nothing, and one that nobody else can know (section 19.3), as its key is hashed with a secret.
+    var localTag: String { String(transaction.low, radix: 36) }
 }

@@ -15,8 +15,7 @@ extension Registrar {
             status, reason: reason, to: request.message, read: request.essentials,
             received: asksForPort || via.sentByHost.string != peer.address ? peer.address : nil,
             rport: asksForPort ? peer.port : nil,
-            // The same for every answer to the request, as section 8.2.7 wants it of those that remember nothing.
-            toTag: String(request.transaction.low, radix: 36), room: room)
+            toTag: request.localTag, room: room)
     }
 
     mutating func accept(_ waiting: Waiting, _ contacts: [LiveContact], at now: Moment, _ out: inout Outbox) {

@@ -98,13 +98,16 @@ extension Registrar {
         if !perform(search.probe.begin(), &search, at: now, &out) { probing.searches.append(search) }
     }
 
-    /// A response came in. Whatever it says, whoever sent it lives, unless it is provisional (RFC 3261 section 17.1).
+    /// A response came in, to a NOTIFY or to a question. Whatever it says to that, whoever sent it lives, unless it is
+    /// provisional (RFC 3261 section 17.1).
     mutating func response(_ message: SIPMessage, at now: Moment, _ out: inout Outbox) {
         counters.responses.count()
         // A response whose Via cannot be read is none to us.
-        guard let status = message.status, status >= 200, let text = message.first(.via),
-            let via = try? Via(parsing: text), let branch = via.branch.flatMap(ProbeBranch.init)
+        guard let status = message.status, let text = message.first(.via), let via = try? Via(parsing: text),
+            let branch = via.branch
         else { return }
+        if let branch = NotifyBranch(branch.string) { return notifyAnswered(branch, message, status: status, &out) }
+        guard status >= 200, let branch = ProbeBranch(branch) else { return }
         if answers.take(branch) { searchOn(at: now, &out) }
     }
 

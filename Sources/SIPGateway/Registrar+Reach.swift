@@ -56,7 +56,7 @@ extension Registrar {
     }
 
     /// Where a device that goes by the Via sends its answer.
-    private func ownAddress(_ transport: Via.Transport) -> String {
+    func ownAddress(_ transport: Via.Transport) -> String {
         let host = settings.host.contains(":") ? "[\(settings.host)]" : settings.host
         let listen = settings.listen
         let port: Int? =

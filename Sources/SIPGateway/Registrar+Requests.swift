@@ -23,6 +23,9 @@ extension Registrar {
         case .register:
             counters.registers.count()
             register(request, at: now, &out)
+        case .subscribe:
+            counters.subscribes.count()
+            subscribe(request, at: now, &out)
         case .options:
             counters.otherRequests.count()
             options(request, at: now, &out)
@@ -36,7 +39,7 @@ extension Registrar {
         do throws(SIPRefusal) {
             let domain = try domain(of: request.message)
             try checkExtensions(request.message)
-            guard let login = try login(request, domain, at: now, &out) else { return }
+            guard let login = try login(request, method: "REGISTER", domain, at: now, &out) else { return }
             let account = try account(request.essentials, domain, login: login)
             let context = RegisterContext(
                 request: request, domain: domain, account: account, login: login ?? account, gruus: settings.gruus,
@@ -55,7 +58,7 @@ extension Registrar {
     }
 
     /// RFC 3261 section 8.2.2.1.
-    private func target(of message: SIPMessage) throws(SIPRefusal) -> SIPURI {
+    func target(of message: SIPMessage) throws(SIPRefusal) -> SIPURI {
         guard let target = message.requestURI else { preconditionFailure("a request without a target") }
         let uri = try SIPRefusal.reading { () throws(SIPParseError) in try SIPURI(parsing: target) }
         guard uri.isSIP else { throw SIPRefusal(status: 416) }
@@ -70,13 +73,13 @@ extension Registrar {
         } catch { return error.status == 416 ? .methodNotAllowed : error }
     }
 
-    private func spec(of uri: SIPURI) throws(SIPRefusal) -> DomainSpec {
+    func spec(of uri: SIPURI) throws(SIPRefusal) -> DomainSpec {
         guard let name = DomainName(uri.host.string), let spec = settings.domains[name] else { throw .unknownDomain }
         return spec
     }
 
     /// Step 2, and section 8.2.2.3.
-    private func checkExtensions(_ message: SIPMessage) throws(SIPRefusal) {
+    func checkExtensions(_ message: SIPMessage) throws(SIPRefusal) {
         guard message.has(.require) else { return }
         let required = try SIPRefusal.reading { () throws(SIPParseError) in try OptionTags(message, .require) }
         let unknown = required.others(than: SIPCapabilities.extensions)
@@ -88,13 +91,13 @@ extension Registrar {
 
     /// Step 3: who it is.
     /// - Returns: nil when a challenge was sent; within, nil when anybody may be anybody.
-    private mutating func login(
-        _ request: IncomingRequest, _ domain: DomainSpec, at now: Moment, _ out: inout Outbox
+    mutating func login(
+        _ request: IncomingRequest, method: StaticString, _ domain: DomainSpec, at now: Moment, _ out: inout Outbox
     ) throws(SIPRefusal) -> String?? {
         guard let authenticator else { return .some(nil) }
         let peer = request.route.peer
         let verdict = authenticator.check(
-            request.message, method: "REGISTER", domain: domain, network: peer.network, at: now
+            request.message, method: method, domain: domain, network: peer.network, at: now
         ) { account in
             gate.mayGuess(account, peer, at: now.monotonic)
         }
@@ -151,6 +154,7 @@ extension Registrar {
             try checkExtensions(request.message)
             var writer = writer(200, request)
             writer.header("Allow", SIPCapabilities.allow)
+            writer.header("Allow-Events", SIPCapabilities.events)
             writer.header("Supported", SIPCapabilities.supported)
             writer.header("Accept", "application/sdp")
             finish(request, consume writer, at: now, &out)

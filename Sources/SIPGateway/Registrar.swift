@@ -18,6 +18,9 @@ struct Registrar {
     struct Outbox {
         var answers: [(bytes: [UInt8], route: Route)] = []
         var requests: [(message: Message, peer: NodeName)] = []
+        /// For the watchers of a domain.
+        var watches: [WatchRequest] = []
+        var notifyAnswers: [(answer: NotifyAnswer, domain: DomainName)] = []
     }
 
     /// A REGISTER whose owner was asked.
@@ -43,6 +46,8 @@ struct Registrar {
     var transactions: TransactionTable
     var waiting: [UInt64: Waiting] = [:]
     var waitingByDomain: [DomainName: Int] = [:]
+    /// Requests that the watchers of domains have not answered yet.
+    var watchesWaiting = 0
     var random: SplitMix64
     private var nextID: UInt64
 

@@ -4,7 +4,7 @@ import SIP
 
 /// Where a message came from, which is where its answer goes.
 struct Route: Sendable {
-    enum Way: Sendable {
+    enum Way: Sendable, Equatable {
         /// The socket is the lane's own.
         case datagram(SocketAddress)
         /// The connection's number in its lane.

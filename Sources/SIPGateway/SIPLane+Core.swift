@@ -15,6 +15,7 @@ extension SIPLane {
         private var outbox = Registrar.Outbox()
         private let eventLoop: any EventLoop
         private let transport: any Transport
+        private let watchers: WatcherTable
         private var datagrams: (any SIPSocket)?
         private var streams: [UInt64: any SIPSocket] = [:]
         private var nextStream: UInt64 = 1
@@ -22,10 +23,11 @@ extension SIPLane {
         /// Sockets with something to flush.
         private var written: [ObjectIdentifier: any SIPSocket] = [:]
 
-        init(_ registrar: Registrar, eventLoop: any EventLoop, transport: any Transport) {
+        init(_ registrar: Registrar, eventLoop: any EventLoop, transport: any Transport, watchers: WatcherTable) {
             self.registrar = registrar
             self.eventLoop = eventLoop
             self.transport = transport
+            self.watchers = watchers
         }
 
         // MARK: Sockets
@@ -65,6 +67,8 @@ extension SIPLane {
             switch item {
             case .replies(let replies, let node): registrar.replied(replies, from: node, at: SystemClock.now(), &outbox)
             case .assigned(let assignments): registrar.assigned(assignments, at: SystemClock.now(), &outbox)
+            case .watched(let watch, let answer): registrar.watched(watch, answer, at: SystemClock.now(), &outbox)
+            case .notify(let bytes, let route): outbox.answers.append((bytes, route))
             }
         }
 
@@ -79,6 +83,7 @@ extension SIPLane {
                 written.removeAll(keepingCapacity: true)
             }
             sendRequests()
+            handOver()
             watchTheTime()
         }
 
@@ -106,6 +111,15 @@ extension SIPLane {
                 }
                 transport.send(messages, to: peer)
             }
+        }
+
+        /// What is for the watchers of domains.
+        private func handOver() {
+            guard !outbox.watches.isEmpty || !outbox.notifyAnswers.isEmpty else { return }
+            for watch in outbox.watches { watchers.subscribe(watch) }
+            for (answer, domain) in outbox.notifyAnswers { watchers.answered(answer, of: domain) }
+            outbox.watches.removeAll()
+            outbox.notifyAnswers.removeAll()
         }
 
         // MARK: Time

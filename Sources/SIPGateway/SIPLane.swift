@@ -7,16 +7,22 @@ final class SIPLane: Sendable {
     enum Item: Sendable {
         case replies([Reply], from: NodeID)
         case assigned([Assignment])
+        /// What became of a SUBSCRIBE of this loop.
+        case watched(WatchRequest, WatchAnswer)
+        /// To a watcher who is reached from this loop.
+        case notify([UInt8], Route)
     }
 
     let eventLoop: any EventLoop
     private let box: NIOLoopBoundBox<Core>
     private let inbox = Mailbox<Item>(limit: 65_536)
 
-    init(_ registrar: sending Registrar, eventLoop: any EventLoop, transport: any Transport) {
+    init(
+        _ registrar: sending Registrar, eventLoop: any EventLoop, transport: any Transport, watchers: WatcherTable
+    ) {
         self.eventLoop = eventLoop
         box = NIOLoopBoundBox.makeBoxSendingValue(
-            Core(registrar, eventLoop: eventLoop, transport: transport), eventLoop: eventLoop)
+            Core(registrar, eventLoop: eventLoop, transport: transport, watchers: watchers), eventLoop: eventLoop)
     }
 
     /// What the loop has for itself; to be asked for on it.

@@ -23,7 +23,9 @@ struct SIPRefusal: Error {
 
 /// What the gateway says of itself.
 enum SIPCapabilities {
-    static let allow = "REGISTER, OPTIONS"
+    static let allow = "REGISTER, OPTIONS, SUBSCRIBE"
+    /// RFC 6665 section 8.2.2; the package is that of RFC 3680.
+    static let events = "reg"
     /// RFC 3327, RFC 5626, RFC 5627.
     static let extensions: [StaticString] = ["path", "outbound", "gruu"]
     static let supported = "path, outbound, gruu"

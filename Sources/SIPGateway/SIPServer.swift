@@ -2,7 +2,7 @@ public import ClusterRuntime
 public import Logging
 import NIOCore
 import NIOPosix
-import RegistrarEvents
+public import RegistrarEvents
 import SIP
 public import ServiceLifecycle
 import Synchronization
@@ -20,6 +20,7 @@ public final class SIPServer: Service {
     private let lanes: [SIPLane]
     private let counters: SIPCounters
     private let gate: AddressGate
+    private let watchers: WatcherTable
     private let log: Logger
     private let isListening = Atomic<Bool>(false)
     private let ports = Mutex(BoundPorts())
@@ -50,13 +51,17 @@ public final class SIPServer: Service {
         group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads)
         gate = AddressGate(limits: settings.limits, periods: settings.periods)
         let (flows, answers) = (FlowBook(), ProbeAnswers())
+        let watchers = WatcherTable(settings, counters: counters, life: life, transport: transport, log: log)
+        self.watchers = watchers
         let authenticator = settings.listen.isOpen ? nil : Authenticator(directory: directory)
         var lanes: [SIPLane] = []
         for (index, eventLoop) in group.makeIterator().enumerated() {
             let registrar = Registrar(
                 settings: settings, authenticator: authenticator, gate: gate, counters: counters, flows: flows,
                 answers: answers, life: life, lane: index + 1)
-            lanes.append(SIPLane(registrar, eventLoop: eventLoop, transport: transport))
+            let lane = SIPLane(registrar, eventLoop: eventLoop, transport: transport, watchers: watchers)
+            watchers.lanes.add(lane, index + 1)
+            lanes.append(lane)
         }
         self.lanes = lanes
     }
@@ -79,7 +84,14 @@ public final class SIPServer: Service {
 
     public func assigned(_ assignments: [Assignment]) {
         for lane in lanes { lane.post(.assigned(assignments), isVital: true) }
+        watchers.assigned(assignments)
     }
+
+    /// Takes what owners tell those who follow their domains; the rest is passed over.
+    public func follow(_ messages: [Message], from sender: NodeID) { watchers.receive(messages, from: sender) }
+
+    /// The account is no more, and what was registered under it has ended: so have the subscriptions to it.
+    public func removed(_ account: String, of domain: DomainName) { watchers.removed(account, of: domain) }
 
     /// Takes the replies to this server's requests out of what arrived.
     /// - Returns: the others.
@@ -102,8 +114,11 @@ public final class SIPServer: Service {
         do {
             let channels = try await listen()
             isListening.store(true, ordering: .releasing)
+            async let _: Void = watchers.run()
             try? await gracefulShutdown()  // ends early when cancelled, which is a shutdown as well
             isListening.store(false, ordering: .releasing)
+            // Before the sockets close: what a loop is given later comes later.
+            await watchers.stop()
             for channel in channels { try? await channel.close().get() }  // closed already is closed
             for lane in lanes { lane.eventLoop.execute { lane.core.stop() } }
         } catch {

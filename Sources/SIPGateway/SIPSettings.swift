@@ -26,6 +26,11 @@ public struct SIPSettings: Sendable {
     /// Grants of at least so many seconds are made shorter by up to a tenth, so that phones that registered at once do
     /// not come back at once. Own decision.
     static let jitteredFrom: UInt32 = 300
+    /// For how many seconds somebody may watch: when nothing is said (RFC 3680 section 4.4), at least, and at most (own
+    /// decisions).
+    static let defaultWatch: UInt32 = 3_761
+    static let shortestWatch: UInt32 = 60
+    static let longestWatch: UInt32 = 7_200
     /// Requests of one domain that may wait for its owner, at each event loop; more are told to come back.
     var waitingPerDomain: Int { limits.parkedRequests }
 

@@ -27,6 +27,14 @@ public struct SIPStatistics: Sendable, Hashable {
     public var open: UInt64 = 0
     public var connections: UInt64 = 0
     public var turnedAway: UInt64 = 0
+    /// SUBSCRIBE requests, NOTIFY requests, and how often one of those was sent again.
+    public var subscribes: UInt64 = 0
+    public var notifies: UInt64 = 0
+    public var notifyRepetitions: UInt64 = 0
+    /// Subscriptions now; those that ended with a last NOTIFY; and those whose watchers did not answer or refused one.
+    public var watchers: UInt64 = 0
+    public var watchersEnded: UInt64 = 0
+    public var watchersLost: UInt64 = 0
 }
 
 /// The counters behind `SIPStatistics`; written from every event loop.
@@ -47,6 +55,12 @@ final class SIPCounters: Sendable {
     let open = Atomic<UInt64>(0)
     let connections = Atomic<UInt64>(0)
     let turnedAway = Atomic<UInt64>(0)
+    let subscribes = Atomic<UInt64>(0)
+    let notifies = Atomic<UInt64>(0)
+    let notifyRepetitions = Atomic<UInt64>(0)
+    let watchers = Atomic<UInt64>(0)
+    let watchersEnded = Atomic<UInt64>(0)
+    let watchersLost = Atomic<UInt64>(0)
 
     var statistics: SIPStatistics {
         func read(_ counter: borrowing Atomic<UInt64>) -> UInt64 { counter.load(ordering: .relaxed) }
@@ -55,7 +69,9 @@ final class SIPCounters: Sendable {
             malformed: read(malformed), repetitions: read(repetitions), challenges: read(challenges),
             wrongPasswords: read(wrongPasswords), banned: read(banned), accepted: read(accepted),
             refused: read(refused), unavailable: read(unavailable), probes: read(probes), replaced: read(replaced),
-            open: read(open), connections: read(connections), turnedAway: read(turnedAway))
+            open: read(open), connections: read(connections), turnedAway: read(turnedAway),
+            subscribes: read(subscribes), notifies: read(notifies), notifyRepetitions: read(notifyRepetitions),
+            watchers: read(watchers), watchersEnded: read(watchersEnded), watchersLost: read(watchersLost))
     }
 }
 

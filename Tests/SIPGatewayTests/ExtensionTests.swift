@@ -9,10 +9,10 @@ import Testing
     @Test func otherMethodsAreRefusedWithThoseThatAreNot() throws {
         var test = try TestRegistrar()
         var phone = Phone()
-        for method in ["INVITE", "SUBSCRIBE", "MESSAGE", "register", "X-NEW"] {
+        for method in ["INVITE", "NOTIFY", "MESSAGE", "register", "X-NEW"] {
             let answer = try test.answer(phone.request(method, uri: "sip:demo.example"))
             #expect((answer.status, answer[.allow]) == (405, "REGISTER"), "\(method)")
-            #expect(answer.all(.allow) == ["REGISTER", "OPTIONS"])
+            #expect(answer.all(.allow) == ["REGISTER", "OPTIONS", "SUBSCRIBE"])
         }
         #expect(try test.receive(phone.request("ACK", uri: "sip:demo.example")).isEmpty)
         #expect(try test.answer(phone.request("INVITE", uri: "<sip:demo.example>")).status == 400)
@@ -23,7 +23,8 @@ import Testing
         var phone = Phone()
         let answer = try test.answer(phone.request("OPTIONS", uri: "sip:demo.example"))
         #expect(answer.status == 200)
-        #expect(answer.all(.allow) == ["REGISTER", "OPTIONS"])
+        #expect(answer.all(.allow) == ["REGISTER", "OPTIONS", "SUBSCRIBE"])
+        #expect(answer.all(.allowEvents) == ["reg"])
         #expect(answer.all(.supported) == ["path", "outbound", "gruu"])
         #expect(try test.answer(phone.request("OPTIONS", uri: "soap.beep://192.0.2.103")).status == 416)
     }

@@ -177,7 +177,7 @@ import Testing
 }
 
 /// A key and a certificate that it has signed itself, made by openssl.
-private struct TLSFiles {
+struct TLSFiles {
     let directory: URL
 
     init() throws {

@@ -96,11 +96,16 @@ import Testing
         "Sources/ClusterRuntime/Membership/NodeAgent", "Sources/ClusterRuntime/Assignment/",
         "Sources/ClusterRuntime/Requests/RequestMachine", "Sources/ClusterRuntime/Ports/CoordinatorState",
         "Sources/NanomsgTransport/Session.swift", "Sources/SIPGateway/Registrar", "Sources/SIPGateway/DeviceProbe",
-        "Sources/SIPGateway/TransactionTable", "Sources/SIPGateway/NonceBook",
+        "Sources/SIPGateway/TransactionTable", "Sources/SIPGateway/NonceBook", "Sources/SIPGateway/Watcher",
+        "Sources/SIPGateway/WatchedAccount", "Sources/SIPGateway/WatchedContact",
+        "Sources/SIPGateway/NotifyTransaction", "Sources/SIPGateway/RegistrationInfo",
     ]
 
     /// Shells of the machines that share a prefix with them.
-    private static let shells: Set<String> = ["Sources/WSSubscrActor/FollowerActor.swift"]
+    private static let shells: Set<String> = [
+        "Sources/WSSubscrActor/FollowerActor.swift", "Sources/SIPGateway/WatcherActor.swift",
+        "Sources/SIPGateway/WatcherTable.swift",
+    ]
 
     @Test func machinesDecideAndDoNothingElse() {
         let files = Repository.sources.filter { file in

@@ -19,6 +19,7 @@ import Testing
         "Sources/ClusterRuntime/Requests/RequestRouter.swift": "its flush, and its clock while requests are under way",
         "Sources/EmbeddedCoordinator/EmbeddedCoordinator.swift": "a store goes on although its caller is cancelled",
         "Sources/SRActor/DomainActor.swift": "its turn, posted from any thread, and its wake",
+        "Sources/SIPGateway/WatcherActor.swift": "its turn, posted from any thread",
         "Sources/WSSubscrActor/FollowerActor.swift": "its turn, posted from any thread",
         "Sources/WSSubscrActor/RegistrationActor.swift": "a task a request, and a time limit for the last",
         "Sources/Router/RouterNode.swift": "gives up the leadership although its own task is cancelled",

@@ -5,7 +5,8 @@ usage: phones.py --rollcall BINARY --pjsip-python PYTHON
        phones.py --registrar PORT --pjsip-python PYTHON      only that the phones are served, by any registrar
 
 sipp, baresip and PJSIP each register, refresh and unregister with digest; one sipp falls silent, and one has its
-account removed. `rollcall tail` is recorded all the while and checked for the events, their reasons and one unbroken order.
+account removed; then watchers.py watches. `rollcall tail` is recorded all the while and checked for the events, their
+reasons and one unbroken order.
 """
 
 import argparse
@@ -22,6 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "../../scripts"))
 from private_cluster import Cluster, free_ports, wait_until  # noqa: E402
 sys.path.insert(0, HERE)
+from watchers import try_watchers  # noqa: E402
 from websocket_phone import try_websocket  # noqa: E402
 
 DOMAIN, PASSWORD = "demo.example", "secret"
@@ -180,7 +182,7 @@ def try_cluster(rollcall, python):
         with open(accounts, "w") as file:
             file.write("domain,kind,name,password\n" + f"{DOMAIN},user,alice,{PASSWORD}\n"
                        f"{STRONG_DOMAIN},sipuser,1001,{PASSWORD}\n")
-            file.writelines(f"{DOMAIN},sipuser,{number},{PASSWORD}\n" for number in range(1001, 1011))
+            file.writelines(f"{DOMAIN},sipuser,{number},{PASSWORD}\n" for number in range(1001, 1013))
         cluster.command("account import", accounts)
         cluster.start()
         recording = Recording(cluster)
@@ -211,6 +213,9 @@ def try_cluster(rollcall, python):
         cluster.command("account remove", "1008", "--domain", DOMAIN, "--kind", "sipuser")
         recording.wait("1008", 20, REGISTERED, ended("delete_aor"))
         print("ok: account removed", flush=True)
+
+        try_watchers(
+            cluster, (port, cluster.ports[18062]), cluster.ports[18131], DOMAIN, ("1011", "1012"), PASSWORD)
 
         recording.check_order()
         print(f"ok: {len(recording.lines)} events in one order", flush=True)

@@ -37,6 +37,9 @@ public struct Limits: Hashable, Sendable {
     public var provenPasswords = 65_536
     /// Accounts a node keeps at hand of those in a database, some 300 bytes each.
     public var cachedAccounts = 100_000
+    /// Subscriptions of SIP watchers at one node, and to one account there.
+    public var watchersPerNode = 10_000
+    public var watchersPerAccount = 32
 
     public init() {}
 }
@@ -79,6 +82,8 @@ extension Limits {
         Field("pending_logins", \.pendingLogins, 1...1_000_000),
         Field("proven_passwords", \.provenPasswords, 0...10_000_000),
         Field("cached_accounts", \.cachedAccounts, 0...10_000_000),
+        Field("watchers_per_node", \.watchersPerNode, 0...1_000_000),
+        Field("watchers_per_account", \.watchersPerAccount, 1...10_000),
     ]
 
     /// What does not fit: single limits out of range, then relations that do not hold. Empty when all is

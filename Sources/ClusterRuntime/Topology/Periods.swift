@@ -30,6 +30,8 @@ public struct Periods: Hashable, Sendable {
     public var loginWindow: Duration = .seconds(60)
     /// How long an address with too many failed logins is turned away.
     public var loginBan: Duration = .seconds(60)
+    /// Between two notifications of changes to one SIP watcher; what changes meanwhile goes into one.
+    public var notifyInterval: Duration = .seconds(1)
 
     public init() {}
 }
@@ -64,6 +66,7 @@ extension Periods {
         Field("websocket_ttl", \.websocketTTL, .seconds(10) ... .seconds(3600)),
         Field("login_window", \.loginWindow, .seconds(1) ... .seconds(3600)),
         Field("login_ban", \.loginBan, .seconds(1) ... .seconds(86400)),
+        Field("notify_interval", \.notifyInterval, .milliseconds(1) ... .seconds(60)),
     ]
 
     /// What does not fit: single periods out of range, then relations that do not hold. Empty when all is

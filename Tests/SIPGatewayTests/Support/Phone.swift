@@ -21,16 +21,20 @@ struct Phone {
 
     mutating func register(_ headers: [String]) -> String { request("REGISTER", uri: "sip:\(domain)", headers) }
 
-    /// - Parameter cseq: nil for the next.
+    /// - Parameters:
+    ///   - toTag: of the other side of a dialog.
+    ///   - cseq: nil for the next.
     mutating func request(
-        _ method: String, uri: String, to: String? = nil, cseq number: UInt32? = nil, _ headers: [String] = []
+        _ method: String, uri: String, to: String? = nil, toTag: String? = nil, cseq number: UInt32? = nil,
+        _ headers: [String] = []
     ) -> String {
         cseq = number ?? cseq + 1
         branch += 1
+        let tag = toTag.map { ";tag=\($0)" } ?? ""
         let lines =
             [
                 "\(method) \(uri) SIP/2.0", "Via: \(via);rport;branch=z9hG4bK-\(callID)-\(branch)",
-                "From: <sip:\(account)@\(domain)>;tag=f", "To: <\(to ?? "sip:\(account)@\(domain)")>",
+                "From: <sip:\(account)@\(domain)>;tag=f", "To: <\(to ?? "sip:\(account)@\(domain)")>\(tag)",
                 "Call-ID: \(callID)", "CSeq: \(cseq) \(method)", "Max-Forwards: 70",
             ] + headers + ["Content-Length: 0", "", ""]
         return lines.joined(separator: "\r\n")
@@ -46,12 +50,13 @@ struct Credentials {
     var algorithm = DigestAlgorithm.sha256
     var nonce: String
     var count: UInt32 = 1
+    var method = "REGISTER"
     /// Whether the client knows of `qop`.
     var usesQOP = true
 
     var header: String {
         let first = algorithm.hex { $0.append("\(account):\(realm):\(password)") }
-        let second = algorithm.hex { $0.append("REGISTER:\(uri)") }
+        let second = algorithm.hex { $0.append("\(method):\(uri)") }
         let digits = String(count, radix: 16)
         let nc = String(repeating: "0", count: 8 - digits.count) + digits
         let middle = usesQOP ? "\(nonce):\(nc):c0ffee:auth" : nonce

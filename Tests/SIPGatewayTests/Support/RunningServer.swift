@@ -38,6 +38,7 @@ struct RunningServer {
             group.addTask {
                 try await transport.run { event in
                     guard case .received(let messages, let sender) = event else { return }
+                    server.follow(messages, from: sender)
                     let replies = messages.compactMap { if case .reply(let reply) = $0 { reply } else { nil } }
                     #expect(server.receive(replies, from: sender).isEmpty)
                 }
@@ -80,14 +81,23 @@ final class LocalOwner: Sendable {
     func run() async throws {
         try await transport.run { event in
             guard case .received(let messages, let sender) = event else { return }
-            let requests = messages.compactMap { if case .request(let request) = $0 { request } else { nil } }
-            let directives = self.machine.withLock { machine in
-                let now = SystemClock.now()
-                return requests.flatMap { machine.handle(.request($0, from: sender.name), at: now) }
-                    + machine.handle(.turnEnded, at: now)
-            }
-            for case .send(let message, let peer) in directives { self.transport.send(message, to: peer) }
+            self.handle(
+                messages.compactMap { message in
+                    switch message {
+                    case .request(let request): .request(request, from: sender.name)
+                    case .follow(let follow): .follow(follow, from: sender)
+                    default: nil
+                    }
+                })
         }
+    }
+
+    private func handle(_ events: [DomainMachine.Event]) {
+        let directives = machine.withLock { machine in
+            let now = SystemClock.now()
+            return events.flatMap { machine.handle($0, at: now) } + machine.handle(.turnEnded, at: now)
+        }
+        for case .send(let message, let peer) in directives { transport.send(message, to: peer) }
     }
 
     /// A contact that comes in another way than through the server.
@@ -95,11 +105,7 @@ final class LocalOwner: Sendable {
         let contact = try #require(PackedContact(registration))
         let request = Request(
             id: 1, domain: assignment.domain, epoch: 1, operation: .register(contact, ttl: 600_000))
-        machine.withLock { machine in
-            let now = SystemClock.now()
-            _ = machine.handle(.request(request, from: NodeName("test")), at: now)
-            _ = machine.handle(.turnEnded, at: now)
-        }
+        handle([.request(request, from: NodeName("test"))])
     }
 
     /// Everything that is registered.

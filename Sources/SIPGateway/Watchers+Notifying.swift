@@ -1,0 +1,113 @@
+import ClusterRuntime
+import DequeModule
+import RegistrarEvents
+import Synchronization
+
+/// Who is sent a NOTIFY when, and what follows from its answer.
+extension Watchers {
+    /// Lets a watcher that is owed something have its turn. One with a NOTIFY under way gets it afterwards.
+    mutating func queue(_ tag: String, at now: MonotonicInstant) {
+        guard let watcher = watchers[tag], watcher.transaction == nil, !watcher.isOver, watcher.debt != .nothing
+        else { return }
+        let queue: Watcher.Queue = watcher.isUrgent || watcher.earliest <= now ? .due : .delayed
+        switch (watcher.queue, queue) {
+        case (.none, .due), (.delayed, .due): due.append(tag)
+        case (.none, .delayed): delayed.append(tag)
+        case (.due, _), (.delayed, _), (_, .none): return
+        }
+        watchers[tag]?.queue = queue
+    }
+
+    /// Those whose time has come.
+    mutating func queueDelayed(at now: MonotonicInstant) {
+        let candidates = delayed
+        for tag in candidates { queue(tag, at: now) }
+        // Those that were due earlier have left the queue in the meantime, and may be in it once more.
+        delayed = candidates.filter { watchers[$0]?.queue == .delayed }
+    }
+
+    /// Sends what is due, as far as that may be done now.
+    mutating func pump(at now: MonotonicInstant) -> [Directive] {
+        guard isServing else { return [] }
+        var directives: [Directive] = []
+        while budget > 0, let tag = due.popFirst() {
+            watchers[tag]?.queue = .none
+            guard let watcher = watchers[tag], watcher.transaction == nil, !watcher.isOver else { continue }
+            budget -= 1
+            directives += notify(tag, at: now)
+        }
+        return directives
+    }
+
+    mutating func notify(_ tag: String, at now: MonotonicInstant) -> [Directive] {
+        guard let watcher = watchers[tag] else { return [] }
+        let contacts = accounts[watcher.account]?.contacts ?? []
+        guard
+            let transaction = watchers[tag]?.notify(
+                contacts, within: settings.documentBytes, gap: settings.notifyInterval, at: now)
+        else { return [] }
+        counters.notifies.count()
+        if !watcher.isListed {
+            watchers[tag]?.isListed = true
+            listed.append(tag)
+        }
+        return [.notify(transaction.bytes, watcher.way)]
+    }
+
+    // MARK: Transactions
+
+    /// Source for what ends a subscription: RFC 6665 section 4.2.2.
+    mutating func answered(_ answer: NotifyAnswer, at now: MonotonicInstant) {
+        let tag = answer.branch.tag
+        guard let watcher = watchers[tag], watcher.transaction?.cseq == answer.branch.cseq else { return }
+        guard answer.status >= 200 else {
+            watchers[tag]?.transaction?.proceeding()
+            return
+        }
+        watchers[tag]?.transaction = nil
+        if watcher.isOver {
+            remove(tag, isLost: false)
+        } else if answer.status < 300 {
+            queue(tag, at: now)
+        } else if let seconds = answer.retryAfter {
+            watchers[tag]?.wait(until: now + .seconds(Int64(min(seconds, Self.maximumRetryAfter))))
+            queue(tag, at: now)
+        } else {
+            remove(tag, isLost: true)
+        }
+    }
+
+    /// Longest time in seconds that a watcher's Retry-After is heeded. Own decision.
+    private static let maximumRetryAfter: UInt32 = 300
+
+    mutating func repeatNotifications(at now: MonotonicInstant) -> [Directive] {
+        var directives: [Directive] = []
+        let candidates = listed
+        listed = []
+        for tag in candidates {
+            guard let way = watchers[tag]?.way else { continue }
+            switch watchers[tag]?.transaction?.timePassed(at: now) {
+            case nil:
+                watchers[tag]?.isListed = false
+                continue
+            case .wait: break
+            case .repeatRequest:
+                counters.notifyRepetitions.count()
+                directives.append(.notify(watchers[tag]?.transaction?.bytes ?? [], way))
+            case .giveUp:
+                remove(tag, isLost: true)
+                continue
+            }
+            listed.append(tag)
+        }
+        return directives
+    }
+
+    private mutating func remove(_ tag: String, isLost: Bool) {
+        guard let watcher = watchers.removeValue(forKey: tag) else { return }
+        if isLost, !watcher.isOver { counters.watchersLost.count() } else { counters.watchersEnded.count() }
+        counters.watchers.subtract(1, ordering: .relaxed)
+        accounts[watcher.account]?.watchers.removeAll { $0 == tag }
+        if accounts[watcher.account]?.watchers.isEmpty == true { accounts[watcher.account] = nil }
+    }
+}
