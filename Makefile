@@ -14,7 +14,7 @@ FORMATTED := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Ben
 	$(wildcard Fuzz/Package.swift Fuzz/Sources/FuzzSIP)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint format sim drill resume bench bench-sip fuzz clean dependencies test-dependencies \
+.PHONY: help run build test lint format sim drill resume bench bench-sip bench-ws fuzz clean dependencies test-dependencies \
 	bench-dependencies
 
 help: ## lists the verbs
@@ -57,6 +57,9 @@ bench: dependencies ## runs the benchmarks
 
 bench-sip: build bench-dependencies ## measures SIP registration beside Kamailio: SIP_BENCH="--rounds 5"
 	scripts/bench-sip.sh $(ROLLCALL) $(SIP_BENCH)
+
+bench-ws: build bench-dependencies ## measures websockets beside nginx with nchan: WS_BENCH="--rounds 5"
+	scripts/bench-ws.sh $(ROLLCALL) $(WS_BENCH)
 
 fuzz: ## feeds FUZZ_RUNS=1000000 inputs to the reader of SIP; what breaks it stays in Fuzz/.build
 	swift build -c release --package-path Fuzz

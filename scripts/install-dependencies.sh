@@ -24,8 +24,8 @@ if [ "${1:-}" = "--test" ]; then
     packages+=(sip-tester baresip-core python3-venv python3-pip)
 fi
 if [ "${1:-}" = "--bench" ]; then
-    # The peer, and what the load generator is built with.
-    packages+=(kamailio kamailio-extra-modules gcc libc6-dev nettle-dev python3)
+    # The peers, and what the load generators are built with.
+    packages+=(kamailio kamailio-extra-modules nginx libnginx-mod-nchan gcc libc6-dev nettle-dev python3)
 fi
 
 if ! command -v swift >/dev/null; then

@@ -10,7 +10,11 @@ final class Loopback: Sendable {
     private let node: NodeID
     private let mailbox: Mailbox<Message>
     private let queue = DispatchQueue(label: "transport-loopback")
-    private let deliver = Mutex<(@Sendable (TransportEvent) -> Void)?>(nil)
+    /// Where messages go; a closure by itself would be wrapped once more by every look into the mutex.
+    private struct Receiver: Sendable {
+        let deliver: @Sendable (TransportEvent) -> Void
+    }
+    private let receiver = Mutex<Receiver?>(nil)
 
     init(_ node: NodeID, limit: Int) {
         self.node = node
@@ -25,12 +29,14 @@ final class Loopback: Sendable {
     }
 
     /// From now on messages are handed over; nil: they are thrown away.
-    func open(_ deliver: (@Sendable (TransportEvent) -> Void)?) { self.deliver.withLock { $0 = deliver } }
+    func open(_ deliver: (@Sendable (TransportEvent) -> Void)?) {
+        receiver.withLock { $0 = deliver.map { Receiver(deliver: $0) } }
+    }
 
     private func turn() {
         while let messages = mailbox.take() {
-            let deliver = deliver.withLock { $0 }
-            deliver?(.received(messages, from: node))
+            let receiver = receiver.withLock { $0 }
+            receiver?.deliver(.received(messages, from: node))
         }
     }
 }

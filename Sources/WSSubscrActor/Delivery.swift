@@ -12,7 +12,8 @@ public struct Delivery: Sendable {
     /// Who sets the pace.
     public enum Flow: Sendable, Hashable {
         /// The domain. A socket over its budget drops the batch and all that are pushed after it; once it has drained
-        /// it says so by `ready(lostAfter:)`, and is sent what it missed at its own pace.
+        /// it says so by `ready(lostAfter:)`, and is sent what it missed at its own pace. An empty batch is one that
+        /// was dropped on the way.
         case pushed
         /// The socket: it says `ready` when it has room for more.
         case pulled(more: Bool)
@@ -44,6 +45,18 @@ public final class EventBatch: Sendable {
         self.tails = tails
         byteCount = tails.reduce(0) { $0 + $1.count }
     }
+
+    /// Several batches of the same subscriptions, one after the other, as one.
+    /// - Precondition: there is at least one.
+    public convenience init(joining batches: [EventBatch]) {
+        guard let first = batches.first, let last = batches.last else {
+            preconditionFailure("no batches were to be joined")
+        }
+        self.init(after: first.after, through: last.through, tails: batches.flatMap(\.tails))
+    }
+
+    /// What is left of a batch that nobody has room for: that it was. Pushed, it is to be taken as lost.
+    public var emptied: EventBatch { EventBatch(after: after, through: through, tails: []) }
 }
 
 /// A group of sockets served by one thread.

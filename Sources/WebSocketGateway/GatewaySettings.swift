@@ -29,6 +29,8 @@ public struct GatewaySettings: Sendable {
     public var sessionTime: Duration = .seconds(3600)
     /// Addresses whose failed logins are remembered.
     public var throttledAddresses = 10_000
+    /// Bytes of events that may wait for one event loop to write them to its sockets.
+    public var laneQueueBytes = 16 << 20
     public var limits: Limits
     public var periods: Periods
 

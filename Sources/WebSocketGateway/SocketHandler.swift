@@ -33,20 +33,23 @@ final class SocketHandler: ChannelInboundHandler {
     private var assembler: MessageAssembler
     private var liveness: Liveness
     private var conversation: Conversation
-    private var feeds: [UInt32: SocketFeed] = [:]
+    private var feeds = SocketFeeds()
     /// Whether a feed may have something to ask for.
     private var hasRequests = false
     /// Requests that wait for the end of a login.
     private var waiting: Deque<ByteBuffer> = []
     private var context: ChannelHandlerContext?
+    private var writer: SocketWriter?
     private var connection: UInt32 = 0
     /// Bytes that wait to be sent, or more: looked up only when it matters.
     private var outstanding = 0
     private let loginDeadline: MonotonicInstant
     /// Set with the close frame that was sent; from then on nothing is taken in.
     private var closingUntil: MonotonicInstant?
-    /// Whether a batch of deliveries under way has to do with this socket.
-    var isTouched = false
+    /// Whether the round of deliveries under way has to do with this socket.
+    private var isTouched = false
+    /// Whether the lane may send what is pushed without asking.
+    private var hasExpressWay = false
 
     init(environment: SocketEnvironment, lane: SocketLane, peer: Peer, service: Member?) {
         self.environment = environment
@@ -71,6 +74,7 @@ final class SocketHandler: ChannelInboundHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        writer = SocketWriter(context.channel, isPlain: true)
         connection = lane.add(self)
     }
 
@@ -85,6 +89,7 @@ final class SocketHandler: ChannelInboundHandler {
     private func leave() {
         guard context != nil else { return }
         context = nil
+        writer = nil
         lane.remove(connection)
         waiting.removeAll()
         guard let member = conversation.member else { return }
@@ -110,7 +115,7 @@ final class SocketHandler: ChannelInboundHandler {
         case .close(let code):
             closingUntil = .distantPast
             write(Frames.close(code, ""))
-            context.flush()
+            writer?.flush()
             context.close(promise: nil)
         case .fail(let code, let reason):
             environment.counters.protocolErrors.count()
@@ -119,7 +124,7 @@ final class SocketHandler: ChannelInboundHandler {
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
-        context.flush()
+        writer?.flush()
         context.fireChannelReadComplete()
     }
 
@@ -159,7 +164,7 @@ final class SocketHandler: ChannelInboundHandler {
         case .none: break
         case .ping:
             write(Frames.ping)
-            context.flush()
+            writer?.flush()
         case .giveUp:
             environment.counters.timeouts.count()
             context.close(promise: nil)
@@ -187,12 +192,17 @@ final class SocketHandler: ChannelInboundHandler {
             case .reply(let json): reply(json)
             case .login(let attempt): login(attempt)
             case .subscribe(let number, let domain, let matcher, let expires, let start):
-                feeds[number, default: SocketFeed()].subscribed(anew: start != nil)
+                guard let entry = conversation.entries[number] else {
+                    preconditionFailure("a subscription without an entry")
+                }
+                closeExpressWay()
+                feeds[feeds.insert(number, head: lane.shared(entry.head))].subscribed(anew: start != nil)
                 environment.node.subscribe(
                     SubscribeRequest(id: subscriber(number), matcher: matcher, expires: expires, start: start),
                     on: domain)
             case .cancel(let number, let domain):
-                feeds[number] = nil
+                closeExpressWay()
+                feeds.remove(number)
                 environment.node.cancel(subscriber(number), on: domain)
             case .close(let code, let reason):
                 environment.counters.protocolErrors.count()
@@ -214,7 +224,7 @@ final class SocketHandler: ChannelInboundHandler {
     }
 
     private func loginFinished(_ result: LoginResult) {
-        guard let context, closingUntil == nil else {
+        guard context != nil, closingUntil == nil else {
             // The client left meanwhile: nobody is there to stay registered.
             if case .success(let member) = result { environment.logins.close(member) }
             return
@@ -223,59 +233,89 @@ final class SocketHandler: ChannelInboundHandler {
         while !conversation.isLoggingIn, closingUntil == nil, let text = waiting.popFirst() {
             perform(conversation.received(text, at: SystemClock.now()))
         }
-        context.flush()
+        writer?.flush()
     }
 
     // MARK: Events
 
-    /// Takes one delivery of a batch; `finishBatch` sends it off.
-    func take(_ content: Delivery.Content, for number: UInt32, frames: inout FrameCache) {
+    /// Takes one delivery of a round; `finishRound` sends it off.
+    func take(_ content: Delivery.Content, for number: UInt32, _ round: inout DeliveryRound) {
         guard closingUntil == nil else { return }
+        closeExpressWay()
+        if !isTouched {
+            isTouched = true
+            round.touched.append(self)
+        }
         switch content {
         case .answer(let answer):
             perform(conversation.answered(number, answer))
-            if conversation.entries[number] == nil { feeds[number] = nil }
+            if conversation.entries[number] == nil { feeds.remove(number) }
         case .ended:
             conversation.ended(number)
-            if conversation.entries[number] == nil { feeds[number] = nil }
-        case .events(let batch, let flow): take(batch, flow, for: number, frames: &frames)
+            if conversation.entries[number] == nil { feeds.remove(number) }
+        case .events(let batch, let flow): take(batch, flow, for: number, &round)
         }
     }
 
-    private func take(_ batch: EventBatch, _ flow: Delivery.Flow, for number: UInt32, frames: inout FrameCache) {
-        guard let head = conversation.entries[number]?.head, feeds[number] != nil else { return }
-        let wasFlowing = feeds[number]?.state == .flowing
-        let action = feeds[number]?.received(batch, flow, fits: hasRoom(for: batch.byteCount))
-        if feeds[number]?.state != .flowing { hasRequests = true }
+    private func take(_ batch: EventBatch, _ flow: Delivery.Flow, for number: UInt32, _ round: inout DeliveryRound) {
+        guard let index = feeds.index(of: number) else { return }
+        let wasFlowing = feeds[index].state == .flowing
+        let action = feeds[index].received(batch, flow, fits: hasRoom(for: batch.byteCount))
+        if feeds[index].state != .flowing { hasRequests = true }
         switch action {
         case .write:
             if !batch.tails.isEmpty {
-                write(frames.frames(of: batch, head: head))
-                environment.counters.eventsSent.count(batch.tails.count)
+                write(round.frames(of: batch, head: feeds[index].head))
+                round.sent += batch.tails.count
             }
             if flow == .pulled(more: false), let json = conversation.synced(number, at: batch.through) {
                 write(Frames.text(json))
             }
         case .drop:
             if wasFlowing { environment.counters.fellBehind.count() }
-            environment.counters.eventsDropped.count(batch.tails.count)
-        case nil: break
+            round.dropped += batch.tails.count
         }
     }
 
-    /// After all deliveries of a batch: one flush for them.
-    func finishBatch() {
+    /// After all deliveries of a round: one flush for them.
+    func finishRound() {
+        isTouched = false
         guard let context else { return }
-        context.flush()
-        if context.channel.isWritable { askForMore() }
+        writer?.flush()
+        if hasRequests, context.channel.isWritable { askForMore() }
+        openExpressWay()
+    }
+
+    /// From now on the lane sends what is pushed, when there is nothing about it that this has to see.
+    private func openExpressWay() {
+        guard closingUntil == nil, let feed = feeds.single, feed.state == .flowing,
+            let descriptor = writer?.idleDescriptor
+        else { return }
+        hasExpressWay = true
+        lane.setExpressWay(
+            SocketTable.ExpressWay(descriptor: descriptor, number: feed.number, head: feed.head), of: connection)
+    }
+
+    private func closeExpressWay() {
+        guard hasExpressWay else { return }
+        hasExpressWay = false
+        lane.setExpressWay(nil, of: connection)
+    }
+
+    /// What was sent by the express way did not all get through.
+    func writeRest(of bytes: ByteBuffer, after sent: Int) {
+        closeExpressWay()
+        outstanding += bytes.readableBytes - sent
+        writer?.writeRest(of: bytes, after: sent)
     }
 
     private func askForMore() {
         guard hasRequests, closingUntil == nil else { return }
         hasRequests = false
-        for number in feeds.keys.sorted() {
+        for index in feeds.indices {
+            let number = feeds[index].number
             guard let domain = conversation.entries[number]?.domain else { continue }
-            if case .ready(let position) = feeds[number]?.drained() {
+            if case .ready(let position) = feeds[index].drained() {
                 environment.node.ready(subscriber(number), lostAfter: position, on: domain)
             }
         }
@@ -287,14 +327,9 @@ final class SocketHandler: ChannelInboundHandler {
     private func hasRoom(for bytes: Int) -> Bool {
         let budget = environment.settings.limits.websocketBudgetBytes
         guard outstanding + bytes > budget else { return true }
-        outstanding = waitingBytes
+        // A client of whom that cannot be told counts as slow.
+        outstanding = writer?.waitingBytes ?? outstanding
         return outstanding == 0 || outstanding + bytes <= budget
-    }
-
-    /// What waits in the channel.
-    private var waitingBytes: Int {
-        // The option exists for every socket channel; without it the client counts as slow.
-        (try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? outstanding
     }
 
     private func reply(_ json: [UInt8]) {
@@ -309,15 +344,16 @@ final class SocketHandler: ChannelInboundHandler {
     }
 
     private func write(_ bytes: ByteBuffer) {
+        closeExpressWay()
         outstanding += bytes.readableBytes
-        context?.write(Self.wrapOutboundOut(bytes), promise: nil)
+        writer?.write(bytes)
     }
 
     /// Says goodbye; the channel closes with the client's answer or after `closeTime`.
     func close(_ code: CloseCode, _ reason: String) {
-        guard let context, closingUntil == nil else { return }
+        guard context != nil, closingUntil == nil else { return }
         closingUntil = SystemClock.monotonic() + environment.settings.closeTime
         write(Frames.close(code.rawValue, reason))
-        context.flush()
+        writer?.flush()
     }
 }

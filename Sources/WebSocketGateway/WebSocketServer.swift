@@ -79,7 +79,9 @@ public final class WebSocketServer: Service {
         defer { announce.finish() }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads)
         let lanes = group.makeIterator().enumerated().map { index, eventLoop in
-            SocketLane(number: UInt8(index), eventLoop: eventLoop, counters: environment.counters)
+            SocketLane(
+                number: UInt8(index), eventLoop: eventLoop, counters: environment.counters,
+                queueBytes: settings.laneQueueBytes)
         }
         do {
             let server = try await listen(on: group, lanes)

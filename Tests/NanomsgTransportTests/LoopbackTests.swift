@@ -1,0 +1,20 @@
+import ClusterRuntime
+import Testing
+
+@testable import NanomsgTransport
+
+@Suite struct LoopbackTests {
+    /// A closure that is read out of a mutex by itself is wrapped anew each time, until its calls are deeper than a
+    /// thread's stack.
+    @Test func messagesToItselfTakeTheSameWayHoweverManyThereWere() async {
+        let loopback = Loopback(NodeID(name: NodeName("a"), incarnation: 1), limit: 16)
+        let (arrived, arrive) = AsyncStream.makeStream(of: Void.self)
+        loopback.open { _ in arrive.yield() }
+        var arrivals = arrived.makeAsyncIterator()
+        for number in 0..<20_000 {
+            loopback.add([numbered(UInt64(number))])
+            await arrivals.next()
+        }
+        #expect(loopback.dropped == 0)
+    }
+}

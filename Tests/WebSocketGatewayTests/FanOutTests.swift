@@ -1,0 +1,80 @@
+import ClusterRuntime
+import RegistrarEvents
+import Testing
+
+@testable import WebSocketGateway
+
+/// The ways that pushed events take to sockets: past the socket, through it, and caught up.
+@Suite(.timeLimit(.minutes(1))) struct FanOutTests {
+    private static func registered(_ account: String) -> LogEntry.Change {
+        let details = UserDetails(sessionID: "s", app: "test", caps: [])
+        let contact = PackedContact(Registration(account: account, contact: "c", user: details))
+        return .registered(contact ?? { preconditionFailure("too long") }(), ttl: 60_000, replay: false)
+    }
+
+    @Test func eventsAndRepliesKeepTheirOrder() async throws {
+        try await Gateway.run { gateway in
+            let client = try await gateway.service()
+            _ = try await client.ask(#"["subscribe",{"id":1,"events":["*"]}]"#)
+            for seq in 2...200 {
+                gateway.registrar.append([Self.registered("a\(seq)")])
+                #expect(try await client.message().seq == seq)
+                // A reply, and for every third event a second subscription that comes and goes.
+                #expect(try await client.ask(#"["ping",{}]"#).method == "ping_result")
+                guard seq % 3 == 0 else { continue }
+                _ = try await client.ask(#"["subscribe",{"id":2,"events":["*"]}]"#)
+                _ = try await client.ask(#"["subscribe",{"id":2,"expires":0}]"#)
+            }
+            #expect(gateway.server.statistics.eventsSent == 199)
+        }
+    }
+
+    @Test func overTheLanesLimitEverybodyIsCaughtUp() async throws {
+        try await Gateway.run({ $0.laneQueueBytes = 1_000 }) { gateway in
+            var clients: [RawClient] = []
+            for _ in 0..<20 {
+                let client = try await gateway.service()
+                _ = try await client.ask(#"["subscribe",{"id":1,"events":["*"]}]"#)
+                clients.append(client)
+            }
+            for _ in 0..<20 { gateway.registrar.append((0..<20).map { Self.registered("a\($0)") }) }
+            for client in clients {
+                for seq in 2...401 { #expect(try await client.message().seq == seq) }
+            }
+            #expect(gateway.server.statistics.fellBehind >= 20)
+        }
+    }
+
+    /// Connections come and go amid events, so that rows of the table, numbers and descriptors are used again.
+    @Test func nobodyGetsWhatIsForAnother() async throws {
+        try await Gateway.run { gateway in
+            try await withThrowingTaskGroup { group in
+                group.addTask {
+                    while !Task.isCancelled {
+                        gateway.registrar.append([Self.registered("a")])
+                        try? await Task.sleep(for: .milliseconds(1))  // ends early only when cancelled
+                    }
+                }
+                for person in 0..<4 {
+                    group.addTask {
+                        for visit in 0..<25 {
+                            let client = try await gateway.service()
+                            _ = try await client.ask(
+                                #"["subscribe",{"id":"\#(person) \#(visit)","events":["*"]}]"#)
+                            var last: Int?
+                            for _ in 0..<8 {
+                                let event = try await client.message()
+                                #expect(event.fields["id"] as? String == "\(person) \(visit)")
+                                if let last { #expect(event.seq == last + 1) }
+                                last = event.seq
+                            }
+                            client.close()
+                        }
+                    }
+                }
+                for _ in 0..<4 { try await group.next() }
+                group.cancelAll()
+            }
+        }
+    }
+}
