@@ -31,6 +31,16 @@ enum Caller: Sendable {
         }
     }
 
+    /// Throws 403 unless they may change the cluster itself, which services that work for domains may not.
+    func requireWholeCluster() throws(AdminError) {
+        guard case .token(let claims) = self else { return }
+        do throws(AccessTokenError) {
+            try claims.require([.admin], domain: nil)
+        } catch {
+            throw AdminError(.forbidden, error.description)
+        }
+    }
+
     /// Throws 403 unless they may see what events of this class tell.
     func require(_ eventClass: EventClass) throws(AdminError) {
         guard rights?.include(eventClass) ?? true else {

@@ -19,11 +19,14 @@ public struct AdminBackend: Sendable {
     /// The text of `/metrics`.
     public var metrics: @Sendable () async -> String
     public var status: @Sendable () async -> StatusAnswer
-    /// The last changes of a domain's owner, newest last; nil where they are not known, as on all but the active
-    /// router.
+    /// The last changes of a domain's owner that this node decided, newest last; nil on all but routers.
     public var ownerChanges: @Sendable (DomainName) async -> [OwnerChange]?
     /// The copies of domains this node holds; nil where there are none by its role.
     public var copies: @Sendable () async -> [HeldCopy]?
+    /// Has something moved; only the active router can.
+    public var order: @Sendable (MovementOrder) async -> OrderOutcome = { _ in .notLeading }
+    /// Why a domain is where it is; nil on all but the active router.
+    public var explanation: @Sendable (DomainName) async -> DomainExplanation? = { _ in nil }
     /// What a temporary GRUU of a domain stands for; the closure is nil where they are not known, as on all but `sg`
     /// nodes, and its answer for what is none.
     public var temporaryGRUU: (@Sendable (String, DomainName) -> GRUUTarget?)?

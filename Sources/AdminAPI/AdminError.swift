@@ -25,6 +25,17 @@ struct AdminError: Error, HTTPResponseError {
         return error
     }
 
+    /// Only the active router answers this: 307 or, with `?redirect=no`, 421 and the address in the body, for pages that
+    /// may not follow.
+    static func elsewhere(_ leader: String, _ request: Request) -> AdminError {
+        let mayRedirect = request.uri.queryParameters["redirect"] != "no"
+        var error = AdminError(
+            mayRedirect ? .temporaryRedirect : .misdirectedRequest, "the active router is at \(leader)")
+        error.leader = leader
+        if mayRedirect { error.headers[.location] = leader + request.uri.string }
+        return error
+    }
+
     static func unauthorized(_ message: String) -> AdminError {
         var error = AdminError(.unauthorized, message)
         error.headers[.wwwAuthenticate] = #"Bearer realm="rollcall""#

@@ -63,6 +63,7 @@ public struct AdminService: Service {
         let access = AdminAccess(tokens: backend.tokens, isOpen: backend.isOpen)
         NodeRoutes(backend: backend, access: access).add(to: router)
         BanRoutes(backend: backend, access: access).add(to: router)
+        MovementRoutes(backend: backend, access: access).add(to: router)
         DomainRoutes(backend: backend, access: access, limits: limits).add(to: router)
         ContactRoutes(backend: backend, access: access, limits: limits).add(to: router)
         GRUURoutes(backend: backend, access: access, limits: limits).add(to: router)

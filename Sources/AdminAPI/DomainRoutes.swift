@@ -54,11 +54,11 @@ struct DomainRoutes: Sendable {
         return Response(json)
     }
 
-    /// The last changes of owner with their timings; only the active router has them.
+    /// The last changes of owner with their timings, as far as this router decided them.
     private func changes(_ request: Request, _ context: AdminContext) async throws -> Response {
         let domain = try await access.domain(of: request, context, backend: backend)
         guard let changes = await backend.ownerChanges(domain) else {
-            throw AdminError(.notFound, "only the active router knows the changes of owner; ask it")
+            throw AdminError(.notFound, "only routers know of changes of owner; ask each of them")
         }
         return try Response(encoding: changes)
     }

@@ -85,21 +85,14 @@ struct NodeRoutes: Sendable {
             })
     }
 
-    /// Answers on the active router; elsewhere sends the caller there (307 or, with `?redirect=no`, 421 and the
-    /// address in the body, for pages that may not follow).
+    /// Answers on the active router; elsewhere sends the caller there.
     private func withStatus(
         _ request: Request, _ answer: (ClusterStatus) throws -> Response
     ) async throws -> Response {
         switch await backend.status() {
         case .here(let status): return try answer(status)
         case .elsewhere(nil): throw AdminError.tryAgain("this node knows of no active router at the moment")
-        case .elsewhere(let leader?):
-            let mayRedirect = request.uri.queryParameters["redirect"] != "no"
-            var error = AdminError(
-                mayRedirect ? .temporaryRedirect : .misdirectedRequest, "the active router is at \(leader)")
-            error.leader = leader
-            if mayRedirect { error.headers[.location] = leader + request.uri.string }
-            throw error
+        case .elsewhere(let leader?): throw AdminError.elsewhere(leader, request)
         }
     }
 }

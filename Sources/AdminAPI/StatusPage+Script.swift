@@ -18,7 +18,7 @@ extension StatusPage {
         const number = value => Number(value).toLocaleString("en");
         const duration = s => s < 120 ? s + " s" : s < 7200 ? Math.floor(s / 60) + " min"
           : s < 172800 ? Math.floor(s / 3600) + " h" : Math.floor(s / 86400) + " d";
-        const kinds = { up: "good", active: "good", suspect: "warn", draining: "warn", down: "bad" };
+        const kinds = { up: "good", active: "good", suspect: "warn", draining: "warn", drained: "warn", down: "bad" };
 
         function log(text, kind) {
           const line = element("li", "", element("time", "", new Date().toLocaleTimeString()), " ");

@@ -11,17 +11,16 @@ extension NodeEnvironment {
         metrics.counter("rollcall_router_events_dropped_total", help: "Transport events that found the mailbox full.") {
             router.droppedEvents
         }
-        let backend = makeBackend(
+        var backend = makeBackend(
             assignment: { domain in await router.assignments().first { $0.domain == domain } },
             problems: { await router.leader() == nil ? ["no router leads"] : [] },
             status: {
                 let leader = await router.leader()
                 return leader == life.name ? .here(await router.status()) : .elsewhere(adminAddress(of: leader))
             },
-            ownerChanges: { domain in
-                // Only the router that decided them knows them.
-                await router.leader() == life.name ? await router.ownerChanges(of: domain) : nil
-            })
+            ownerChanges: { await router.ownerChanges(of: $0) })
+        backend.order = { await router.order($0) }
+        backend.explanation = { await router.explanation(of: $0) }
         return AssembledNode(
             services: [
                 LoopService { await router.run() },

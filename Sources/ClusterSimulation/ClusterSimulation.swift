@@ -12,6 +12,8 @@ public enum ClusterSimulation {
         public let steps: Int
         public let acknowledged: Int
         public let unknown: Int
+        /// How many times a domain was moved as planned.
+        public let moves: Int
         /// How much time went by in the history.
         public let simulated: Duration
         /// The text of the history, if it was asked for.
@@ -33,25 +35,33 @@ public enum ClusterSimulation {
         let start = world.now
         let end = start + .seconds(2) + options.faultyTime
         world.planFaults(until: end)
+        world.planMovements(until: end, seed: seed)
         world.run(until: end)
         // Every fault is healed at most three seconds after it began.
         world.run(until: end + .milliseconds(3_100))
         world.isLossy = false
         world.isLoaded = false
         let limit = world.now + settlingBudget
-        while !world.isSettled, world.now < limit { world.run(until: world.now + .milliseconds(250)) }
+        while !world.areDrainsDone, world.now < limit { world.run(until: world.now + .milliseconds(250)) }
+        if !world.areDrainsDone { world.history.violate("it settles", "a drained node is not empty") }
+        while !world.isSettled, world.now < limit {
+            world.undrainAll()
+            world.run(until: world.now + .milliseconds(250))
+        }
         world.judge()
         return Outcome(
             seed: seed, violations: world.history.violations, steps: world.steps,
-            acknowledged: world.history.acknowledged, unknown: world.history.unknown, simulated: world.now - start,
-            trace: world.trace.lines)
+            acknowledged: world.history.acknowledged, unknown: world.history.unknown, moves: world.moves,
+            simulated: world.now - start, trace: world.trace.lines)
     }
 }
 
 extension World {
     /// Whether everything that ought to happen has: owners are there, standbys in sync, followers up to date, and no
     /// request is waiting.
-    var isSettled: Bool { busy.isEmpty && Self.domains.allSatisfy { unsettled($0) == nil } }
+    var isSettled: Bool {
+        busy.isEmpty && coordinator.load().wishes.isEmpty && Self.domains.allSatisfy { unsettled($0) == nil }
+    }
 
     /// What is still missing.
     private func unsettled(_ domain: DomainName) -> String? {
@@ -83,6 +93,8 @@ extension World {
 
     /// Holds the end of the history against the promises.
     mutating func judge() {
+        let wishes = coordinator.load().wishes
+        if !wishes.isEmpty { history.violate("it settles", "open wishes: \(wishes.text)") }
         for domain in Self.domains {
             if let missing = unsettled(domain) { history.violate("it settles", missing) }
             guard let assignment = coordinator.load().assignments.first(where: { $0.domain == domain }),

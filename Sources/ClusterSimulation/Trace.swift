@@ -46,6 +46,11 @@ struct Trace {
                 now,
                 "\(sender)->\(name) request \(request.id) \(request.domain) epoch \(request.epoch) "
                     + "\(Self.describe(request.operation))")
+        case .handOver(let order):
+            note(
+                now,
+                "\(sender)->\(name) hand over \(order.domain) epoch \(order.epoch) revision \(order.revision) "
+                    + "to \(order.node)")
         case .reply(let reply): note(now, "\(sender)->\(name) reply \(reply.id) \(reply.result)")
         }
     }

@@ -26,6 +26,7 @@ extension World {
         case .assignments(let update):
             perform(nodes[name]!.agent.handle(.assignments(update, from: sender), at: moment), at: name)
         case .heartbeat, .copies, .replicaChange: route(.received(message, from: sender), at: name)
+        case .handOver(let order): step(.handOver(order, from: sender.name), of: order.domain, at: name)
         case .request(let request):
             answersTooSoon(request, from: sender, at: name)
             guard step(.request(request, from: sender.name), of: request.domain, at: name) else {
@@ -83,7 +84,9 @@ extension World {
             case .send(let message, let peer): send(message, from: name, to: peer)
             case .campaign: ask(.campaign, from: life)
             case .load(let term): ask(.load(term: term), from: life)
-            case .store(let changes, let term): ask(.store(changes, term: term), from: life)
+            case .store(let changes, let wishes, let term):
+                ask(.store(changes, wishes: wishes, term: term), from: life)
+            case .answer(_, let outcome): trace.note(now, "\(name) answers an operator: \(outcome)")
             case .resign(let term): if !isCoordinatorAway { coordinator.resign(term: term) }
             case .log(let notice): trace.note(now, "\(name) \(notice)")
             }
@@ -105,6 +108,7 @@ extension World {
         machines[domain] = machine
         nodes[name]!.machines = .sr(machines)
         for directive in directives {
+            if case .becameOwner(_, .moved, _) = directive { moves += 1 }
             switch directive {
             case .store(let record):
                 nodes[name]!.disk[domain, default: []].append(.init(moment: moment, record: record))
@@ -112,7 +116,8 @@ extension World {
             case .askRouters(let change):
                 for router in Self.routers { send(.replicaChange(change), from: name, to: router) }
             case .alarm(let text): history.violate("no alarm", "\(name): \(text)")
-            case .becameOwner, .becameStandby, .deposed, .replayEnded: trace.note(now, "\(name) \(domain) \(directive)")
+            case .becameOwner, .becameStandby, .deposed, .handingOver, .replayEnded:
+                trace.note(now, "\(name) \(domain) \(directive)")
             }
         }
         return true

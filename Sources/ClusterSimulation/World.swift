@@ -19,7 +19,7 @@ struct World {
     enum CoordinatorAnswer {
         case campaign
         case load(term: UInt64)
-        case store([AssignmentChange], term: UInt64)
+        case store([AssignmentChange], wishes: MovementWishes?, term: UInt64)
         case answered(RouterMachine.Event)
     }
 
@@ -28,6 +28,8 @@ struct World {
         case fault(Fault)
         case heal(Fault)
         case workload
+        /// An operator orders something of whichever router leads.
+        case order(MovementOrder)
     }
 
     let options: SimulationOptions
@@ -45,6 +47,10 @@ struct World {
     var busy: Set<History.ContactID> = []
     var isLoaded = true
     var activeFaults = 0
+    /// Orders of operators given so far.
+    var orders: UInt64 = 0
+    /// Epochs that began with a move.
+    var moves = 0
     var nextServerFault = MonotonicInstant.distantPast
     var steps = 0
     var trace: Trace
@@ -135,6 +141,7 @@ struct World {
             case .fault(let fault): begin(fault)
             case .heal(let fault): heal(fault)
             case .workload: work()
+            case .order(let order): give(order)
             }
         }
         now = max(now, end)
@@ -203,7 +210,8 @@ struct World {
         case .campaign:
             event = .campaigned(answer { [now, periods] in $0.campaign(as: life, lease: periods.leadership, at: now) })
         case .load(let term): event = .loaded(answer { $0.load() }, term: term)
-        case .store(let changes, let term): event = .stored(answer { $0.store(changes, term: term) }, term: term)
+        case .store(let changes, let wishes, let term):
+            event = .stored(answer { $0.store(changes, wishes: wishes, term: term) }, term: term)
         }
         queue.add(.step(life.name, .coordinator(.answered(event), life: life)), at: now + random.duration(1...10))
     }

@@ -70,11 +70,14 @@ public final class EmbeddedCoordinator: Coordinator {
     public func load() async throws(CoordinatorError) -> StoredAssignments {
         try await write { database in
             StoredAssignments(
-                revision: try Schema.revision(in: database), assignments: try Schema.assignments(in: database))
+                revision: try Schema.revision(in: database), assignments: try Schema.assignments(in: database),
+                wishes: try Schema.wishes(in: database))
         }
     }
 
-    public func store(_ changes: [AssignmentChange], term: UInt64) async throws(CoordinatorError) -> StoreOutcome {
+    public func store(
+        _ changes: [AssignmentChange], wishes: MovementWishes?, term: UInt64
+    ) async throws(CoordinatorError) -> StoreOutcome {
         try await write { [boot] database -> StoreOutcome in
             guard try Schema.leadership(in: database, boot: boot).mayStore(in: term) else {
                 return .deposed
@@ -91,6 +94,7 @@ public final class EmbeddedCoordinator: Coordinator {
                 stored.append(assignment)
             }
             try Schema.save(revision: revision, in: database)
+            if let wishes { try Schema.save(wishes, in: database) }
             return .stored(stored)
         }
     }

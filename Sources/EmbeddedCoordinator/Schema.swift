@@ -7,7 +7,8 @@ import RegistrarEvents
 ///
 /// `cluster`: the latest term, who holds it until when (nanoseconds on the boot clock of the run `boot`), and the
 /// highest revision. `assignments`: as in `Assignment`; `standbys` is JSON, such as
-/// `[{"in_sync":true,"incarnation":1,"name":"sr2"}]`.
+/// `[{"in_sync":true,"incarnation":1,"name":"sr2"}]`. `wishes`: at most one row, what operators want moved, as
+/// `MovementWishes.text`; programs before 0.2 pass over that table.
 enum Schema {
     /// Counted up with every change of the tables that an earlier program could not read.
     static let version = 1
@@ -24,12 +25,14 @@ enum Schema {
             let tables = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_master") ?? 0
             if found == 0, tables == 0 {
                 try create(in: database)
+                try addWishes(to: database)
                 return .commit
             }
             guard try Int.fetchOne(database, sql: "PRAGMA application_id") == applicationID else {
                 throw SchemaError.foreign
             }
             guard found == version else { throw SchemaError.version(found) }
+            try addWishes(to: database)
             return .commit
         }
     }
@@ -60,6 +63,27 @@ enum Schema {
                 PRAGMA application_id = \(applicationID);
                 PRAGMA user_version = \(version);
                 """)
+    }
+
+    /// Added without a new version of the schema, since programs that do not know it are not disturbed by it.
+    private static func addWishes(to database: Database) throws {
+        try database.execute(
+            sql: """
+                CREATE TABLE IF NOT EXISTS wishes (
+                    id INTEGER PRIMARY KEY CHECK (id = 1),
+                    text TEXT NOT NULL
+                ) STRICT
+                """)
+    }
+
+    static func wishes(in database: Database) throws -> MovementWishes {
+        guard let text = try String.fetchOne(database, sql: "SELECT text FROM wishes") else { return MovementWishes() }
+        guard let wishes = MovementWishes(text: text) else { throw SchemaError.row("table wishes cannot be read") }
+        return wishes
+    }
+
+    static func save(_ wishes: MovementWishes, in database: Database) throws {
+        try database.execute(sql: "INSERT OR REPLACE INTO wishes VALUES (1, ?)", arguments: [wishes.text])
     }
 
     /// A lease of an earlier run of the machine has ended, whatever its clock said.

@@ -5,12 +5,16 @@ extension Planner {
     /// Takes out standbys that are gone, adds those that are missing, and drops those that stood in for them once the
     /// right ones are in sync.
     ///
-    /// Taking one out of the in-sync set lets an owner that waits for it go on.
+    /// Taking one out of the in-sync set lets an owner that waits for it go on. Where the domain is to move, its next
+    /// owner is filled beside the others.
     func reviseStandbys(of next: inout Assignment, at place: Int, _ round: Round) {
         guard let owner = next.owner else { return }
         next.standbys.removeAll { $0.node.name == owner.name || round.facts.membership.standing(of: $0.node) == .down }
         guard round.facts.isSettled else { return }
-        let desired = desiredStandbys(at: place, owner: owner, present: next.standbys.map(\.node), round)
+        var desired = desiredStandbys(at: place, owner: owner, present: next.standbys.map(\.node), round)
+        if let successor = round.successors[place], successor != owner, !desired.contains(successor) {
+            desired.append(successor)
+        }
         for node in desired where !next.standbys.contains(where: { $0.node == node }) {
             next.standbys.append(Assignment.Standby(node: node, inSync: false))
         }
@@ -25,7 +29,10 @@ extension Planner {
         at place: Int, owner: NodeID, present: [NodeID], _ round: Round
     ) -> [NodeID] {
         // A present standby that was not heard yet is not passed over for another: it has done nothing wrong.
-        var pool = ranks[place].filter { nodes[$0].name != owner.name }.compactMap { node in
+        let candidates = ranks[place].filter {
+            nodes[$0].name != owner.name && !round.facts.wishes.isDrained(nodes[$0].name)
+        }
+        var pool = candidates.compactMap { node in
             (round.lives[node] ?? present.first { $0.name == nodes[node].name }).map { (node: node, life: $0) }
         }
         var taken = nodes.filter { $0.name == owner.name }
@@ -51,6 +58,8 @@ extension Planner {
         let facts: Facts
         /// For each of the planner's nodes its living life.
         let lives: [NodeID?]
+        /// Where domains are to move, by their places in the layout.
+        var successors: [Int: NodeID] = [:]
         private let nodes: [ClusterLayout.Node]
         private let places: [NodeName: Int]
         private var owned: [Int]

@@ -3,7 +3,8 @@ public import RegistrarEvents
 
 /// Decides who should serve each domain, given who is there and who serves it now. A pure function of its facts.
 ///
-/// An owner stays where it is for as long as it lives; owners are never moved for the sake of balance. When it is lost:
+/// An owner stays where it is for as long as it lives and no operator wishes otherwise (`Planner+Movement.swift`);
+/// owners are never moved for the sake of balance. When it is lost:
 /// 1. An in-sync standby that lives takes over: it has every acknowledged write.
 /// 2. Otherwise nobody does until every node that was a member is back and has told what it holds (the most advanced
 ///    whole copy among them is then the latest there is), or the restart grace is over. The assignment stays as it is
@@ -25,6 +26,7 @@ public struct Planner: Sendable {
         public var requests: [DomainName: [ReplicaRequest]] = [:]
         /// Since when an owner has been lost, where that is known from earlier plans.
         public var lostSince: [DomainName: Moment] = [:]
+        public var wishes = MovementWishes()
         /// Whether this router has been leading for long enough to know who is there, so that new owners and new
         /// standbys may be chosen.
         public var isSettled: Bool
@@ -58,6 +60,10 @@ public struct Planner: Sendable {
         public var lost: [DomainName] = []
         /// Domains that get an owner later: when more is known, or time has passed.
         public var waiting = 0
+        /// Domains that are to move, by name.
+        public var movements: [Movement] = []
+        /// What is left of the operators' wishes.
+        public var wishes = MovementWishes()
     }
 
     /// Changes in one plan, so that storing them takes milliseconds. The next plan goes on.
@@ -80,6 +86,7 @@ public struct Planner: Sendable {
 
     public func plan(_ facts: Facts) -> Plan {
         var round = Round(facts, nodes)
+        round.successors = successors(&round)
         var plan = Plan()
         var ownerChanges: [AssignmentChange] = []
         var standbyChanges: [AssignmentChange] = []
@@ -98,6 +105,8 @@ public struct Planner: Sendable {
             if next.epoch != current?.epoch { ownerChanges.append(change) } else { standbyChanges.append(change) }
         }
         plan.changes = Array((ownerChanges + standbyChanges).prefix(Self.changeLimit))
+        plan.movements = movements(plan, round)
+        plan.wishes = openWishes(facts)
         return plan
     }
 
@@ -113,7 +122,7 @@ public struct Planner: Sendable {
             next.cause = successor.cause
             beginEpoch(of: &next, round)
         } else {
-            grant(round.facts.requests[current.domain] ?? [], to: &next, round)
+            grant(round.facts.requests[current.domain] ?? [], to: &next, at: place, round)
         }
         reviseStandbys(of: &next, at: place, round)
         return next
@@ -124,7 +133,8 @@ public struct Planner: Sendable {
         guard round.facts.isSettled else { return nil }
         let domain = layout.domains[place].name
         let holder = mostAdvanced(of: round.living(ranks[place]), domain: domain, round)
-        guard let owner = holder ?? round.leastLopsided(ranks[place], of: layout.domains.count) else { return nil }
+        guard let owner = holder ?? round.leastLopsided(round.open(ranks[place], nodes), of: layout.domains.count)
+        else { return nil }
         round.count(owner)
         var first = Assignment(
             domain: domain, epoch: 0, revision: 0, owner: owner, standbys: [], cause: .restart, since: 0)
@@ -134,12 +144,14 @@ public struct Planner: Sendable {
     }
 
     /// Beyond every epoch that anybody holds anything of: epochs only grow, even if the coordinator was set back.
-    private func beginEpoch(of next: inout Assignment, _ round: Round) {
+    func beginEpoch(of next: inout Assignment, _ round: Round) {
         next.epoch = max(next.epoch, round.facts.copies.highestEpoch(of: next.domain)) + 1
         next.since = round.facts.now.wall
     }
 
-    private func grant(_ requests: [ReplicaRequest], to next: inout Assignment, _ round: Round) {
+    private func grant(
+        _ requests: [ReplicaRequest], to next: inout Assignment, at place: Int, _ round: Round
+    ) {
         let asked = (epoch: next.epoch, revision: next.revision)
         for request in requests where request.sender == next.owner {
             let change = request.change
@@ -154,6 +166,9 @@ public struct Planner: Sendable {
             case .clear:
                 next.cause = .storageCleared
                 beginEpoch(of: &next, round)
+            case .handOver:
+                handOver(&next, to: change.node, at: place, round)
+                continue
             }
             next.revision = 0
         }
@@ -174,7 +189,10 @@ extension Planner {
     ) -> (node: NodeID, cause: ClearReason)? {
         let facts = round.facts
         let inSync = round.byRank(current.inSync.filter(facts.membership.isAlive), ranks[place])
-        if let promoted = furthest(inSync, domain: current.domain, round) { return (promoted, .failover) }
+        let undrained = inSync.filter { !facts.wishes.isDrained($0.name) }
+        if let promoted = furthest(undrained.isEmpty ? inSync : undrained, domain: current.domain, round) {
+            return (promoted, .failover)
+        }
 
         let members = (current.owner.map { [$0] } ?? []) + current.inSync
         let back = members.compactMap { facts.membership[$0.name] }.filter {
@@ -190,7 +208,8 @@ extension Planner {
         else { return nil }
         let living = round.living(ranks[place])
         if let holder = mostAdvanced(of: living, domain: current.domain, round) { return (holder, .restart) }
-        return (living.first { facts.membership.standing(of: $0) == .up } ?? living.first).map { ($0, .failover) }
+        let open = round.living(round.open(ranks[place], nodes))
+        return (open.first { facts.membership.standing(of: $0) == .up } ?? open.first).map { ($0, .failover) }
     }
 
     /// Any of these may be promoted; the furthest one spares the others the most. The first of equals.

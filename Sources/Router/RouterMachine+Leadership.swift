@@ -61,6 +61,7 @@ extension RouterMachine {
         guard let leadership else { return }
         abandoned = max(abandoned, leadership.term)
         self.leadership = nil
+        for waiting in leadership.orders { emit(.answer(waiting.id, .notLeading)) }
         nextCampaign = max(nextCampaign, now.monotonic + periods.heartbeat)
         emit(.log(.steppedDown(term: leadership.term, why: why)))
     }
@@ -81,6 +82,7 @@ extension RouterMachine {
             leadership?.book = book
             leadership?.baseline = book.revision
             leadership?.mustKnow = [:]
+            leadership?.wishes = stored.wishes
             leadership?.needsPlan = true
             coordinatorAnswered()
             push()

@@ -32,7 +32,7 @@ extension RouterMachine {
 
     private func isBeingDeposed(_ life: NodeID) -> Bool {
         guard let leadership, let book = leadership.book, let storing = leadership.storing else { return false }
-        return storing.contains { change in
+        return storing.changes.contains { change in
             book[change.assignment.domain]?.owner == life && change.assignment.owner != life
         }
     }

@@ -14,18 +14,27 @@ extension RouterMachine {
             isSettled: self.leadership?.isSettled == true)
         facts.requests = leadership.requests
         facts.lostSince = leadership.lostSince
+        facts.wishes = wishes
         let plan = planner.plan(facts)
 
         self.leadership?.needsPlan = false
-        self.leadership?.isWaiting = plan.waiting > 0
+        self.leadership?.isWaiting = plan.waiting > 0 || !plan.movements.isEmpty
         // A full plan has left some for the next one; any other has looked at all there is to grant.
         let isFull = plan.changes.count == Planner.changeLimit
         let planned = Set(plan.changes.map(\.assignment.domain))
         self.leadership?.requests = isFull ? leadership.requests.filter { !planned.contains($0.key) } : [:]
         self.leadership?.lostSince = plan.lost.reduce(into: [:]) { $0[$1] = leadership.lostSince[$1] ?? now }
-        guard !plan.changes.isEmpty else { return }
-        self.leadership?.storing = plan.changes
-        emit(.store(plan.changes, term: leadership.term))
+        // What is not stored yet might be forgotten with this router, and is not acted upon.
+        let changed = plan.wishes == leadership.wishes ? nil : plan.wishes
+        if changed == nil { send(plan.movements, at: now) }
+        store(plan.changes, changed)
+    }
+
+    private mutating func store(_ changes: [AssignmentChange], _ wishes: MovementWishes?) {
+        guard let leadership else { return }
+        guard !changes.isEmpty || wishes != nil else { return answerOrders(leadership.orders.count) }
+        self.leadership?.storing = Store(changes: changes, wishes: wishes, orders: leadership.orders.count)
+        emit(.store(changes, wishes: wishes, term: leadership.term))
     }
 
     /// Placing domains while nodes are still starting would give the first ones too much.
@@ -43,6 +52,11 @@ extension RouterMachine {
         case .success(.stored(let assignments)):
             coordinatorAnswered()
             took(assignments, in: leadership, at: now)
+            if let wishes = leadership.storing?.wishes, let book = self.leadership?.book {
+                note(wishes, after: leadership.wishes, book)
+                self.leadership?.wishes = wishes
+            }
+            answerOrders(leadership.storing?.orders ?? 0)
             push()
         case .success(.conflict):
             coordinatorAnswered()
@@ -69,7 +83,7 @@ extension RouterMachine {
                 self.leadership?.mustKnow[loser] = assignment.revision
             }
             guard before?.epoch != assignment.epoch else { continue }
-            let detected = leadership.lostSince[assignment.domain] ?? now
+            let detected = detection(of: assignment, in: leadership) ?? now
             let change = OwnerChange(
                 epoch: assignment.epoch, cause: assignment.cause.name, previous: before?.owner?.description,
                 next: assignment.owner?.description, detectedAt: detected.wall, storedAt: now.wall,
@@ -81,5 +95,11 @@ extension RouterMachine {
         }
         if notices.count > Self.noticeLimit { notices = [.ownersChanged(count: notices.count)] }
         for notice in notices { emit(.log(notice)) }
+    }
+
+    /// Since when the change was due: the loss of the owner, or the order to hand over.
+    private func detection(of assignment: Assignment, in leadership: Leadership) -> Moment? {
+        assignment.cause == .moved
+            ? leadership.movements[assignment.domain]?.since : leadership.lostSince[assignment.domain]
     }
 }

@@ -29,10 +29,10 @@ extension RouterMachine {
             name: name.rawValue, state: heartbeat.term > 0 ? .active : .standby, term: heartbeat.term)
     }
 
-    private func describe(_ member: Membership.Member, at now: Moment) -> ClusterStatus.Node {
+    func describe(_ member: Membership.Member, at now: Moment) -> ClusterStatus.Node {
         let status: ClusterStatus.Node.Status =
             switch member.standing {
-            case .up: .up
+            case .up: drainState(of: member.node.name) ?? .up
             case .suspect: .suspect
             case .down: .down
             case .unknown: member.incarnation > 0 ? .suspect : .down
@@ -55,6 +55,7 @@ extension RouterMachine {
             standbys: (assignment?.standbys ?? []).map {
                 ClusterStatus.Standby(name: $0.node.name.rawValue, inSync: $0.inSync)
             },
+            movingTo: leadership?.successors[name]?.name.rawValue,
             contacts: ClusterStatus.Contacts(user: report?.users ?? 0, sipuser: report?.sipusers ?? 0))
     }
 }

@@ -30,6 +30,8 @@ public struct RouterMachine: Sendable {
         case campaigned(Result<Campaign, CoordinatorError>)
         case loaded(Result<StoredAssignments, CoordinatorError>, term: UInt64)
         case stored(Result<StoreOutcome, CoordinatorError>, term: UInt64)
+        /// An operator's order; answered with `answer` under the same id.
+        case ordered(MovementOrder, id: UInt64)
     }
 
     /// What the shell is to do, in order.
@@ -42,7 +44,9 @@ public struct RouterMachine: Sendable {
         /// Answer with `loaded`.
         case load(term: UInt64)
         /// Answer with `stored`.
-        case store([AssignmentChange], term: UInt64)
+        case store([AssignmentChange], wishes: MovementWishes?, term: UInt64)
+        /// Tell the operator who gave the order what became of it.
+        case answer(UInt64, OrderOutcome)
         case log(RouterNotice)
     }
 
@@ -57,14 +61,28 @@ public struct RouterMachine: Sendable {
         /// What must be known before any life gets a lease, and for some lives more.
         var baseline: UInt64 = 0
         var mustKnow: [NodeID: UInt64] = [:]
-        /// The changes of the store under way.
-        var storing: [AssignmentChange]?
+        /// The store under way.
+        var storing: Store?
+        var wishes = MovementWishes()
+        /// Orders in the order of arrival; those of a store under way stay until it has come through.
+        var orders: [WaitingOrder] = []
+        var movements: [DomainName: OrderedMovement] = [:]
+        /// The next owners of domains that are to move.
+        var successors: [DomainName: NodeID] = [:]
         var requests: [DomainName: [Planner.ReplicaRequest]] = [:]
         var lostSince: [DomainName: Moment] = [:]
         var isSettled = false
         var needsPlan = true
         /// Whether a domain waits for reports or for its grace to end, so that plans are to be made again.
         var isWaiting = false
+    }
+
+    /// What the coordinator was asked to store.
+    struct Store: Sendable {
+        let changes: [AssignmentChange]
+        let wishes: MovementWishes?
+        /// So many of the waiting orders are in the wishes.
+        let orders: Int
     }
 
     public let node: NodeID
@@ -114,12 +132,13 @@ public struct RouterMachine: Sendable {
         case .received(.copies(let reports), let sender): received(reports, from: sender)
         case .received(.replicaChange(let change), let sender): received(change, from: sender)
         case .received(.lead, _), .received(.assignments, _), .received(.request, _), .received(.reply, _),
-            .received(.follow, _), .received(.append, _), .received(.chunk, _):
+            .received(.follow, _), .received(.append, _), .received(.chunk, _), .received(.handOver, _):
             break
         case .refused(let name): refused(name, at: now)
         case .campaigned(let result): campaigned(result, at: now)
         case .loaded(let result, let term): loaded(result, term: term, at: now)
         case .stored(let result, let term): stored(result, term: term, at: now)
+        case .ordered(let order, let id): take(order, id: id)
         }
         planIfNeeded(at: now)
         defer { directives.removeAll() }

@@ -17,7 +17,7 @@ public actor RouterNode {
 
     private enum StoreCall: Sendable {
         case load(term: UInt64)
-        case store([AssignmentChange], term: UInt64)
+        case store([AssignmentChange], wishes: MovementWishes?, term: UInt64)
     }
 
     public nonisolated let node: NodeID
@@ -31,6 +31,10 @@ public actor RouterNode {
     private let stores = AsyncStream<StoreCall>.makeStream()
     private var machine: RouterMachine
     private var agent: NodeAgent
+    /// Operators who wait to hear what became of their orders.
+    private var orders: [UInt64: CheckedContinuation<OrderOutcome, Never>] = [:]
+    private var nextOrder: UInt64 = 1
+    private var hasEnded = false
 
     /// - Parameters:
     ///   - node: must be a router of the layout.
@@ -62,6 +66,23 @@ public actor RouterNode {
     /// The last changes of the domain's owner that this router decided, oldest first.
     public func ownerChanges(of domain: DomainName) -> [OwnerChange] { machine.ownerChanges(of: domain) }
 
+    /// Why a domain is where it is; nil while this router does not lead.
+    public func explanation(of domain: DomainName) -> DomainExplanation? {
+        machine.explanation(of: domain, at: now())
+    }
+
+    /// Has something moved.
+    /// - Returns: once the order is stored, or refused; carrying it out takes longer.
+    public func order(_ order: MovementOrder) async -> OrderOutcome {
+        guard !hasEnded else { return .notLeading }
+        let id = nextOrder
+        nextOrder += 1
+        return await withCheckedContinuation { waiting in
+            orders[id] = waiting
+            feed(.ordered(order, id: id), at: now())
+        }
+    }
+
     /// Who serves what, as far as this router knows.
     public func assignments() -> [Assignment] { agent.table.all }
 
@@ -82,6 +103,9 @@ public actor RouterNode {
             }
             group.cancelAll()
         }
+        hasEnded = true
+        for (_, waiting) in orders { waiting.resume(returning: .notLeading) }
+        orders = [:]
         await resign()
     }
 
@@ -105,7 +129,7 @@ public actor RouterNode {
         case .lead(let lead): carryOut(agent.handle(.lead(lead, from: sender), at: now))
         case .assignments(let update): carryOut(agent.handle(.assignments(update, from: sender), at: now))
         case .heartbeat, .copies, .replicaChange: feed(.received(message, from: sender), at: now)
-        case .request, .reply, .follow, .append, .chunk: break
+        case .request, .reply, .follow, .append, .chunk, .handOver: break
         }
     }
 
@@ -116,7 +140,9 @@ public actor RouterNode {
             case .campaign: campaigns.continuation.yield(.campaign)
             case .resign(let term): campaigns.continuation.yield(.resign(term: term))
             case .load(let term): stores.continuation.yield(.load(term: term))
-            case .store(let changes, let term): stores.continuation.yield(.store(changes, term: term))
+            case .store(let changes, let wishes, let term):
+                stores.continuation.yield(.store(changes, wishes: wishes, term: term))
+            case .answer(let id, let outcome): orders.removeValue(forKey: id)?.resume(returning: outcome)
             case .log(let notice): logger.log(level: notice.isWarning ? .warning : .info, "\(notice)")
             }
         }
@@ -164,9 +190,9 @@ extension RouterNode {
             case .load(let term):
                 let result = await outcome { () async throws(CoordinatorError) in try await coordinator.load() }
                 mailbox.post(answer: .loaded(result, term: term))
-            case .store(let changes, let term):
+            case .store(let changes, let wishes, let term):
                 let result = await outcome { () async throws(CoordinatorError) in
-                    try await coordinator.store(changes, term: term)
+                    try await coordinator.store(changes, wishes: wishes, term: term)
                 }
                 mailbox.post(answer: .stored(result, term: term))
             }

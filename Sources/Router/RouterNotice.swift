@@ -12,14 +12,18 @@ public enum RouterNotice: Hashable, Sendable, CustomStringConvertible {
     case ownerChanged(DomainName, OwnerChange)
     /// Too many at once to list.
     case ownersChanged(count: Int)
+    case draining(NodeName)
+    case undrained(NodeName)
+    case moveGivenUp(DomainName, to: NodeName)
     case heldUp(Duration)
     case coordinatorFailed(CoordinatorError)
     case coordinatorAnswers
 
     public var isWarning: Bool {
         switch self {
-        case .steppedDown, .nodeSilent, .nodeDown, .heldUp, .coordinatorFailed: true
-        case .leading, .standingBy, .nodeUp, .ownerChanged, .ownersChanged, .coordinatorAnswers: false
+        case .steppedDown, .nodeSilent, .nodeDown, .moveGivenUp, .heldUp, .coordinatorFailed: true
+        case .leading, .standingBy, .nodeUp, .ownerChanged, .ownersChanged, .draining, .undrained, .coordinatorAnswers:
+            false
         }
     }
 
@@ -36,6 +40,9 @@ public enum RouterNotice: Hashable, Sendable, CustomStringConvertible {
             "\(domain) is owned by \(change.next ?? "nobody") in epoch \(change.epoch) (\(change.cause))"
                 + " after \(change.previous ?? "nobody"), decided in \(change.tookMilliseconds) ms"
         case .ownersChanged(let count): "\(count) domains changed owners"
+        case .draining(let node): "\(node) is drained from now on: its domains go elsewhere"
+        case .undrained(let node): "\(node) may serve domains again"
+        case .moveGivenUp(let domain, let node): "\(domain) is not moved to \(node), which is down or drained"
         case .heldUp(let duration):
             "this process was held up for \(duration.milliseconds) ms; silence counts from now on"
         case .coordinatorFailed(let error): error.description

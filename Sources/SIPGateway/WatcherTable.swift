@@ -42,7 +42,9 @@ final class WatcherTable: Sendable {
             switch message {
             case .append(let append): actors[append.domain]?.receive([.append(append, from: sender)])
             case .chunk(let chunk): actors[chunk.domain]?.receive([.chunk(chunk, from: sender)])
-            case .heartbeat, .lead, .assignments, .copies, .replicaChange, .request, .reply, .follow: break
+            case .heartbeat, .lead, .assignments, .copies, .replicaChange, .request, .reply, .follow,
+                .handOver:
+                break
             }
         }
     }

@@ -70,7 +70,7 @@ public actor DomainActor {
             case .send(let message, let peer): outgoing.add(message, for: peer)
             case .askRouters(let change):
                 for router in routers { outgoing.add(.replicaChange(change), for: router) }
-            case .alarm, .becameOwner, .becameStandby, .deposed, .replayEnded: note(directive)
+            case .alarm, .becameOwner, .becameStandby, .deposed, .handingOver, .replayEnded: note(directive)
             }
         }
         if !records.isEmpty { journal.append(records, of: machine.domain) }
@@ -85,6 +85,7 @@ public actor DomainActor {
             log.notice("\(domain): owner of epoch \(epoch) (\(cause.name)) with \(contacts) contacts to restate")
         case .becameStandby(let epoch, let owner): log.info("\(domain): standby of \(owner) in epoch \(epoch)")
         case .deposed(let epoch): log.notice("\(domain): deposed by epoch \(epoch); nothing is acknowledged any more")
+        case .handingOver(let node): log.info("\(domain): takes on nothing new, so that \(node) can be the owner")
         case .replayEnded(let position): log.info("\(domain): everything restated by \(position)")
         case .store, .send, .askRouters: break
         }

@@ -38,13 +38,14 @@ extension DomainMachine {
         owner!.feeds.removeAll { feed in
             feed.role == .follower && now.monotonic - feed.lastHeard > Self.feedTimeout
         }
+        endHandOverIfOverdue(at: now)
         expire(at: now)
         return changesToAskFor(at: now)
     }
 
     /// An owner that could not acknowledge a renewal does not hold it against anyone.
     func mayExpire(at now: Moment) -> Bool {
-        guard let owner, owner.room(policy) > 0 else { return false }
+        guard let owner, owner.handOver == nil, owner.room(policy) > 0 else { return false }
         return !owner.waitsForNobody || mayActAlone(at: now)
     }
 
@@ -124,6 +125,7 @@ extension DomainMachine {
         }
         if let ended { directives += [.store(.swept), .replayEnded(ended)] }
         directives += commit(at: now)
+        directives += askToHandOver(at: now)
         directives += feedAll(at: now)
         return directives
     }

@@ -9,7 +9,8 @@ public import RegistrarEvents
 ///
 /// Legal transitions: any role -> owner, by an assignment with a higher epoch that names this life as owner; any role
 /// -> standby or idle, by a newer assignment that does not; owner -> deposed, by the first word of a higher epoch, and
-/// from there only by an assignment.
+/// from there only by an assignment. An owner may be handing over, by a router's order, until it is replaced or its
+/// patience ends.
 ///
 /// Invariants:
 /// - A reply or an event leaves only once every standby that the owner waits for has the entry (`committed`); the owner
@@ -30,6 +31,8 @@ public struct DomainMachine: Sendable {
         case follow(Follow, from: NodeID)
         case append(Append, from: NodeID)
         case chunk(SnapshotChunk, from: NodeID)
+        /// A router wants the domain moved to a standby.
+        case handOver(HandOver, from: NodeName)
         /// Time goes by: at the latest at `nextWake`.
         case tick
         /// Everything that had arrived has been handled: send what has come together.
@@ -48,6 +51,7 @@ public struct DomainMachine: Sendable {
         case becameOwner(epoch: UInt64, ClearReason, contacts: Int)
         case becameStandby(epoch: UInt64, of: NodeID)
         case deposed(by: UInt64)
+        case handingOver(to: NodeID)
         case replayEnded(Position)
     }
 
@@ -63,6 +67,8 @@ public struct DomainMachine: Sendable {
     var isJournalWritable = true
     /// Kept over epochs, so that a repeated request to clear is not carried out twice.
     var lastClear: (sender: NodeName, id: UInt64)?
+    /// Requests of an epoch that is not known here yet, in the order of arrival.
+    var early: [EarlyRequest] = []
 
     /// - Parameter replica: the copy restored from the journal; empty for a domain new to this node.
     public init(
@@ -96,10 +102,12 @@ public struct DomainMachine: Sendable {
             isJournalWritable = isWritable
             return []
         case .request(let request, let sender):
+            if request.epoch > assignment?.epoch ?? 0 { return hold(request, from: sender, at: now) }
             guard owner?.epoch == request.epoch, owner?.isDeposed == false else {
                 return [.refuse(request.id, .notOwner, to: sender)]
             }
             return grant(request, from: sender, at: now)
+        case .handOver(let order, let router): return take(order, from: router, at: now)
         case .follow(let follow, let sender): return take(follow, from: sender, at: now)
         case .append(let append, let sender):
             guard owner == nil else { return answer(sender, epoch: append.epoch) }
@@ -108,7 +116,9 @@ public struct DomainMachine: Sendable {
             guard owner == nil else { return answer(sender, epoch: chunk.epoch) }
             return receiver.handle(.chunk(chunk, from: sender), at: now).map(Directive.init)
         case .tick:
-            return owner == nil ? receiver.handle(.tick, at: now).map(Directive.init) : tickAsOwner(at: now)
+            let refused = refuseOverdueEarly(at: now)
+            return refused
+                + (owner == nil ? receiver.handle(.tick, at: now).map(Directive.init) : tickAsOwner(at: now))
         case .turnEnded:
             return owner == nil ? receiver.handle(.turnEnded, at: now).map(Directive.init) : pump(at: now)
         }
@@ -117,8 +127,15 @@ public struct DomainMachine: Sendable {
     /// When the machine next wants a tick even if nothing happens: now, while there is something left to restate; nil
     /// when it has nothing to wait for.
     public func nextWake(at now: Moment) -> MonotonicInstant? {
-        guard let owner else { return assignment == nil ? nil : now.monotonic + .milliseconds(250) }
+        // A held request, a hand-over and an owner that has not answered yet are all matters of a moment.
+        let soon = now.monotonic + .milliseconds(25)
+        guard let owner else {
+            if !early.isEmpty || receiver.isCourting { return soon }
+            return assignment == nil ? nil : now.monotonic + .milliseconds(250)
+        }
+        guard early.isEmpty else { return soon }
         guard !owner.isDeposed else { return now.monotonic + .milliseconds(250) }
+        guard !isHandingOver else { return soon }
         // A replay that waits for acknowledgements goes on with them.
         if replayBudget(at: now) > 0 { return now.monotonic }
         var wake = now.monotonic + (owner.uncommitted > 0 ? .milliseconds(50) : .milliseconds(250))
@@ -136,12 +153,14 @@ public struct DomainMachine: Sendable {
         let known = assignment
         assignment = new
         if new.owner == node {
-            return owner?.epoch == new.epoch ? inSyncChanged(new) : takeOver(new, at: now)
+            guard owner?.epoch != new.epoch else { return inSyncChanged(new) }
+            return takeOver(new, at: now) + grantEarly(at: now)
         }
         var directives: [Directive] = owner == nil ? [] : retire()
         let isMember = new.standbys.contains { $0.node == node }
         let wasMember = owner == nil && known?.standbys.contains { $0.node == node } == true
         owner = nil
+        directives += grantEarly(at: now)
         if isMember, let leader = new.owner, !(wasMember && known?.epoch == new.epoch && known?.owner == leader) {
             directives.append(.becameStandby(epoch: new.epoch, of: leader))
         }

@@ -24,6 +24,10 @@ struct Ownership: Sendable {
     var replayCursor: Int?
     var replayEnd: UInt64 = 0
     var nextSnapshot: UInt64
+    /// Nil unless the domain is being handed over.
+    var handOver: DomainMachine.HandingOver?
+    /// When a hand-over last came to nothing.
+    var handOverGivenUp: MonotonicInstant?
 
     /// A request whose outcome waits for its entry's commit.
     struct Waiting: Sendable {
@@ -58,6 +62,7 @@ struct Ownership: Sendable {
         assignment = new
         joining.removeAll()
         lastAsked.removeAll()
+        if let handOver, !new.inSync.contains(handOver.successor) { self.handOver = nil }
         feeds.removeAll { feed in
             feed.role == .standby && !new.standbys.contains { $0.node == feed.node }
         }

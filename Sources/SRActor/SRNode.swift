@@ -88,6 +88,7 @@ public final class SRNode: Sendable {
         case .follow(let follow): (follow.domain, .follow(follow, from: sender))
         case .append(let append): (append.domain, .append(append, from: sender))
         case .chunk(let chunk): (chunk.domain, .chunk(chunk, from: sender))
+        case .handOver(let order): (order.domain, .handOver(order, from: sender.name))
         case .heartbeat, .lead, .assignments, .copies, .replicaChange, .reply: nil
         }
     }

@@ -55,7 +55,9 @@ public final class WSSubscrNode: Sendable {
         switch message {
         case .append(let append): (append.domain, .append(append, from: sender))
         case .chunk(let chunk): (chunk.domain, .chunk(chunk, from: sender))
-        case .heartbeat, .lead, .assignments, .copies, .replicaChange, .request, .reply, .follow: nil
+        case .heartbeat, .lead, .assignments, .copies, .replicaChange, .request, .reply, .follow,
+            .handOver:
+            nil
         }
     }
 

@@ -81,6 +81,7 @@ struct DrillText {
         table.row("  lost, stale, duplicated", "\(report.lost), \(report.stale), \(report.duplicated)")
         table.row("  detect", Self.time(report.detect))
         table.row("  accept", Self.time(report.accept))
+        table.row("  gap", Self.time(report.gap))
         table.row("  converge", Self.time(report.converge))
         table.row("  acknowledged, failed", "\(report.acknowledged), \(report.failed)")
         table.row("  events delivered", String(report.delivered))
@@ -97,7 +98,8 @@ struct DrillText {
     static func text(_ summary: DrillSummary) -> String {
         var table = Table("\(summary.drill): \(summary.passed) of \(summary.runs) passed", "p50", "p99", "max")
         for (name, spread) in [
-            ("detect", summary.detect), ("accept", summary.accept), ("converge", summary.converge),
+            ("detect", summary.detect), ("accept", summary.accept), ("gap", summary.gap),
+            ("converge", summary.converge),
         ] {
             table.row("  \(name)", time(spread?.median), time(spread?.p99), time(spread?.max))
         }

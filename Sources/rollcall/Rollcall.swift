@@ -26,8 +26,11 @@ struct Rollcall: AsyncParsableCommand {
             CommandGroup(
                 name: "Look",
                 subcommands: [
-                    StatusCommand.self, TailCommand.self, ContactsCommand.self, VerifyCommand.self, BansCommand.self,
+                    StatusCommand.self, ExplainCommand.self, TailCommand.self, ContactsCommand.self,
+                    VerifyCommand.self, BansCommand.self,
                 ]),
+            CommandGroup(
+                name: "Move", subcommands: [DrainCommand.self, UndrainCommand.self, MoveCommand.self]),
             CommandGroup(
                 name: "Set up", subcommands: [CheckCommand.self, AccountCommand.self, TokenCommand.self]),
             CommandGroup(name: "Prove", subcommands: [DrillCommand.self, SimCommand.self]),

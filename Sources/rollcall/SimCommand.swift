@@ -105,6 +105,7 @@ struct SimulationTally {
     private var steps = 0
     private var acknowledged = 0
     private var unknown = 0
+    private var moves = 0
     private var simulated: Duration = .zero
     private let start = SystemClock.monotonic()
 
@@ -114,6 +115,7 @@ struct SimulationTally {
         let steps: Int
         let acknowledged: Int
         let unknown: Int
+        let moves: Int
         let simulated_h: Double
         let seconds: Double
         let histories_per_s: Double
@@ -128,6 +130,7 @@ struct SimulationTally {
         steps += outcome.steps
         acknowledged += outcome.acknowledged
         unknown += outcome.unknown
+        moves += outcome.moves
         simulated += outcome.simulated
         if !outcome.isGood { failing.append(outcome.seed) }
     }
@@ -135,6 +138,7 @@ struct SimulationTally {
     func document(in time: Duration) -> Document {
         Document(
             ok: failing.isEmpty, histories: histories, steps: steps, acknowledged: acknowledged, unknown: unknown,
+            moves: moves,
             simulated_h: Self.rounded(simulated / .seconds(3_600)), seconds: Self.rounded(time / .seconds(1)),
             histories_per_s: Self.rounded(rate(in: time)), broken: failing.count, failing_seeds: failing.sorted())
     }
@@ -143,7 +147,7 @@ struct SimulationTally {
     func text(in time: Duration?) -> String {
         let speed = time.map { ", \(Self.rounded(rate(in: $0))) histories/s" } ?? ""
         let hours = Self.rounded(simulated / .seconds(3_600))
-        return "\(histories) histories, \(steps) steps, \(acknowledged) acknowledged operations, "
+        return "\(histories) histories, \(steps) steps, \(acknowledged) acknowledged operations, \(moves) moves, "
             + "\(hours) simulated hours\(speed), \(failing.count) broken"
     }
 

@@ -117,6 +117,7 @@ struct StatusText {
 
     private static func remark(_ domain: ClusterStatus.Domain) -> String {
         if domain.owner == nil { return "<- nobody serves it" }
+        if let node = domain.movingTo { return "<- moves to \(node)" }
         if !domain.standbys.isEmpty, !domain.standbys.contains(where: \.inSync) { return "<- no standby in sync" }
         return ""
     }

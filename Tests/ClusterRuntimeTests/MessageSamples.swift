@@ -51,7 +51,8 @@ struct MessageSamples {
             .replicaChange(
                 ReplicaChange(
                     domain: try domain(), epoch: number(), revision: number(),
-                    kind: [.add, .remove, .clear][random.below(3)], node: node())),
+                    kind: [.add, .remove, .clear, .handOver][random.below(4)], node: node())),
+            .handOver(HandOver(domain: try domain(), epoch: number(), revision: number(), node: node())),
             .request(Request(id: number(), domain: try domain(), epoch: number(), operation: try operation())),
             .reply(Reply(id: number(), result: try result())),
             .follow(

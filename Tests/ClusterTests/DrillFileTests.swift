@@ -107,6 +107,26 @@ import Testing
         #expect(problems.contains { $0.wrong == "steps[4].cut is not supported by this version" })
     }
 
+    @Test func movementsAreSteps() throws {
+        let drill = try DrillFile.parse(
+            Self.minimal
+                + """
+                steps:
+                  - { at: 1s, move: standby }
+                  - { at: 2s, move: sr3 }
+                  - { at: 3s, drain: owner }
+                  - { at: 4s, undrain: drained }
+                expect: { failed: 0, gap_within: 250ms }
+                """, path: "x.yaml")
+        #expect(
+            drill.steps.map(\.action) == [
+                .move(.standby), .move(.node(NodeName("sr3"))), .drain(.owner), .undrain(.drained),
+            ])
+        #expect(drill.steps.map(\.action.isFault) == [true, true, true, false])
+        #expect(drill.expect.failed == 0 && drill.expect.gapWithin == .milliseconds(250))
+        #expect(problems(Self.minimal + "steps:\n  - { at: 1s, move: owner }\n").count == 1)
+    }
+
     @Test func aStepAfterTheEndIsAProblem() {
         let problems = problems(Self.minimal + "steps:\n  - { at: 11s, kill: owner }\n")
         #expect(problems.map(\.line) == [6])

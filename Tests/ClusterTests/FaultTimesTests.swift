@@ -15,6 +15,19 @@ import Testing
         #expect(FaultTimes.accept(after: fault, operations) == .milliseconds(650))
     }
 
+    @Test func theGapIsTheLongestStretchWithoutAcknowledgement() {
+        let operations = [
+            acknowledged(0, sent: -10, ended: 5), acknowledged(1, sent: 20, ended: 30),
+            acknowledged(2, sent: 30, ended: 130), acknowledged(3, sent: 31, ended: 140),
+        ]
+        func gap(until end: Int64) -> Duration {
+            FaultTimes.gap(from: fault, until: fault + .milliseconds(end), operations)
+        }
+        #expect(gap(until: 150) == .milliseconds(100))
+        #expect(gap(until: 300) == .milliseconds(160))
+        #expect(FaultTimes.gap(from: fault, until: fault + .seconds(1), []) == .seconds(1))
+    }
+
     @Test func withoutAnAcknowledgementThereIsNoTime() {
         #expect(FaultTimes.accept(after: fault, [acknowledged(0, sent: -10, ended: 5)]) == nil)
     }

@@ -28,6 +28,8 @@ import Testing
             cluster.pause(node.name, false)
             cluster.start(node.name)
         }
+        cluster.run(5_000)
+        for name in cluster.coordinator.load().wishes.drained { cluster.order(.undrain(name)) }
         cluster.run(20_000)
         #expect(cluster.violations == [], "seed \(seed)")
         #expect(cluster.unrest == [], "seed \(seed)")
@@ -62,13 +64,18 @@ import Testing
     private func harm(_ cluster: inout MiniCluster) {
         let names = cluster.layout.nodes.map(\.name)
         let name = names[Int.random(in: 0..<names.count, using: &cluster.random)]
-        switch Int.random(in: 0..<10, using: &cluster.random) {
+        switch Int.random(in: 0..<13, using: &cluster.random) {
         case 0, 1: cluster.kill(name, isNoticed: cluster.random.chance(70))
         case 2, 3, 4: cluster.start(name)
         case 5: cluster.pause(name)
         case 6: cluster.pause(name, false)
         case 7: cluster.cut = cluster.cut.isEmpty ? [name] : []
         case 8: cluster.mute = cluster.mute.isEmpty ? [name] : []
+        case 9: cluster.order(.drain(name))
+        case 10: cluster.order(.undrain(name))
+        case 11:
+            let domains = cluster.layout.domains.map(\.name)
+            cluster.order(.move(domains[Int.random(in: 0..<domains.count, using: &cluster.random)], to: name))
         default: cluster.coordinatorAnswers = cluster.random.chance(70)
         }
     }

@@ -145,6 +145,24 @@ final class TemporaryDirectory: Sendable {
         #expect(stored.revision == 1)
     }
 
+    @Test(arguments: Kind.allCases) func wishesAreStoredWithTheChangesOrNotAtAll(kind: Kind) async throws {
+        let pair = try Pair(kind)
+        _ = try await pair.first.campaign(as: router1, lease: lease)
+        var wishes = MovementWishes()
+        wishes.drain(NodeName("sr1"))
+        wishes.move(domain("a.example"), to: NodeName("sr-é \"2\""))
+        _ = try await pair.first.store([change("a.example")], wishes: wishes, term: 1)
+        #expect(try await pair.second.load().wishes == wishes)
+        _ = try await pair.first.store([change("b.example")], term: 1)
+        #expect(try await pair.second.load().wishes == wishes)
+        #expect(
+            try await pair.first.store([change("a.example")], wishes: MovementWishes(), term: 1) == .conflict)
+        #expect(try await pair.first.store([], wishes: MovementWishes(), term: 2) == .deposed)
+        #expect(try await pair.second.load().wishes == wishes)
+        #expect(try await pair.first.store([], wishes: MovementWishes(), term: 1) == .stored([]))
+        #expect(try await pair.second.load().wishes.isEmpty)
+    }
+
     @Test(arguments: Kind.allCases) func aDeposedRouterStoresNothing(kind: Kind) async throws {
         let pair = try Pair(kind)
         _ = try await pair.first.campaign(as: router1, lease: lease)

@@ -147,6 +147,19 @@ import Testing
         #expect(text == #"d.example|1|router1|[{"in_sync":true,"incarnation":1,"name":"sr2"}]|restart"# + "\n")
     }
 
+    @Test func aFileFromBeforeThereWereWishesIsTakenOver() async throws {
+        _ = try open()
+        try runSQLite("DROP TABLE wishes;")
+        let coordinator = try open()
+        #expect(try await coordinator.load().wishes.isEmpty)
+    }
+
+    @Test func wishesThatCannotBeReadAreToldAsDamage() async throws {
+        let coordinator = try open()
+        try runSQLite("INSERT INTO wishes VALUES (1, 'sr1');")
+        await #expect(throws: CoordinatorError.self) { try await coordinator.load() }
+    }
+
     @Test func aCancelledCallerStillLearnsWhatBecameOfItsStore() async throws {
         let coordinator = try open()
         _ = try await lead(coordinator)

@@ -69,6 +69,7 @@ struct Scene {
     var isSettled = true
     var requests: [DomainName: [Planner.ReplicaRequest]] = [:]
     var lostSince: [DomainName: Moment] = [:]
+    var wishes = MovementWishes()
     var now = at(0)
 
     /// All of `alive` are up and have reported that they hold nothing; any other node is down.
@@ -94,6 +95,7 @@ struct Scene {
             isSettled: isSettled)
         facts.requests = requests
         facts.lostSince = lostSince
+        facts.wishes = wishes
         return Planner(layout, restartGrace: Periods().restartGrace).plan(facts)
     }
 
@@ -102,6 +104,7 @@ struct Scene {
 
     /// Carries a plan out as the coordinator would.
     mutating func carryOut(_ plan: Planner.Plan) {
+        wishes = plan.wishes
         for change in plan.changes {
             var assignment = change.assignment
             assignment.revision = (assignments.map(\.revision).max() ?? 0) + 1

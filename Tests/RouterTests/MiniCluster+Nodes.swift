@@ -74,6 +74,15 @@ extension MiniCluster {
         return known <= assignment.epoch && held <= assignment.epoch
     }
 
+    /// An owner that is ordered to hand over says at once that nothing is under way.
+    mutating func handOver(_ order: HandOver, on name: NodeName) {
+        guard let agent = nodes[name]?.agent, let assignment = agent.table[order.domain],
+            assignment.owner == agent.node, assignment.revision == order.revision,
+            follows(order.node, assignment, on: name)
+        else { return }
+        ask(.handOver, order.node, assignment, on: name)
+    }
+
     private mutating func ask(
         _ kind: ReplicaChange.Kind, _ node: NodeID, _ assignment: Assignment, on name: NodeName
     ) {
@@ -130,14 +139,18 @@ extension MiniCluster {
 
     /// What is not yet as it should be when all nodes are well.
     var unrest: [String] {
+        let stored = coordinator.load()
         let alive = nodes.values.map(\.agent.node)
+        let isServing = alive.filter { !stored.wishes.isDrained($0.name) }
         return layout.domains.compactMap { domain in
             guard let found = coordinator.load().assignments.first(where: { $0.domain == domain.name }),
                 let owner = found.owner
             else { return "\(domain.name) has no owner" }
-            let wanted = min(domain.replicas, alive.count) - 1
+            let wanted = min(domain.replicas, isServing.count) - 1
             let inSync = found.standbys.filter { $0.inSync && alive.contains($0.node) }
             if !alive.contains(owner) { return "\(domain.name) is owned by \(owner), which is gone" }
+            if !isServing.contains(owner) { return "\(domain.name) is owned by \(owner), which is drained" }
+            if stored.wishes.moves[domain.name] != nil { return "\(domain.name) has not been moved" }
             return inSync.count == wanted && found.standbys.count == wanted ? nil : "\(domain.name): \(found.standbys)"
         }
     }

@@ -64,6 +64,9 @@ struct MiniCluster {
     var notices: [RouterNotice] = []
     var violations: [String] = []
     var stores = 0
+    /// What became of operators' orders.
+    var answers: [UInt64: OrderOutcome] = [:]
+    var orders: UInt64 = 0
 
     init(_ layout: ClusterLayout = threeServers, seed: UInt64 = 1, periods: Periods = Periods()) {
         self.layout = layout
@@ -73,6 +76,21 @@ struct MiniCluster {
     }
 
     var now: Moment { at(time) }
+
+    /// Gives an order to the router that leads.
+    /// - Returns: its outcome, if that is known at once.
+    @discardableResult
+    mutating func order(_ order: MovementOrder) -> OrderOutcome? {
+        guard
+            let leader = routers.keys.sorted().first(where: { name in
+                !isPaused(name) && (routers[name]?.machine.leadingTerm(at: now) ?? 0) > 0
+            })
+        else { return .notLeading }
+        orders += 1
+        feed(.ordered(order, id: orders), to: leader)
+        deliver()
+        return answers[orders]
+    }
 
     mutating func start(_ name: NodeName) {
         guard routers[name] == nil, nodes[name] == nil,
@@ -145,6 +163,7 @@ struct MiniCluster {
     }
 
     private mutating func deliver(_ message: Message, from sender: NodeID, to target: NodeName) {
+        if case .handOver(let order) = message { return handOver(order, on: target) }
         if routers[target] != nil { return feed(.received(message, from: sender), to: target) }
         let event: NodeAgent.Event? =
             switch message {
@@ -171,9 +190,12 @@ struct MiniCluster {
                     .campaigned(state.map { $0.campaign(as: router, lease: lease, at: now) })
                 }
             case .load(let term): answer(router) { state, _ in .loaded(state.map { $0.load() }, term: term) }
-            case .store(let changes, let term):
+            case .answer(let id, let outcome): answers[id] = outcome
+            case .store(let changes, let wishes, let term):
                 let before = coordinator
-                answer(router) { state, _ in .stored(state.map { $0.store(changes, term: term) }, term: term) }
+                answer(router) { state, _ in
+                    .stored(state.map { $0.store(changes, wishes: wishes, term: term) }, term: term)
+                }
                 if coordinator.revision != before.revision { checkStore(from: before) }
             }
         }

@@ -15,12 +15,15 @@ struct Driven {
     }
 
     /// A router that leads in term 1 from time 0, with these assignments stored, and has heard from `alive`.
-    init(_ layout: ClusterLayout = threeServers, leading stored: [Assignment], alive: [NodeID] = []) {
+    init(
+        _ layout: ClusterLayout = threeServers, leading stored: [Assignment], wishes: MovementWishes = MovementWishes(),
+        alive: [NodeID] = []
+    ) {
         self.init(layout)
         _ = feed(.tick)
         _ = feed(.campaigned(.success(.leading(term: 1))))
         let revision = stored.map(\.revision).max() ?? 0
-        _ = feed(.loaded(.success(StoredAssignments(revision: revision, assignments: stored)), term: 1))
+        _ = feed(.loaded(.success(StoredAssignments(revision: revision, assignments: stored, wishes: wishes)), term: 1))
         for node in alive { _ = beat(node, revision: revision) }
     }
 
@@ -62,9 +65,24 @@ extension [RouterMachine.Directive] {
         compactMap { if case .send(.assignments, let peer) = $0 { peer.rawValue } else { nil } }
     }
 
+    /// What became of orders.
+    var answers: [UInt64: OrderOutcome] {
+        reduce(into: [:]) { if case .answer(let id, let outcome) = $1 { $0[id] = outcome } }
+    }
+
+    /// The wishes that were to be stored.
+    var wishes: [MovementWishes] {
+        compactMap { if case .store(_, let wishes, _) = $0 { wishes } else { nil } }
+    }
+
+    /// Owners that were ordered to hand over, and to whom.
+    var handOvers: [(owner: String, order: HandOver)] {
+        compactMap { if case .send(.handOver(let order), let peer) = $0 { (peer.rawValue, order) } else { nil } }
+    }
+
     var stored: [AssignmentChange] {
         flatMap { directive -> [AssignmentChange] in
-            if case .store(let changes, _) = directive { changes } else { [] }
+            if case .store(let changes, _, _) = directive { changes } else { [] }
         }
     }
 }

@@ -8,6 +8,7 @@ struct ScenarioTests {
 
     private static let names = [
         "write-and-commit", "failover", "standby-joins", "deposed-owner", "expiry-after-failover", "clear",
+        "hand-over",
     ]
 
     @Test(arguments: names)

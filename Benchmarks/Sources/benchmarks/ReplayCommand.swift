@@ -107,7 +107,8 @@ final class ReplayMeasurement {
                         precondition(report.sipusers == count, "the follower holds \(report.sipusers) of \(count)")
                         finished.reach(report.users)
                     }
-                case .heartbeat, .lead, .assignments, .replicaChange, .request, .reply, .append, .chunk: break
+                case .heartbeat, .lead, .assignments, .replicaChange, .request, .reply, .append, .chunk, .handOver:
+                    break
                 }
             }
         }
@@ -199,7 +200,7 @@ struct ReplayFollower: ParsableCommand {
                 case .assignments(let update): begin(update, at: now)
                 case .append(let append): handle(.append(append, from: sender), at: now)
                 case .chunk(let chunk): handle(.chunk(chunk, from: sender), at: now)
-                case .heartbeat, .lead, .copies, .replicaChange, .request, .reply, .follow: break
+                case .heartbeat, .lead, .copies, .replicaChange, .request, .reply, .follow, .handOver: break
                 }
             }
             handle(.turnEnded, at: now)

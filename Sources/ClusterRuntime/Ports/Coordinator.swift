@@ -17,10 +17,20 @@ public protocol Coordinator: Sendable {
     /// Everything that is stored.
     func load() async throws(CoordinatorError) -> StoredAssignments
 
-    /// Stores all changes, or none. Revisions are given out in the order of the changes.
-    /// - Parameter term: in which the caller leads.
+    /// Stores all changes and the wishes, or nothing. Revisions are given out in the order of the changes.
+    /// - Parameters:
+    ///   - wishes: in place of those stored; nil leaves them as they are.
+    ///   - term: in which the caller leads.
     /// - Throws: when the outcome is unknown or nothing was stored.
-    func store(_ changes: [AssignmentChange], term: UInt64) async throws(CoordinatorError) -> StoreOutcome
+    func store(
+        _ changes: [AssignmentChange], wishes: MovementWishes?, term: UInt64
+    ) async throws(CoordinatorError) -> StoreOutcome
+}
+
+extension Coordinator {
+    public func store(_ changes: [AssignmentChange], term: UInt64) async throws(CoordinatorError) -> StoreOutcome {
+        try await store(changes, wishes: nil, term: term)
+    }
 }
 
 /// How a campaign went.
@@ -30,14 +40,17 @@ public enum Campaign: Hashable, Sendable {
     case standby(leader: NodeID?)
 }
 
-/// What a coordinator holds: all assignments, by domain name, and the highest revision given out.
+/// What a coordinator holds: all assignments, by domain name, the highest revision given out, and what operators want
+/// moved.
 public struct StoredAssignments: Hashable, Sendable {
     public var revision: UInt64
     public var assignments: [Assignment]
+    public var wishes: MovementWishes
 
-    public init(revision: UInt64, assignments: [Assignment]) {
+    public init(revision: UInt64, assignments: [Assignment], wishes: MovementWishes = MovementWishes()) {
         self.revision = revision
         self.assignments = assignments
+        self.wishes = wishes
     }
 }
 

@@ -6,6 +6,7 @@ public struct CoordinatorState: Hashable, Sendable {
     public private(set) var leadership = LeadershipRecord()
     public private(set) var revision: UInt64 = 0
     private var assignments: [DomainName: Assignment] = [:]
+    private var wishes = MovementWishes()
 
     public init() {}
 
@@ -16,10 +17,13 @@ public struct CoordinatorState: Hashable, Sendable {
     public mutating func resign(term: UInt64) { leadership.resign(term: term) }
 
     public func load() -> StoredAssignments {
-        StoredAssignments(revision: revision, assignments: assignments.values.sorted { $0.domain < $1.domain })
+        StoredAssignments(
+            revision: revision, assignments: assignments.values.sorted { $0.domain < $1.domain }, wishes: wishes)
     }
 
-    public mutating func store(_ changes: [AssignmentChange], term: UInt64) -> StoreOutcome {
+    public mutating func store(
+        _ changes: [AssignmentChange], wishes: MovementWishes? = nil, term: UInt64
+    ) -> StoreOutcome {
         guard leadership.mayStore(in: term) else { return .deposed }
         var result = self
         var stored: [Assignment] = []
@@ -33,6 +37,7 @@ public struct CoordinatorState: Hashable, Sendable {
             result.assignments[assignment.domain] = assignment
             stored.append(assignment)
         }
+        if let wishes { result.wishes = wishes }
         self = result
         return .stored(stored)
     }

@@ -31,8 +31,10 @@ public final class InMemoryCoordinator: Coordinator {
         try access { $0.load() }
     }
 
-    public func store(_ changes: [AssignmentChange], term: UInt64) async throws(CoordinatorError) -> StoreOutcome {
-        try access { $0.store(changes, term: term) }
+    public func store(
+        _ changes: [AssignmentChange], wishes: MovementWishes?, term: UInt64
+    ) async throws(CoordinatorError) -> StoreOutcome {
+        try access { $0.store(changes, wishes: wishes, term: term) }
     }
 
     private func access<Answer: Sendable>(

@@ -51,6 +51,8 @@ public struct ReplicaReceiver: Sendable {
     private var isRewindDue = false
     private var lastFollow = MonotonicInstant.distantPast
     private var lastRewind = MonotonicInstant.distantPast
+    /// How often the owner in force was told of this replica before it said anything; nil once it has.
+    private var unanswered: Int?
 
     /// - Parameter followInterval: how often an idle replica shows life.
     public init(
@@ -65,6 +67,16 @@ public struct ReplicaReceiver: Sendable {
 
     /// How long to wait for what was asked again before asking once more.
     private static let rewindInterval = Duration.milliseconds(100)
+    /// An owner that learns of its assignment later than its replicas do has missed their first word: it is repeated,
+    /// each time after twice as long.
+    private static let courtingInterval = Duration.milliseconds(25)
+
+    /// Whether an owner has been told of this replica, and was not heard yet.
+    public var isCourting: Bool { unanswered.map { interval(after: $0) < followInterval } ?? false }
+
+    private func interval(after unanswered: Int) -> Duration {
+        min(followInterval, Self.courtingInterval * (1 << max(0, unanswered - 1)))
+    }
 
     private var isInSnapshot: Bool { snapshot != 0 }
     private var epoch: UInt64 { assignment?.epoch ?? 0 }
@@ -77,7 +89,8 @@ public struct ReplicaReceiver: Sendable {
         case .append(let append, let sender): return take(append, from: sender, at: now)
         case .chunk(let chunk, let sender): return take(chunk, from: sender, at: now)
         case .tick:
-            guard now.monotonic - lastFollow >= followInterval else { return [] }
+            let wait = unanswered.map { interval(after: $0) } ?? followInterval
+            guard now.monotonic - lastFollow >= wait else { return [] }
             return follow(at: now)
         case .turnEnded:
             return isAcknowledgementDue || isRewindDue ? follow(at: now) : []
@@ -91,6 +104,7 @@ public struct ReplicaReceiver: Sendable {
         assignment = new
         guard isNewOwner else { return [] }
         finished = 0
+        unanswered = 0
         // Part of a list is nothing to go on from: what is missing of it would never come.
         guard isInSnapshot || !replica.isComplete, replica.position != .start else { return follow(at: now) }
         abandonSnapshot()
@@ -112,6 +126,7 @@ public struct ReplicaReceiver: Sendable {
         isRewindDue = isRewindDue && !rewinds
         isAcknowledgementDue = false
         lastFollow = now.monotonic
+        unanswered = unanswered.map { min($0 + 1, 8) }
         return [.send(.follow(message(rewind: rewinds)), to: owner.name)]
     }
 
@@ -135,6 +150,7 @@ public struct ReplicaReceiver: Sendable {
         let (isValid, answer) = isFromOwner(sender, epoch: append.epoch)
         guard isValid else { return answer }
         lastHeard = now.monotonic
+        unanswered = nil
         isAcknowledgementDue = isAcknowledgementDue || !append.entries.isEmpty
         guard append.base <= applied else {
             isRewindDue = true
@@ -175,6 +191,7 @@ public struct ReplicaReceiver: Sendable {
         let (isValid, answer) = isFromOwner(sender, epoch: chunk.epoch)
         guard isValid else { return answer }
         lastHeard = now.monotonic
+        unanswered = nil
         isAcknowledgementDue = true
         var directives: [Directive] = []
         if chunk.index == 0, chunk.snapshot > max(snapshot, finished) {

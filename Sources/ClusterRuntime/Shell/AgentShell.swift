@@ -39,7 +39,9 @@ public final class AgentShell: Sendable {
         switch message {
         case .lead(let lead): perform(.lead(lead, from: sender))
         case .assignments(let update): perform(.assignments(update, from: sender))
-        case .heartbeat, .copies, .replicaChange, .request, .reply, .follow, .append, .chunk: return false
+        case .heartbeat, .copies, .replicaChange, .request, .reply, .follow, .append, .chunk,
+            .handOver:
+            return false
         }
         return true
     }

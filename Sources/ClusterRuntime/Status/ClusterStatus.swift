@@ -28,7 +28,8 @@ public struct ClusterStatus: Codable, Hashable, Sendable {
     }
 
     public struct Node: Codable, Hashable, Sendable {
-        public enum Status: String, Codable, Sendable { case up, suspect, down, draining }
+        /// Draining while the node still serves something, drained when it serves nothing.
+        public enum Status: String, Codable, Sendable { case up, suspect, down, draining, drained }
 
         public var name: String
         public var roles: [String]
@@ -68,16 +69,20 @@ public struct ClusterStatus: Codable, Hashable, Sendable {
         public var seq: UInt64
         public var owner: String?
         public var standbys: [Standby]
+        /// The node that is to own it next, while it is being moved.
+        public var movingTo: String?
         public var contacts: Contacts
 
         public init(
-            name: String, epoch: UInt64, seq: UInt64, owner: String?, standbys: [Standby], contacts: Contacts
+            name: String, epoch: UInt64, seq: UInt64, owner: String?, standbys: [Standby], movingTo: String? = nil,
+            contacts: Contacts
         ) {
             self.name = name
             self.epoch = epoch
             self.seq = seq
             self.owner = owner
             self.standbys = standbys
+            self.movingTo = movingTo
             self.contacts = contacts
         }
 
@@ -89,7 +94,13 @@ public struct ClusterStatus: Codable, Hashable, Sendable {
             try container.encode(seq, forKey: .seq)
             try container.encode(owner, forKey: .owner)
             try container.encode(standbys, forKey: .standbys)
+            try container.encodeIfPresent(movingTo, forKey: .movingTo)
             try container.encode(contacts, forKey: .contacts)
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case name, epoch, seq, owner, standbys, contacts
+            case movingTo = "moving_to"
         }
     }
 

@@ -43,7 +43,7 @@ extension Message {
             self = .copies(CopyReports(reports: try fields.map(1, CopyReport.init(packed:))))
         case .replicaChange:
             guard let kind = ReplicaChange.Kind(rawValue: UInt8(clamping: try fields.unsigned(4))) else {
-                throw MessagePackError.unexpected("a kind of replica change (0 to 2)")
+                throw MessagePackError.unexpected("a kind of replica change (0 to 3)")
             }
             self = .replicaChange(
                 ReplicaChange(
@@ -65,6 +65,11 @@ extension Message {
                     entries: try fields.map(4, LogEntry.init(packed:)), committed: try fields.unsigned(5),
                     replayEnd: try fields.unsigned(6)))
         case .chunk: self = .chunk(try SnapshotChunk(packed: fields))
+        case .handOver:
+            self = .handOver(
+                HandOver(
+                    domain: try fields.domain(1), epoch: try fields.unsigned(2), revision: try fields.unsigned(3),
+                    node: try NodeID(packed: fields.array(4))))
         }
     }
 }

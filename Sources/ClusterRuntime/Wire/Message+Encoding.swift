@@ -13,6 +13,7 @@ enum MessageKind: UInt64 {
     case follow = 8
     case append = 9
     case chunk = 10
+    case handOver = 11
 }
 
 extension Message {
@@ -47,6 +48,12 @@ extension Message {
         case .follow(let follow): writer.follow(follow)
         case .append(let append): writer.append(append)
         case .chunk(let chunk): writer.chunk(chunk)
+        case .handOver(let order):
+            writer.begin(.handOver, 4)
+            writer.string(order.domain.rawValue)
+            writer.unsigned(order.epoch)
+            writer.unsigned(order.revision)
+            writer.nodeID(order.node)
         }
     }
 }

@@ -14,6 +14,7 @@ public enum Message: Sendable, Hashable {
     case follow(Follow)
     case append(Append)
     case chunk(SnapshotChunk)
+    case handOver(HandOver)
 }
 
 /// Node to every router, each `heartbeat` period: I live.
@@ -108,6 +109,8 @@ public struct ReplicaChange: Sendable, Hashable {
         case remove = 1
         /// The list was cleared on request: give me a new epoch, in which it starts empty.
         case clear = 2
+        /// It has everything, and I took on nothing since: make it the owner, as was ordered.
+        case handOver = 3
     }
     public var domain: DomainName
     public var epoch: UInt64
@@ -120,6 +123,23 @@ public struct ReplicaChange: Sendable, Hashable {
         self.epoch = epoch
         self.revision = revision
         self.kind = kind
+        self.node = node
+    }
+}
+
+/// Active router to owner: finish what is under way, and let this standby be the owner. Holds only while the assignment
+/// is at `revision`; repeated until the owner has changed or the wish has.
+public struct HandOver: Sendable, Hashable {
+    public var domain: DomainName
+    public var epoch: UInt64
+    public var revision: UInt64
+    /// An in-sync standby.
+    public var node: NodeID
+
+    public init(domain: DomainName, epoch: UInt64, revision: UInt64, node: NodeID) {
+        self.domain = domain
+        self.epoch = epoch
+        self.revision = revision
         self.node = node
     }
 }

@@ -84,13 +84,16 @@ extension DrillFile {
             ("pause", ["owner", "standby", "router"], Action.pause),
             ("resume", ["paused"], Action.resume),
             ("start", ["killed"], Action.start),
+            ("drain", ["owner", "standby"], Action.drain),
+            ("undrain", ["drained"], Action.undrain),
+            ("move", ["standby"], Action.move),
         ]
-        let later = ["cut", "heal", "slow", "drain", "stop"]
+        let later = ["cut", "heal", "slow", "stop"]
         guard let fields = value.fields(["at"] + actions.map(\.0), later: later) else { return nil }
         let at = fields.required("at", "when, counted from the start of the load")?.duration(upTo: maximumDuration)
         let given = actions.filter { fields[$0.0] != nil }
         guard given.count == 1, let (key, allowed, make) = given.first, let item = fields[key] else {
-            value.reject("\(given.count) actions", expected: "one of kill, pause, resume and start")
+            value.reject("\(given.count) actions", expected: "one of \(actions.map(\.0).joined(separator: ", "))")
             return nil
         }
         guard let at, let text = item.text("\(allowed.joined(separator: ", ")) or a node's name") else { return nil }
@@ -106,14 +109,18 @@ extension DrillFile {
 
     private static func readExpectations(_ value: DrillValue?) -> Expectations {
         var result = Expectations()
-        let keys = ["lost", "stale", "duplicated", "sip_errors", "accept_within", "converge_within"]
+        let keys = [
+            "lost", "stale", "duplicated", "sip_errors", "failed", "accept_within", "gap_within", "converge_within",
+        ]
         guard let fields = value?.fields(keys) else { return result }
         let counts = 0...Load.maximumRegistrations
         result.lost = fields["lost"]?.integer(in: counts) ?? 0
         result.stale = fields["stale"]?.integer(in: counts) ?? 0
         result.duplicated = fields["duplicated"]?.integer(in: counts) ?? 0
         result.sipErrors = fields["sip_errors"]?.integer(in: counts) ?? 0
+        result.failed = fields["failed"]?.integer(in: counts)
         result.acceptWithin = fields["accept_within"]?.duration(upTo: maximumDuration)
+        result.gapWithin = fields["gap_within"]?.duration(upTo: maximumDuration)
         result.convergeWithin = fields["converge_within"]?.duration(upTo: maximumDuration)
         return result
     }

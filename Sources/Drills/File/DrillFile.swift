@@ -55,6 +55,11 @@ package struct DrillFile: Hashable, Sendable {
         case resume(Target)
         /// Starts what was killed.
         case start(Target)
+        /// Moves everything away from a node, and takes that back.
+        case drain(Target)
+        case undrain(Target)
+        /// Makes a node the owner of the load's domain.
+        case move(Target)
     }
 
     /// Whom a step means; roles are looked up in the moment of the step.
@@ -69,6 +74,8 @@ package struct DrillFile: Hashable, Sendable {
         case killed
         /// Everything paused so far and not resumed.
         case paused
+        /// Everything drained so far and not undrained.
+        case drained
         case node(NodeName)
     }
 
@@ -79,8 +86,12 @@ package struct DrillFile: Hashable, Sendable {
         package var duplicated = 0
         /// Answers that no phone should get (`SIPCounts.errors`).
         package var sipErrors = 0
+        /// Writes that were not acknowledged; nil when that is no matter, as with most faults.
+        package var failed: Int?
         /// From a fault to the first write that was sent after it and acknowledged.
         package var acceptWithin: Duration?
+        /// The longest stretch without any acknowledgement, where the owner changes.
+        package var gapWithin: Duration?
         /// From a fault to every subscriber's set being right again.
         package var convergeWithin: Duration?
     }
@@ -126,7 +137,8 @@ extension DrillFile {
             problems.append(
                 FileProblem(
                     file: file, line: step.line, wrong: "\(topology.file) has no node \(name)",
-                    expected: "owner, standby, router, killed, paused or one of \(names.joined(separator: ", "))"))
+                    expected:
+                        "owner, standby, router, killed, paused, drained or one of \(names.joined(separator: ", "))"))
         }
         return problems
     }
@@ -135,15 +147,17 @@ extension DrillFile {
 extension DrillFile.Action {
     package var target: DrillFile.Target {
         switch self {
-        case .kill(let target), .pause(let target), .resume(let target), .start(let target): target
+        case .kill(let target), .pause(let target), .resume(let target), .start(let target), .drain(let target),
+            .undrain(let target), .move(let target):
+            target
         }
     }
 
-    /// Whether the action takes something away, so that times are measured from it.
+    /// Whether the action takes something away or moves it, so that times are measured from it.
     package var isFault: Bool {
         switch self {
-        case .kill, .pause: true
-        case .resume, .start: false
+        case .kill, .pause, .drain, .move: true
+        case .resume, .start, .undrain: false
         }
     }
 }
@@ -155,6 +169,9 @@ extension DrillFile.Action: CustomStringConvertible {
         case .pause(let target): "pause \(target)"
         case .resume(let target): "resume \(target)"
         case .start(let target): "start \(target)"
+        case .drain(let target): "drain \(target)"
+        case .undrain(let target): "undrain \(target)"
+        case .move(let target): "move to \(target)"
         }
     }
 }
@@ -167,6 +184,7 @@ extension DrillFile.Target: CustomStringConvertible {
         case "router": self = .router
         case "killed": self = .killed
         case "paused": self = .paused
+        case "drained": self = .drained
         default: self = .node(NodeName(text))
         }
     }
@@ -178,6 +196,7 @@ extension DrillFile.Target: CustomStringConvertible {
         case .router: "router"
         case .killed: "killed"
         case .paused: "paused"
+        case .drained: "drained"
         case .node(let name): name.rawValue
         }
     }

@@ -7,13 +7,19 @@ package struct FaultTimes: Hashable, Sendable {
     package var detect: Duration?
     /// From the fault until the first acknowledgement of a write that was sent after it.
     package var accept: Duration?
+    /// The longest stretch without an acknowledgement from the fault until a second after it was detected: how long
+    /// nobody served the domain. Nil when the fault brought no new epoch.
+    package var gap: Duration?
     /// From the fault until every subscriber had seen the new epoch's `clear` and its set was whole again; nil as well
     /// when the fault brought no new epoch.
     package var converge: Duration?
 
-    package init(detect: Duration? = nil, accept: Duration? = nil, converge: Duration? = nil) {
+    package init(
+        detect: Duration? = nil, accept: Duration? = nil, gap: Duration? = nil, converge: Duration? = nil
+    ) {
         self.detect = detect
         self.accept = accept
+        self.gap = gap
         self.converge = converge
     }
 }
@@ -23,6 +29,15 @@ extension FaultTimes {
         operations.lazy
             .filter { $0.sent >= fault && $0.isAcknowledged }
             .map(\.ended).min().map { $0 - fault }
+    }
+
+    /// A steady load is needed for this to say something: between two writes of a slow one nothing is acknowledged
+    /// either.
+    static func gap(from start: MonotonicInstant, until end: MonotonicInstant, _ operations: [Operation]) -> Duration {
+        let moments = operations.lazy.filter { $0.isAcknowledged && $0.ended > start && $0.ended < end }
+            .map(\.ended).sorted()
+        let bounds = [start] + moments + [end]
+        return zip(bounds, bounds.dropFirst()).map { $1 - $0 }.max() ?? .zero
     }
 
     /// - Parameters:

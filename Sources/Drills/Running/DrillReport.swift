@@ -17,6 +17,7 @@ package struct DrillReport: Codable, Hashable, Sendable {
     /// The slowest fault's times, in milliseconds; null when there was no fault, or it never happened.
     package var detect: Double?
     package var accept: Double?
+    package var gap: Double?
     package var converge: Double?
     package var acknowledged: Int
     package var failed: Int
@@ -46,12 +47,14 @@ package struct DrillReport: Codable, Hashable, Sendable {
         package var node: String
         package var detect: Double?
         package var accept: Double?
+        package var gap: Double?
         package var converge: Double?
 
         enum CodingKeys: String, CodingKey {
             case step, node
             case detect = "detect_ms"
             case accept = "accept_ms"
+            case gap = "gap_ms"
             case converge = "converge_ms"
         }
     }
@@ -60,6 +63,7 @@ package struct DrillReport: Codable, Hashable, Sendable {
         case drill, ok, lost, stale, duplicated, order
         case detect = "detect_ms"
         case accept = "accept_ms"
+        case gap = "gap_ms"
         case converge = "converge_ms"
         case acknowledged, failed, delivered
         case latency = "latency_ms"
@@ -81,6 +85,9 @@ extension DrillReport {
             misses += Self.miss(fault.times.accept, drill.expect.acceptWithin, "\(fault.step): the first write")
             if fault.movesOwner {
                 misses += Self.miss(
+                    fault.times.gap, drill.expect.gapWithin,
+                    "\(fault.step): the longest stretch without acknowledgement")
+                misses += Self.miss(
                     fault.times.converge, drill.expect.convergeWithin, "\(fault.step): the last subscriber")
             }
         }
@@ -88,6 +95,10 @@ extension DrillReport {
             misses += ["\(sip.errors) SIP errors, expected at most \(drill.expect.sipErrors)"] + sip.examples
         }
         let acknowledged = operations.filter(\.isAcknowledged)
+        let failed = operations.count - acknowledged.count
+        if let most = drill.expect.failed, failed > most {
+            misses.append("\(failed) writes were not acknowledged, expected at most \(most)")
+        }
         self.init(
             drill: drill.name,
             ok: misses.isEmpty && counts[.lost, default: 0] <= drill.expect.lost
@@ -96,13 +107,15 @@ extension DrillReport {
             lost: counts[.lost, default: 0], stale: counts[.stale, default: 0],
             duplicated: counts[.duplicated, default: 0], order: counts[.order, default: 0],
             detect: Self.worst(timed.map(\.times.detect)), accept: Self.worst(timed.map(\.times.accept)),
+            gap: Self.worst(timed.filter(\.movesOwner).map(\.times.gap)),
             converge: Self.worst(timed.filter(\.movesOwner).map(\.times.converge)),
-            acknowledged: acknowledged.count, failed: operations.count - acknowledged.count, delivered: delivered,
+            acknowledged: acknowledged.count, failed: failed, delivered: delivered,
             latency: Self.latency(acknowledged),
             faults: timed.map { fault in
                 Fault(
                     step: fault.step, node: fault.node.rawValue, detect: fault.times.detect?.inMilliseconds,
-                    accept: fault.times.accept?.inMilliseconds, converge: fault.times.converge?.inMilliseconds)
+                    accept: fault.times.accept?.inMilliseconds, gap: fault.times.gap?.inMilliseconds,
+                    converge: fault.times.converge?.inMilliseconds)
             },
             violations: Array((misses + found.map(\.description)).prefix(Self.maximumViolations)), sip: sip)
     }
@@ -158,6 +171,7 @@ extension DrillReport {
         try container.encode(order, forKey: .order)
         try container.encode(detect, forKey: .detect)
         try container.encode(accept, forKey: .accept)
+        try container.encode(gap, forKey: .gap)
         try container.encode(converge, forKey: .converge)
         try container.encode(acknowledged, forKey: .acknowledged)
         try container.encode(failed, forKey: .failed)

@@ -97,7 +97,7 @@ struct DrillSession: Sendable {
                 await load.run()
                 return nil
             }
-            var injector = FaultInjector(cluster: cluster, client: client, domain: drill.load.domain.rawValue)
+            var injector = FaultInjector(cluster: cluster, client: client, domain: drill.load.domain)
             for step in drill.steps {
                 try await Task.sleep(for: max(.zero, start + step.at - SystemClock.monotonic()))
                 for fault in try await injector.carryOut(step.action) {
@@ -171,7 +171,10 @@ struct DrillSession: Sendable {
                     after: at, epoch: epoch, operations, subscribers: views.map(\.eras), settledAfter: settledAfter)
             }
             var movesOwner = false
-            if case .newEpoch = observed.fault.sign { movesOwner = true }
+            if case .newEpoch = observed.fault.sign {
+                movesOwner = true
+                times.gap = observed.detectedAt.map { FaultTimes.gap(from: at, until: $0 + .seconds(1), operations) }
+            }
             return (step: observed.fault.step, node: observed.fault.node, times: times, movesOwner: movesOwner)
         }
         return DrillReport(

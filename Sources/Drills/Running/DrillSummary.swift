@@ -6,6 +6,7 @@ package struct DrillSummary: Codable, Hashable, Sendable {
     package var passed: Int
     package var detect: Spread?
     package var accept: Spread?
+    package var gap: Spread?
     package var converge: Spread?
 
     /// Over the runs in which it happened, in milliseconds.
@@ -36,6 +37,7 @@ package struct DrillSummary: Codable, Hashable, Sendable {
         case drill, runs, passed
         case detect = "detect_ms"
         case accept = "accept_ms"
+        case gap = "gap_ms"
         case converge = "converge_ms"
     }
 
@@ -45,6 +47,7 @@ package struct DrillSummary: Codable, Hashable, Sendable {
         passed = reports.count(where: \.ok)
         detect = Spread(reports.compactMap(\.detect))
         accept = Spread(reports.compactMap(\.accept))
+        gap = Spread(reports.compactMap(\.gap))
         converge = Spread(reports.compactMap(\.converge))
     }
 }

@@ -83,11 +83,12 @@ struct MachineCluster {
         trace?(name, directive)
         switch directive {
         case .send(.reply(let reply), Self.gateway): replies[reply.id] = reply.result
+        case .send(.replicaChange(let change), _): asked.append(change)
         case .send(let message, let peer): send(message, from: name, to: peer)
         case .askRouters(let change): asked.append(change)
         case .store(let record): records[name, default: []].append(record)
         case .alarm(let text): notes.append("\(name) alarm: \(text)")
-        case .becameOwner, .becameStandby, .deposed, .replayEnded:
+        case .becameOwner, .becameStandby, .deposed, .handingOver, .replayEnded:
             notes.append(ScenarioText.line(name, directive))
         }
     }
@@ -120,6 +121,15 @@ struct MachineCluster {
 
     mutating func lease(_ name: String, milliseconds lease: Int64) {
         turn(name, .lease(until: now.monotonic + .milliseconds(lease)))
+    }
+
+    /// The router orders the owner to hand the domain over, by the assignment in force.
+    mutating func orderHandOver(_ owner: String, to standby: String, revision: UInt64? = nil) {
+        guard let assignment else { return }
+        let order = HandOver(
+            domain: domain, epoch: assignment.epoch, revision: revision ?? assignment.revision,
+            node: Self.node(standby))
+        turn(owner, .handOver(order, from: NodeName("r")))
     }
 
     // MARK: Followers
@@ -180,6 +190,7 @@ struct MachineCluster {
         case .follow(let follow): .follow(follow, from: sender)
         case .append(let append): .append(append, from: sender)
         case .chunk(let chunk): .chunk(chunk, from: sender)
+        case .handOver(let order): .handOver(order, from: sender.name)
         case .heartbeat, .lead, .assignments, .copies, .replicaChange, .reply: nil
         }
     }

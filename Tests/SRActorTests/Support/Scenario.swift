@@ -14,8 +14,10 @@ import SRActor
 ///     lease a 800                                 for so many milliseconds
 ///     journal a broken|writable
 ///     register a alice phone 60000                at the owner `a`, as of its assignment
+///     register a alice phone 60000 epoch=2        at `a`, whatever it knows of that epoch
 ///     unregister a alice phone
 ///     delete a alice
+///     hand-over a b                               the router orders `a` to
 ///     clear a [id]
 ///     list a
 ///     deliver a b                                 what waits in one link
@@ -86,10 +88,11 @@ struct Scenario {
         case "lease": cluster.lease(try word(0), milliseconds: try number(1))
         case "journal": cluster.turn(try word(0), .journal(isWritable: try word(1) == "writable"))
         case "register":
-            let epoch = cluster[try word(0)].replica.position.epoch
+            let epoch = try named["epoch"].flatMap { UInt64($0) } ?? cluster[try word(0)].replica.position.epoch
             try cluster.register(
                 try word(1), try word(2), ttl: UInt32(clamping: number(3)), to: try word(0), epoch: epoch)
         case "unregister": cluster.unregister(try word(1), try word(2), to: try word(0))
+        case "hand-over": cluster.orderHandOver(try word(0), to: try word(1))
         case "delete": cluster.request(.deleteAccount(AccountID(.sipuser, try word(1))), to: try word(0))
         case "clear": cluster.request(.clear, to: try word(0), id: words.count > 1 ? UInt64(try number(1)) : nil)
         case "list": cluster.request(.list(cursor: 0, account: nil), to: try word(0))

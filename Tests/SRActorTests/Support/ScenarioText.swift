@@ -6,6 +6,8 @@ import SRActor
 enum ScenarioText {
     static func line(_ name: NodeName, _ directive: DomainMachine.Directive) -> String {
         switch directive {
+        case .send(.replicaChange(let change), let peer):
+            "\(name) asks \(peer): \(change.kind) \(change.node) at revision \(change.revision)"
         case .send(let message, let peer): "\(name) -> \(peer): \(text(message))"
         case .askRouters(let change):
             "\(name) asks routers: \(change.kind) \(change.node) at revision \(change.revision)"
@@ -14,6 +16,7 @@ enum ScenarioText {
         case .becameOwner(let epoch, let cause, let contacts):
             "\(name) is owner of epoch \(epoch) (\(cause.name)), \(contacts) to restate"
         case .becameStandby(let epoch, let owner): "\(name) is standby of \(owner) in epoch \(epoch)"
+        case .handingOver(let node): "\(name) is handing over to \(node)"
         case .deposed(let epoch): "\(name) is deposed by epoch \(epoch)"
         case .replayEnded(let position): "\(name) has everything restated by \(position)"
         }
@@ -45,7 +48,7 @@ enum ScenarioText {
                 + (chunk.seal.map { "; sealed at \($0.seq) with \($0.count)" } ?? "")
         case .reply(let reply): "reply \(reply.id): \(text(reply.result))"
         case .request(let request): "request \(request.id)"
-        case .heartbeat, .lead, .assignments, .copies, .replicaChange: "\(message)"
+        case .heartbeat, .lead, .assignments, .copies, .replicaChange, .handOver: "\(message)"
         }
     }
 

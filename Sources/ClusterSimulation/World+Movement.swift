@@ -1,0 +1,56 @@
+import ClusterRuntime
+import RegistrarEvents
+import Router
+
+/// What operators do amid everything else: domains are moved, nodes drained and undrained.
+extension World {
+    /// Plans orders over the faulty time. They are drawn from a generator of their own, so that histories without them
+    /// are as they were before there were any.
+    mutating func planMovements(until end: MonotonicInstant, seed: UInt64) {
+        var random = SplitMix64(seed: seed ^ 0x6d6f_7665_6d65_6e74)
+        guard random.chance(0.6) else { return }
+        var time = now + .seconds(3)
+        while time < end {
+            queue.add(.order(Self.drawnOrder(&random)), at: time)
+            time += random.duration(200...2_000)
+        }
+    }
+
+    private static func drawnOrder(_ random: inout SplitMix64) -> MovementOrder {
+        let node = registrars[Int.random(in: 0..<registrars.count, using: &random)]
+        let domain = domains[Int.random(in: 0..<domains.count, using: &random)]
+        switch Int.random(in: 0..<10, using: &random) {
+        case 0..<5: return .move(domain, to: node)
+        case 5..<8: return .drain(node)
+        default: return .undrain(node)
+        }
+    }
+
+    /// Gives an order to whichever router holds itself to lead. Without one it is forgotten: operators are told so, and
+    /// repeat themselves.
+    mutating func give(_ order: MovementOrder) {
+        for name in Self.routers {
+            guard let node = nodes[name], node.isRunning, !node.isPaused, case .router(let machine) = node.machines,
+                machine.leadingTerm(at: moment) > 0
+            else { continue }
+            orders += 1
+            trace.note(now, "operator: \(order)")
+            route(.ordered(order, id: orders), at: name)
+            return
+        }
+    }
+
+    /// Whether every node that is drained is empty.
+    var areDrainsDone: Bool {
+        let stored = coordinator.load()
+        return stored.assignments.allSatisfy { assignment in
+            let holders = (assignment.owner.map { [$0] } ?? []) + assignment.standbys.map(\.node)
+            return holders.allSatisfy { !stored.wishes.isDrained($0.name) }
+        }
+    }
+
+    /// Takes all drains back, as far as somebody leads; to be repeated until nothing is left of them.
+    mutating func undrainAll() {
+        for name in coordinator.load().wishes.drained { give(.undrain(name)) }
+    }
+}

@@ -1,0 +1,141 @@
+public import ClusterRuntime
+public import RegistrarEvents
+
+/// Planned movement: which domains are to leave their owners, where they go, and which of them can go now.
+///
+/// A domain moves in steps, each of them safe by itself, so that whoever leads next can go on from any of them: the
+/// successor becomes a standby (if it is none) and is filled; when it is in sync the owner is ordered to hand over; when
+/// the owner says that nothing is under way any more, a new epoch begins with the successor as owner. The former owner
+/// stays as a standby in sync until the right standbys are, so that there is never a copy too few.
+extension Planner {
+    /// Domains that are handed over at one time, and thus serve nobody for a moment.
+    public static let handOverLimit = 16
+    /// Domains that are filled at one time at nodes which are no standbys of theirs.
+    public static let fillLimit = 16
+
+    /// A domain on its way.
+    public struct Movement: Hashable, Sendable {
+        public var domain: DomainName
+        public var owner: NodeID
+        /// Its next owner.
+        public var successor: NodeID
+        /// The order to hand it over; nil while the successor is not in sync, or others go first.
+        public var order: HandOver?
+    }
+
+    /// Where domains are to move, by their places in the layout.
+    func successors(_ round: inout Round) -> [Int: NodeID] {
+        guard round.facts.isSettled, !round.facts.wishes.isEmpty else { return [:] }
+        var found: [Int: NodeID] = [:]
+        var absent: [Int] = []
+        var filling = 0
+        for place in layout.domains.indices {
+            guard let current = movable(place, round), let successor = plannedSuccessor(of: current, at: place, round)
+            else { continue }
+            if current.standbys.contains(where: { $0.node == successor }) {
+                found[place] = successor
+                filling += current.inSync.contains(successor) ? 0 : 1
+            } else {
+                absent.append(place)
+            }
+        }
+        for place in absent.prefix(max(0, Self.fillLimit - filling)) {
+            guard let current = movable(place, round), let successor = plannedSuccessor(of: current, at: place, round)
+            else { continue }
+            // So that the next ones go elsewhere when this one has enough.
+            round.count(successor)
+            found[place] = successor
+        }
+        return found
+    }
+
+    /// A domain's assignment, unless its owner is lost, which comes first.
+    private func movable(_ place: Int, _ round: Round) -> Assignment? {
+        round.facts.book[layout.domains[place].name].flatMap { round.facts.isLost($0) ? nil : $0 }
+    }
+
+    /// The node that an operator's wish makes the next owner; nil when the domain may stay where it is.
+    private func plannedSuccessor(of current: Assignment, at place: Int, _ round: Round) -> NodeID? {
+        guard let owner = current.owner else { return nil }
+        let wishes = round.facts.wishes
+        if let wanted = wishes.moves[current.domain], wanted != owner.name, !wishes.isDrained(wanted) {
+            return ranks[place].first { nodes[$0].name == wanted }.flatMap(round.upLife)
+        }
+        guard wishes.isDrained(owner.name) else { return nil }
+        let open = ranks[place].filter { !wishes.isDrained(nodes[$0].name) && round.upLife($0) != nil }
+        let standbys = current.standbys.filter { standby in
+            open.contains { round.lives[$0] == standby.node }
+        }
+        // One that has everything needs no time, one that is being filled less than one that is not.
+        let present = standbys.filter(\.inSync).isEmpty ? standbys : standbys.filter(\.inSync)
+        return round.byRank(present.map(\.node), ranks[place]).first
+            ?? round.leastLopsided(open, of: layout.domains.count)
+    }
+
+    /// What is on its way once the plan is carried out.
+    func movements(_ plan: Plan, _ round: Round) -> [Movement] {
+        guard !round.successors.isEmpty else { return [] }
+        let changing = Set(plan.changes.map(\.assignment.domain))
+        var ordered = 0
+        return round.successors.keys.sorted().compactMap { place in
+            let name = layout.domains[place].name
+            guard let current = round.facts.book[name], let owner = current.owner,
+                let successor = round.successors[place]
+            else { return nil }
+            var movement = Movement(domain: name, owner: owner, successor: successor)
+            // An order under an assignment that is about to change would be void.
+            if !changing.contains(name), current.inSync.contains(successor), ordered < Self.handOverLimit {
+                ordered += 1
+                movement.order = HandOver(
+                    domain: name, epoch: current.epoch, revision: current.revision, node: successor)
+            }
+            return movement
+        }
+    }
+
+    /// The wishes less the moves that are fulfilled, or cannot be fulfilled any more.
+    func openWishes(_ facts: Facts) -> MovementWishes {
+        var open = facts.wishes
+        for (domain, node) in facts.wishes.moves {
+            let isWanted = layout.domains.contains { $0.name == domain } && nodes.contains { $0.name == node }
+            let isThere = facts.book[domain]?.owner?.name == node
+            let isPossible = !facts.wishes.isDrained(node) && facts.membership[node]?.standing != .down
+            if !isWanted || isThere || !isPossible { open.settle(domain) }
+        }
+        return open
+    }
+
+    /// Carries out a hand-over that the owner has asked for, if it is still wanted.
+    func handOver(_ next: inout Assignment, to node: NodeID, at place: Int, _ round: Round) {
+        guard let owner = next.owner, let standby = next.standbys.firstIndex(where: { $0.node == node }),
+            next.standbys[standby].inSync, round.facts.membership.standing(of: node) == .up, isWanted()
+        else { return }
+        next.standbys.remove(at: standby)
+        // It has everything that was acknowledged, and took on nothing since.
+        next.standbys.append(Assignment.Standby(node: owner, inSync: true))
+        next.owner = node
+        next.cause = .moved
+        beginEpoch(of: &next, round)
+        next.revision = 0
+
+        func isWanted() -> Bool {
+            let wishes = round.facts.wishes
+            guard !wishes.isDrained(node.name) else { return false }
+            return wishes.moves[next.domain].map { $0 == node.name } ?? wishes.isDrained(owner.name)
+        }
+    }
+}
+
+extension Planner.Round {
+    /// The life of one of the planner's nodes, if it is heard regularly.
+    func upLife(_ place: Int) -> NodeID? {
+        lives[place].flatMap { facts.membership.standing(of: $0) == .up ? $0 : nil }
+    }
+
+    /// Those that are not drained; all of them when nobody else is there, since somebody has to serve.
+    func open(_ ranks: [Int], _ nodes: [ClusterLayout.Node]) -> [Int] {
+        guard !facts.wishes.drained.isEmpty else { return ranks }
+        let open = ranks.filter { lives[$0] != nil && !facts.wishes.isDrained(nodes[$0].name) }
+        return open.isEmpty ? ranks : open
+    }
+}

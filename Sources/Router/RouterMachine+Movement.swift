@@ -1,0 +1,128 @@
+import ClusterRuntime
+import RegistrarEvents
+
+/// Operators' orders, and seeing to it that they are carried out.
+extension RouterMachine {
+    /// Orders that may wait to be stored.
+    static let orderLimit = 64
+
+    /// An order of an operator that is not stored yet.
+    struct WaitingOrder: Sendable {
+        let id: UInt64
+        let order: MovementOrder
+    }
+
+    /// A domain that was ordered to be handed over.
+    struct OrderedMovement: Sendable {
+        /// When it was ordered first, for its owner's change to be timed from.
+        let since: Moment
+        var lastSent: MonotonicInstant
+    }
+
+    mutating func take(_ order: MovementOrder, id: UInt64) {
+        guard let leadership, let book = leadership.book else { return emit(.answer(id, .notLeading)) }
+        guard leadership.orders.count < Self.orderLimit else { return emit(.answer(id, .tooManyWaiting)) }
+        if let objection = objection(to: order, leadership, book) { return emit(.answer(id, objection)) }
+        self.leadership?.orders.append(WaitingOrder(id: id, order: order))
+        self.leadership?.needsPlan = true
+    }
+
+    private func objection(
+        to order: MovementOrder, _ leadership: Leadership, _ book: AssignmentBook
+    ) -> OrderOutcome? {
+        switch order {
+        case .undrain(let node):
+            // A node that the topology has lost may still have to be taken off the list.
+            let isKnown = layout.nodes.contains { $0.name == node } || leadership.wishes.isDrained(node)
+            return isKnown ? nil : .unknown("there is no node \(node)")
+        case .drain(let node): return objectionToTarget(node) ?? objectionToDraining(node, leadership)
+        case .move(let domain, let node):
+            guard layout.domains.contains(where: { $0.name == domain }) else {
+                return .unknown("there is no domain \(domain)")
+            }
+            if let objection = objectionToTarget(node) { return objection }
+            guard let owner = book[domain]?.owner else {
+                return .refused("\(domain) has no owner at the moment; wait until it is served again")
+            }
+            guard owner.name != node else { return nil }
+            if leadership.wishes.isDrained(node) {
+                return .refused("\(node) is drained; undrain it first")
+            }
+            guard membership[node]?.standing == .up else { return .refused("\(node) is not up") }
+            return nil
+        }
+    }
+
+    /// Only sr nodes own domains.
+    private func objectionToTarget(_ name: NodeName) -> OrderOutcome? {
+        guard let node = layout.nodes.first(where: { $0.name == name }) else {
+            return .unknown("there is no node \(name)")
+        }
+        switch node.role {
+        case .sr: return nil
+        case .router: return .refused("\(name) is a router, which owns no domains; stop it, and another one leads")
+        case .wssubscr, .sg:
+            return .refused(
+                "\(name) is a \(node.role.name) node, which owns no domains; stop it, and its clients go elsewhere")
+        }
+    }
+
+    /// Somebody has to take the domains.
+    private func objectionToDraining(_ node: NodeName, _ leadership: Leadership) -> OrderOutcome? {
+        let others = membership.members.contains { member in
+            member.node.role == .sr && member.node.name != node && member.standing == .up
+                && !leadership.wishes.isDrained(member.node.name)
+        }
+        return others ? nil : .refused("no other sr node is up and not drained, so nobody could take its domains")
+    }
+
+    // MARK: Carrying out
+
+    /// What the operators wish, the orders that wait to be stored included.
+    var wishes: MovementWishes {
+        guard let leadership else { return MovementWishes() }
+        return leadership.orders.reduce(into: leadership.wishes) { $1.order.apply(to: &$0) }
+    }
+
+    /// Orders owners to hand over, and again until the owner has changed.
+    mutating func send(_ movements: [Planner.Movement], at now: Moment) {
+        let known = leadership?.movements ?? [:]
+        var ordered: [DomainName: OrderedMovement] = [:]
+        for movement in movements {
+            var state = known[movement.domain]
+            if let order = movement.order, state.map({ now.monotonic - $0.lastSent >= periods.heartbeat }) ?? true {
+                state = OrderedMovement(since: state?.since ?? now, lastSent: now.monotonic)
+                emit(.send(.handOver(order), to: movement.owner.name))
+            }
+            ordered[movement.domain] = state
+        }
+        leadership?.movements = ordered
+        leadership?.successors = Dictionary(uniqueKeysWithValues: movements.map { ($0.domain, $0.successor) })
+    }
+
+    /// The store that held the first orders came through.
+    mutating func answerOrders(_ count: Int) {
+        guard let leadership else { return }
+        for waiting in leadership.orders.prefix(count) { emit(.answer(waiting.id, .accepted)) }
+        self.leadership?.orders.removeFirst(count)
+    }
+
+    /// Tells of wishes that end, and how.
+    mutating func note(_ wishes: MovementWishes, after former: MovementWishes, _ book: AssignmentBook) {
+        for node in wishes.drained where !former.isDrained(node) { emit(.log(.draining(node))) }
+        for node in former.drained where !wishes.isDrained(node) { emit(.log(.undrained(node))) }
+        for (domain, node) in former.moves.sorted(by: { $0.key < $1.key })
+        where wishes.moves[domain] == nil && book[domain]?.owner?.name != node {
+            emit(.log(.moveGivenUp(domain, to: node)))
+        }
+    }
+
+    /// Whether a node is to be empty, and is.
+    func drainState(of name: NodeName) -> ClusterStatus.Node.Status? {
+        guard let leadership, leadership.wishes.isDrained(name), let book = leadership.book else { return nil }
+        let isEmpty = book.all.allSatisfy { assignment in
+            assignment.owner?.name != name && !assignment.standbys.contains { $0.node.name == name }
+        }
+        return isEmpty ? .drained : .draining
+    }
+}

@@ -1,0 +1,88 @@
+import ClusterRuntime
+import Drills
+import RegistrarEvents
+
+/// Gives an order to the active router, and watches the cluster's status until it is carried out.
+struct MovementProgress: Sendable {
+    let topology: Topology
+    let order: MovementOrder
+    /// What goes on when nobody watches any more, such as "the drain".
+    let what: String
+    let timeout: Duration
+
+    static let interval: Duration = .milliseconds(100)
+
+    /// What a look at the status says.
+    enum Look: Hashable, Sendable {
+        /// What is left to do, in words; printed when it changes.
+        case underWay(String)
+        case done
+        /// It will not come about, for this reason.
+        case givenUp(String)
+    }
+
+    /// - Parameter judge: what a status means for the order.
+    /// - Returns: the status in which it was done.
+    /// - Throws: `CommandFailure`: 1 when it was refused, given up, interrupted or not done in time, 3 when no router
+    ///   took the order or none answers any more.
+    func run(_ judge: @escaping @Sendable (ClusterStatus) -> Look) async throws -> ClusterStatus {
+        let topology = topology
+        let status = try await TerminationSignals.run {
+            try await topology.withClient { client in
+                try await give(client)
+                return try await watch(client, judge)
+            }
+        }
+        guard let status else {
+            throw CommandFailure.no("interrupted; \(what) goes on: rollcall status \(topology.file)")
+        }
+        return status
+    }
+
+    /// Only gives the order.
+    func give() async throws { try await topology.withClient { try await give($0) } }
+
+    private func give(_ client: ClusterClient) async throws {
+        switch await client.order(order) {
+        case .accepted: break
+        case .refused(let why): throw CommandFailure.no(why)
+        case .unanswered(let said):
+            throw CommandFailure.unreachable("no router of \(topology.file) that leads took the order\n\(said)")
+        }
+    }
+
+    private func watch(
+        _ client: ClusterClient, _ judge: (ClusterStatus) -> Look
+    ) async throws -> ClusterStatus {
+        let deadline = SystemClock.monotonic() + timeout
+        var told: String?
+        var isAnswered = true
+        while SystemClock.monotonic() < deadline {
+            let status = await client.status()
+            isAnswered = status != nil
+            switch status.map(judge) {
+            case .done: if let status { return status }
+            case .givenUp(let why): throw CommandFailure.no(why)
+            case .underWay(let text):
+                if text != told { Console.error(text) }
+                told = text
+            case nil: break
+            }
+            try await Task.sleep(for: Self.interval)
+        }
+        let seconds = timeout.components.seconds
+        throw isAnswered
+            ? CommandFailure.no("not done within \(seconds) s; \(what) goes on: rollcall status \(topology.file)")
+            : CommandFailure.unreachable("no router answers any more; \(what) goes on when one leads again")
+    }
+}
+
+extension ClusterStatus {
+    /// Domains with fewer standbys in sync than their topology asks for.
+    func shortOfStandbys(_ topology: Topology) -> [String] {
+        domains.filter { domain in
+            guard let spec = topology.domains.first(where: { $0.name.rawValue == domain.name }) else { return false }
+            return domain.standbys.filter(\.inSync).count < spec.replicas - 1
+        }.map(\.name)
+    }
+}
