@@ -93,6 +93,12 @@ let package = Package(
             "NanomsgTransport",
             ["CNanomsg", "ClusterRuntime", "RegistrarEvents", "MessagePack", .crypto, .logging]),
         .rollcall("EmbeddedCoordinator", ["ClusterRuntime", "RegistrarEvents", "MessagePack", "Router", .grdb]),
+        .rollcall(
+            "EtcdCoordinator",
+            [
+                "ClusterRuntime", "RegistrarEvents", .asyncHTTPClient, .logging, .nioCore, .nioHTTP1, .nioPosix,
+                .nioSSL,
+            ]),
         .rollcall("SQLiteAccounts", ["ClusterRuntime", "Digests", "RegistrarEvents", .grdb]),
         .rollcall(
             "WebSocketGateway",
@@ -119,8 +125,9 @@ let package = Package(
         .rollcall(
             "ClusterNode",
             [
-                "AccessTokens", "AdminAPI", "ClusterRuntime", "Digests", "EmbeddedCoordinator", "NanomsgTransport",
-                "RegistrarEvents", "Router", "SIPGateway", "SQLiteAccounts", "SRActor", "WSSubscrActor",
+                "AccessTokens", "AdminAPI", "ClusterRuntime", "Digests", "EmbeddedCoordinator", "EtcdCoordinator",
+                "NanomsgTransport", "RegistrarEvents", "Router", "SIPGateway", "SQLiteAccounts", "SRActor",
+                "WSSubscrActor",
                 "WebSocketGateway", .deque,
                 .logging, .serviceLifecycle, .unixSignals,
             ]),
@@ -139,6 +146,7 @@ let package = Package(
             swiftSettings: strict),
 
         // Tests.
+        .target(name: "EtcdFixture", dependencies: ["Drills"], path: "Tests/EtcdFixture", swiftSettings: strict),
         .tests("MessagePackTests", ["MessagePack"]),
         .tests("DigestsTests", ["Digests"]),
         .tests("RegistrarEventsTests", ["RegistrarEvents", "MessagePack"]),
@@ -147,7 +155,12 @@ let package = Package(
             "ClusterRuntimeTests", ["ClusterRuntime", "Digests", "SQLiteAccounts", "RegistrarEvents", "MessagePack"]),
         .tests("SRActorTests", ["SRActor", "ClusterRuntime", "RegistrarEvents", .logging], exclude: ["Scenarios"]),
         .tests("WSSubscrActorTests", ["WSSubscrActor", "ClusterRuntime", "RegistrarEvents"]),
-        .tests("RouterTests", ["Router", "EmbeddedCoordinator", "ClusterRuntime", "RegistrarEvents"]),
+        .tests(
+            "RouterTests",
+            [
+                "Router", "EmbeddedCoordinator", "EtcdCoordinator", "EtcdFixture", "ClusterRuntime",
+                "RegistrarEvents", "Drills", .logging, .nioCore,
+            ]),
         .tests(
             "NanomsgTransportTests",
             ["NanomsgTransport", "CNanomsg", "ClusterRuntime", "RegistrarEvents", "MessagePack", .crypto, .logging]),
@@ -174,7 +187,8 @@ let package = Package(
             "ClusterSimulationTests",
             ["ClusterSimulation", "ClusterRuntime", "RegistrarEvents"]),
         .tests("ClusterNodeTests", ["ClusterNode", "ClusterRuntime", "RegistrarEvents", .deque, .logging]),
-        .tests("ClusterTests", ["Drills", "ClusterNode", "ClusterRuntime", "RegistrarEvents", .nioCore]),
+        .tests(
+            "ClusterTests", ["Drills", "EtcdFixture", "ClusterNode", "ClusterRuntime", "RegistrarEvents", .nioCore]),
         .tests("TidyTests", []),
     ]
 )

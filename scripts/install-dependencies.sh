@@ -20,6 +20,8 @@ if [ "${1:-}" = "--test" ]; then
     packages+=(openssl sqlite3 python3 python3-websockets python3-msgpack python3-cryptography)
     # Subscribers: scripts/test-subscribers.sh, whose page runs in a browser (100 MB, some 15 s to fetch and install).
     packages+=(chromium-headless-shell python3-yaml python3-jsonschema)
+    # The tests start members of etcd of their own; the service that the package may start stays out of it.
+    packages+=(etcd-server etcd-client)
     # Phones: scripts/test-phones.sh. The third comes from PyPI, into an environment of its own.
     packages+=(sip-tester baresip-core python3-venv python3-pip)
 fi

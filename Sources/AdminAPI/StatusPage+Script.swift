@@ -100,7 +100,11 @@ extension StatusPage {
             tile("nodes up", up + " of " + status.nodes.length),
             tile("events/s", number(rates.at(-1) ?? 0), curve()));
           const active = status.routers.find(router => router.state === "active");
-          $("router").textContent = active ? "active router " + active.name + ", term " + active.term : "";
+          const away = status.coordinator?.state === "unreachable";
+          const leader = active ? "active router " + active.name + ", term " + active.term : "no router leads";
+          $("router").textContent = leader
+            + (away ? "; coordinator unreachable since " + new Date(status.coordinator.unreachable_since).toISOString()
+              + ": " + status.coordinator.error : "");
         }
 
         const byName = list => new Map(list.map(item => [item.name, item]));

@@ -1,6 +1,5 @@
 import AccessTokens
 public import ClusterRuntime
-import EmbeddedCoordinator
 import Foundation
 import Logging
 import NanomsgTransport
@@ -32,9 +31,13 @@ public enum NodeRunner {
             metrics: metrics, log: log)
 
         var journal: FileJournal?
+        var coordinator: OpenCoordinator?
         let assembled: AssembledNode
         switch spec.role {
-        case .router: assembled = environment.assembleRouter(try coordinator(topology))
+        case .router:
+            let opened = try OpenCoordinator(environment)
+            coordinator = opened
+            assembled = environment.assembleRouter(opened.coordinator)
         case .sr:
             let opened = try openJournal(topology, name, log)
             journal = opened.journal
@@ -53,7 +56,13 @@ public enum NodeRunner {
                     .init(service: $0)
                 },
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: log))
-        try await group.run()
+        do {
+            try await group.run()
+        } catch {
+            await coordinator?.close()
+            throw error
+        }
+        await coordinator?.close()
         journal?.close()
         log.notice("\(life) has stopped")
         withExtendedLifetime(incarnation) {}
@@ -70,12 +79,6 @@ public enum NodeRunner {
             self: life, bind: "tcp://\(spec.address):\(spec.clusterPort)", peers: peers, watch: watched,
             secret: secret?.key(for: "cluster frames"), maximumFrame: topology.limits.frameBytes,
             outboxBytes: topology.limits.outboxBytes)
-    }
-
-    private static func coordinator(_ topology: Topology) throws -> any Coordinator {
-        switch topology.coordinator {
-        case .embedded(let path): try EmbeddedCoordinator(path: path)
-        }
     }
 
     private static func openJournal(

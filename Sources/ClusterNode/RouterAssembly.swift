@@ -11,12 +11,20 @@ extension NodeEnvironment {
         metrics.counter("rollcall_router_events_dropped_total", help: "Transport events that found the mailbox full.") {
             router.droppedEvents
         }
+        metrics.gauge(
+            "rollcall_router_term", help: "The term in which this router leads; 0 while it does not."
+        ) { Double(router.latestGauges.term) }
+        metrics.gauge(
+            "rollcall_coordinator_answers", help: "Whether the coordinator answered (1) or not (0) when last asked."
+        ) { router.latestGauges.coordinatorAnswers ? 1 : 0 }
         var backend = makeBackend(
             assignment: { domain in await router.assignments().first { $0.domain == domain } },
-            problems: { await router.leader() == nil ? ["no router leads"] : [] },
+            problems: { await problems(of: router) },
             status: {
-                let leader = await router.leader()
-                return leader == life.name ? .here(await router.status()) : .elsewhere(adminAddress(of: leader))
+                // While nobody leads, what this router sees is better than nothing.
+                let status = await router.status()
+                let active = status.routers.first { $0.state == .active && $0.name != life.name.rawValue }
+                return active.map { .elsewhere(adminAddress(of: NodeName($0.name))) } ?? .here(status)
             },
             ownerChanges: { await router.ownerChanges(of: $0) })
         backend.order = { await router.order($0) }
@@ -31,6 +39,12 @@ extension NodeEnvironment {
                 if case .received(let messages, let sender) = event { inlet.receive(messages, from: sender) }
                 router.receive(event)
             })
+    }
+
+    private func problems(of router: RouterNode) async -> [String] {
+        let status = await router.status()
+        let isLed = status.routers.contains { $0.state == .active }
+        return (isLed ? [] : ["no router leads"]) + (status.coordinator?.complaint.map { [$0] } ?? [])
     }
 
     /// A router's own requests (REST on its address) go by the assignments that it has stored or been told.

@@ -66,8 +66,8 @@ public struct Planner: Sendable {
         public var wishes = MovementWishes()
     }
 
-    /// Changes in one plan, so that storing them takes milliseconds. The next plan goes on.
-    public static let changeLimit = 256
+    /// Changes in one plan: one store. The next plan goes on.
+    public static let changeLimit = AssignmentChange.storeLimit
 
     let layout: ClusterLayout
     /// The `sr` nodes, by name.

@@ -28,7 +28,7 @@ extension RouterMachine {
             }
         case .failure(let error):
             nextCampaign = now.monotonic + periods.heartbeat
-            note(error)
+            note(error, at: now)
             return
         }
         coordinatorAnswered()
@@ -45,7 +45,7 @@ extension RouterMachine {
         guard term > abandoned, now.monotonic < until else {
             // Left for good: only a new term is free of what the old one may still have under way.
             emit(.resign(term: term))
-            nextCampaign = now.monotonic + periods.heartbeat
+            letOthersTry(at: now)
             return
         }
         nextCampaign = issued + periods.leadership / 3
@@ -62,7 +62,7 @@ extension RouterMachine {
         abandoned = max(abandoned, leadership.term)
         self.leadership = nil
         for waiting in leadership.orders { emit(.answer(waiting.id, .notLeading)) }
-        nextCampaign = max(nextCampaign, now.monotonic + periods.heartbeat)
+        letOthersTry(at: now)
         emit(.log(.steppedDown(term: leadership.term, why: why)))
     }
 
@@ -88,17 +88,30 @@ extension RouterMachine {
             push()
         case .failure(let error):
             // The next tick tries again.
-            note(error)
+            note(error, at: now)
         }
     }
 
-    mutating func note(_ error: CoordinatorError) {
-        if !coordinatorFails { emit(.log(.coordinatorFailed(error))) }
-        coordinatorFails = true
+    private mutating func letOthersTry(at now: Moment) {
+        restsUntil = now.monotonic + periods.heartbeat
+        nextCampaign = max(nextCampaign, restsUntil)
+    }
+
+    /// Routers that are told at the same time campaign in their order.
+    mutating func leadershipIsVacant(at now: Moment) {
+        guard leadership == nil else { return }
+        nextCampaign = max(restsUntil, min(nextCampaign, now.monotonic + periods.heartbeat / 4 * turn))
+        campaignIfDue(at: now)
+    }
+
+    mutating func note(_ error: CoordinatorError, at now: Moment) {
+        if coordinator.state != .unreachable { emit(.log(.coordinatorFailed(error))) }
+        coordinator = ClusterStatus.Coordinator(
+            state: .unreachable, unreachableSince: coordinator.unreachableSince ?? now.wall, error: error.reason)
     }
 
     mutating func coordinatorAnswered() {
-        if coordinatorFails { emit(.log(.coordinatorAnswers)) }
-        coordinatorFails = false
+        if coordinator.state == .unreachable { emit(.log(.coordinatorAnswers)) }
+        coordinator = ClusterStatus.Coordinator(state: .reachable)
     }
 }

@@ -65,7 +65,7 @@ extension RouterMachine {
             coordinatorAnswered()
             stepDown("the coordinator knows a later term", at: now)
         case .failure(let error):
-            note(error)
+            note(error, at: now)
             stepDown("the outcome of a store is unknown", at: now)
             emit(.resign(term: term))
         }

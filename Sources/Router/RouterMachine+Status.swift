@@ -11,7 +11,8 @@ extension RouterMachine {
             domains: layout.domains.map { domain in
                 let known = leadership?.book.map { $0[domain.name] } ?? table[domain.name]
                 return describe(domain.name, known)
-            })
+            },
+            coordinator: coordinator)
     }
 
     /// The last changes of the domain's owner that this router decided, oldest first.

@@ -30,6 +30,8 @@ public struct RouterMachine: Sendable {
         case campaigned(Result<Campaign, CoordinatorError>)
         case loaded(Result<StoredAssignments, CoordinatorError>, term: UInt64)
         case stored(Result<StoreOutcome, CoordinatorError>, term: UInt64)
+        /// The coordinator says that nobody may be leading any more. Nothing rests on it.
+        case vacant
         /// An operator's order; answered with `answer` under the same id.
         case ordered(MovementOrder, id: UInt64)
     }
@@ -86,6 +88,8 @@ public struct RouterMachine: Sendable {
     }
 
     public let node: NodeID
+    /// Its place among the routers.
+    let turn: Int
     let layout: ClusterLayout
     let periods: Periods
     let planner: Planner
@@ -97,7 +101,9 @@ public struct RouterMachine: Sendable {
     /// When the campaign under way was issued.
     var campaignIssued: MonotonicInstant?
     var nextCampaign: MonotonicInstant
-    var coordinatorFails = false
+    /// When it left its last term or was refused a new one, it lets others try first until then.
+    var restsUntil: MonotonicInstant = .distantPast
+    var coordinator = ClusterStatus.Coordinator(state: .unknown)
     /// The leader that was last logged.
     var leaderSeen: NodeID??
     var lastTick: MonotonicInstant?
@@ -120,7 +126,7 @@ public struct RouterMachine: Sendable {
         planner = Planner(layout, restartGrace: periods.restartGrace)
         membership = Membership(layout, periods: periods, listeningFrom: now.monotonic)
         // Routers that start together campaign in their order.
-        let turn = layout.routers.firstIndex(of: node.name) ?? layout.routers.count
+        turn = layout.routers.firstIndex(of: node.name) ?? layout.routers.count
         nextCampaign = now.monotonic + periods.heartbeat * turn
     }
 
@@ -138,6 +144,7 @@ public struct RouterMachine: Sendable {
         case .campaigned(let result): campaigned(result, at: now)
         case .loaded(let result, let term): loaded(result, term: term, at: now)
         case .stored(let result, let term): stored(result, term: term, at: now)
+        case .vacant: leadershipIsVacant(at: now)
         case .ordered(let order, let id): take(order, id: id)
         }
         planIfNeeded(at: now)

@@ -54,6 +54,7 @@ final class RouterMailbox: Sendable {
         if isFirst { continuation.yield(.tick) }
     }
 
+    /// An answer of the coordinator, or its word that nobody leads.
     func post(answer: RouterMachine.Event) { continuation.yield(.coordinator(answer)) }
 
     func post(own message: Message) { continuation.yield(.own(message)) }

@@ -1,6 +1,7 @@
 public import ClusterRuntime
 public import Logging
 public import RegistrarEvents
+import Synchronization
 
 /// A router node: feeds its machines from one mailbox and carries out what they decide, in order.
 ///
@@ -27,6 +28,7 @@ public actor RouterNode {
     private let now: @Sendable () -> Moment
     private let logger: Logger
     private nonisolated let mailbox = RouterMailbox(limit: RouterNode.mailboxLimit)
+    private nonisolated let gauges = Mutex(Gauges())
     private let campaigns = AsyncStream<CampaignCall>.makeStream()
     private let stores = AsyncStream<StoreCall>.makeStream()
     private var machine: RouterMachine
@@ -60,6 +62,16 @@ public actor RouterNode {
 
     /// Transport events dropped because the mailbox was full.
     public nonisolated var droppedEvents: UInt64 { mailbox.dropped }
+
+    /// What metrics show.
+    public struct Gauges: Sendable {
+        /// The term in which this router leads; 0 while it does not.
+        public var term: UInt64 = 0
+        public var coordinatorAnswers = false
+    }
+
+    /// As of the last tick.
+    public nonisolated var latestGauges: Gauges { gauges.withLock(\.self) }
 
     public func status() -> ClusterStatus { machine.status(following: agent.table, at: now()) }
 
@@ -97,6 +109,7 @@ public actor RouterNode {
             group.addTask { await self.keepTicking() }
             group.addTask { await self.runCampaigns() }
             group.addTask { await self.runStores() }
+            group.addTask { [coordinator, mailbox] in await coordinator.watch { mailbox.post(answer: .vacant) } }
             for await item in mailbox.items {
                 mailbox.took(item)
                 take(item)
@@ -114,7 +127,10 @@ public actor RouterNode {
         switch item {
         case .tick:
             feed(.tick, at: now)
-            agent.leadingTerm = machine.leadingTerm(at: now)
+            let term = machine.leadingTerm(at: now)
+            let answers = machine.coordinator.state == .reachable
+            gauges.withLock { $0 = Gauges(term: term, coordinatorAnswers: answers) }
+            agent.leadingTerm = term
             carryOut(agent.handle(.tick, at: now))
         case .transport(.received(let messages, let sender)):
             for message in messages { take(message, from: sender, at: now) }

@@ -9,8 +9,9 @@ struct StatusCommand: AsyncParsableCommand {
         abstract: "Show routers, nodes and domains as the active router sees them.",
         discussion: """
             A node that is suspect or down, a domain without owner or without a standby in sync are marked in the last
-            column. The exit code is 0 whenever a router could be asked, and 3 when none answers; what the nodes' own
-            health addresses say is printed then.
+            column. While no router leads, one that stands by tells what it sees. A coordinator that a router cannot
+            reach is told in the first line. The exit code is 0 whenever a router could be asked, and 3 when none
+            answers; what the nodes' own health addresses say is printed then.
 
             Example: rollcall status topology/local.yaml --watch
             """)
@@ -69,7 +70,7 @@ struct StatusCommand: AsyncParsableCommand {
         }
         return .unreachable(
             """
-            no active router of \(topology.file) answers
+            no router of \(topology.file) answers
             \(table.text)
             Not started yet? rollcall up \(topology.file)
             """)
@@ -82,7 +83,9 @@ struct StatusText {
 
     init(_ status: ClusterStatus) { self.status = status }
 
-    var text: String { [routers, nodes, domains].joined(separator: "\n\n") }
+    var text: String {
+        ([status.coordinator?.complaint].compactMap(\.self) + [routers, nodes, domains]).joined(separator: "\n\n")
+    }
 
     private var routers: String {
         var table = Table("ROUTER", "STATE", "TERM")

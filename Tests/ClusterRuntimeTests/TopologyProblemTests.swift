@@ -40,8 +40,11 @@ struct SpoiltTopology: Sendable, CustomTestStringConvertible {
             "replicas: 2", "expires: { min: 90, max: 60 }",
             "t.yaml:6: domains[1].expires: min 90s is above max 1m; expected min at most max"),
         SpoiltTopology(
-            "embedded", "etcd",
-            "t.yaml:3: coordinator.kind: etcd is not supported by this version; expected embedded"),
+            "kind: embedded", "kind: zookeeper",
+            "t.yaml:3: coordinator.kind: found `zookeeper`; expected one of embedded, etcd"),
+        SpoiltTopology(
+            "kind: embedded", "kind: embedded, user: me",
+            "t.yaml:3: coordinator.user: not for kind embedded; expected path alone"),
         SpoiltTopology(
             "kind: file", "kind: ldap",
             "t.yaml:4: directory.kind: found `ldap`; expected one of file, sqlite"),

@@ -23,13 +23,14 @@ final class TestCluster: Sendable {
     let topology: Topology
 
     /// Writes the files; nothing runs yet.
-    init() throws {
+    init(coordinator: String = "{ kind: embedded, path: var/router.db }") throws {
         directory =
             FileManager.default.temporaryDirectory
             .appendingPathComponent("rollcall-test-\(UUID().uuidString.prefix(8))").path
         topologyFile = "\(directory)/test.yaml"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        try Self.text(ports: freePorts(16)).write(toFile: topologyFile, atomically: true, encoding: .utf8)
+        let text = try Self.text(ports: freePorts(16), coordinator: coordinator)
+        try text.write(toFile: topologyFile, atomically: true, encoding: .utf8)
         try "accounts: {}\n".write(toFile: "\(directory)/accounts.yaml", atomically: true, encoding: .utf8)
         topology = try Topology.load(path: topologyFile)
     }
@@ -98,11 +99,11 @@ final class TestCluster: Sendable {
         }.joined(separator: "\n")
     }
 
-    private static func text(ports: [Int]) -> String {
+    private static func text(ports: [Int], coordinator: String) -> String {
         """
         cluster: test
         secret: { file: var/secret }
-        coordinator: { kind: embedded, path: var/router.db }
+        coordinator: \(coordinator)
         periods: { restart_grace: 1s }
         journal: { path: var/journal }
         directory: { kind: file, path: accounts.yaml }

@@ -105,6 +105,41 @@ import Testing
         #expect(notices == [.log(.coordinatorFailed(unavailable))])
     }
 
+    @Test func aVacantLeadershipIsCampaignedForAtOnceAndInTheRoutersOrder() {
+        var first = Driven()
+        _ = first.feed(.tick)
+        _ = first.feed(.campaigned(.success(.standby(leader: life("router9")))))
+        first.time = 50
+        #expect(first.feed(.vacant) == [.campaign])
+        var second = Driven()
+        second.machine = RouterMachine(node: life("router2"), layout: threeServers, periods: Periods(), at: at(0))
+        second.time = 200
+        #expect(second.feed(.tick).contains(.campaign))
+        _ = second.feed(.campaigned(.success(.standby(leader: life("router9")))))
+        second.time = 250
+        #expect(second.feed(.vacant) == [])
+        second.time = 299
+        #expect(second.feed(.tick) == [])
+        second.time = 300
+        #expect(second.feed(.tick) == [.campaign])
+    }
+
+    @Test func aRouterThatSteppedDownLetsOthersTakeWhatItLeft() {
+        var router = promoting()
+        _ = router.feed(.stored(.failure(unavailable), term: 1))
+        #expect(router.feed(.vacant) == [])
+        router.time += Periods().heartbeat.milliseconds - 1
+        #expect(router.feed(.tick) == [])
+        router.time += 1
+        #expect(router.feed(.tick).contains(.campaign))
+        #expect(router.feed(.vacant) == [], "one campaign at a time")
+    }
+
+    @Test func aLeaderDoesNotListenToVacancies() {
+        var router = Driven(leading: [owned], alive: [sr1])
+        #expect(router.feed(.vacant) == [])
+    }
+
     @Test func aNodeThatIsFarBehindIsToldInParts() throws {
         let many = (1...5000).map {
             assignment("d\($0).example", revision: UInt64($0), owner: life("sr1"), standbys: [standby(life("sr2"))])

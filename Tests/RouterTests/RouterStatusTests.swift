@@ -58,16 +58,40 @@ import Testing
                     name: "d", epoch: 0, seq: 0, owner: nil,
                     standbys: [ClusterStatus.Standby(name: "s", inSync: false)],
                     contacts: ClusterStatus.Contacts(user: 0, sipuser: 0))
-            ])
+            ],
+            coordinator: ClusterStatus.Coordinator(state: .unreachable, unreachableSince: 7, error: "gone"))
         let data = try encoder.encode(status)
         #expect(
             String(decoding: data, as: UTF8.self) == """
-                {"domains":[{"contacts":{"sipuser":0,"user":0},"epoch":0,"name":"d","owner":null,"seq":0,\
+                {"coordinator":{"error":"gone","state":"unreachable","unreachable_since":7},\
+                "domains":[{"contacts":{"sipuser":0,"user":0},"epoch":0,"name":"d","owner":null,"seq":0,\
                 "standbys":[{"in_sync":false,"name":"s"}]}],\
                 "nodes":[{"incarnation":7,"name":"n","pid":1,"roles":["sr"],"server":"a","site":"main",\
                 "status":"draining","uptime_s":2}],"routers":[{"name":"r","state":"down","term":0}]}
                 """)
         #expect(try JSONDecoder().decode(ClusterStatus.self, from: data) == status)
+    }
+
+    @Test func theStatusTellsSinceWhenTheCoordinatorIsAway() {
+        func state(_ router: Driven) -> ClusterStatus.Coordinator? {
+            router.machine.status(following: AssignmentTable(), at: at(router.time)).coordinator
+        }
+        var router = Driven()
+        #expect(state(router) == ClusterStatus.Coordinator(state: .unknown))
+        _ = router.feed(.tick)
+        _ = router.feed(.campaigned(.failure(.unavailable("first"))))
+        router.time = 500
+        _ = router.feed(.tick)
+        _ = router.feed(.campaigned(.failure(.unavailable("second"))))
+        let away = ClusterStatus.Coordinator(
+            state: .unreachable, unreachableSince: at(0).wall, error: "second")
+        #expect(state(router) == away)
+        #expect(away.complaint == "coordinator: unreachable since 2023-11-14T22:13:20Z: second")
+        router.time = 1000
+        _ = router.feed(.tick)
+        _ = router.feed(.campaigned(.success(.standby(leader: nil))))
+        #expect(state(router) == ClusterStatus.Coordinator(state: .reachable))
+        #expect(state(router)?.complaint == nil)
     }
 
     @Test func aStandbyRouterShowsWhatItWasTold() {

@@ -25,6 +25,10 @@ import Testing
 
         "NanomsgTransport": ["ClusterRuntime", "RegistrarEvents", "MessagePack", "CNanomsg", "Crypto", "Logging"],
         "EmbeddedCoordinator": ["Router", "ClusterRuntime", "RegistrarEvents", "MessagePack", "GRDB"],
+        "EtcdCoordinator": [
+            "ClusterRuntime", "RegistrarEvents", "AsyncHTTPClient", "Logging", "NIOCore", "NIOHTTP1", "NIOPosix",
+            "NIOSSL",
+        ],
         "SQLiteAccounts": ["ClusterRuntime", "Digests", "RegistrarEvents", "GRDB"],
         "AccessTokens": ["ClusterRuntime", "RegistrarEvents", "Crypto", "JWTKit"],
         "WebSocketGateway": [
@@ -42,9 +46,9 @@ import Testing
 
         "ClusterSimulation": ["SRActor", "WSSubscrActor", "Router", "ClusterRuntime", "RegistrarEvents"],
         "ClusterNode": [
-            "AccessTokens", "AdminAPI", "EmbeddedCoordinator", "NanomsgTransport", "SIPGateway", "WebSocketGateway",
-            "SRActor",
-            "WSSubscrActor", "Router", "SQLiteAccounts", "ClusterRuntime", "Digests", "RegistrarEvents", "DequeModule",
+            "AccessTokens", "AdminAPI", "EmbeddedCoordinator", "EtcdCoordinator", "NanomsgTransport", "SIPGateway",
+            "WebSocketGateway", "SRActor", "WSSubscrActor", "Router", "SQLiteAccounts", "ClusterRuntime", "Digests",
+            "RegistrarEvents", "DequeModule",
             "Logging", "ServiceLifecycle", "UnixSignals",
         ],
         "Drills": [
@@ -99,6 +103,7 @@ import Testing
         "Sources/SIPGateway/TransactionTable", "Sources/SIPGateway/NonceBook", "Sources/SIPGateway/Watcher",
         "Sources/SIPGateway/WatchedAccount", "Sources/SIPGateway/WatchedContact",
         "Sources/SIPGateway/NotifyTransaction", "Sources/SIPGateway/RegistrationInfo",
+        "Sources/EtcdCoordinator/EndpointTurns", "Sources/EtcdCoordinator/Ledger",
     ]
 
     /// Shells of the machines that share a prefix with them.

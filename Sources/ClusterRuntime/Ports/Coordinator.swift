@@ -19,18 +19,26 @@ public protocol Coordinator: Sendable {
 
     /// Stores all changes and the wishes, or nothing. Revisions are given out in the order of the changes.
     /// - Parameters:
+    ///   - changes: of different domains, at most `AssignmentChange.storeLimit`.
     ///   - wishes: in place of those stored; nil leaves them as they are.
     ///   - term: in which the caller leads.
     /// - Throws: when the outcome is unknown or nothing was stored.
     func store(
         _ changes: [AssignmentChange], wishes: MovementWishes?, term: UInt64
     ) async throws(CoordinatorError) -> StoreOutcome
+
+    /// Runs until cancelled, and calls `vacant` when the leadership may have become free, so that a standby router need
+    /// not wait for its turn to campaign. A hint: it may come late, more than once, or not at all.
+    func watch(vacant: @escaping @Sendable () -> Void) async
 }
 
 extension Coordinator {
     public func store(_ changes: [AssignmentChange], term: UInt64) async throws(CoordinatorError) -> StoreOutcome {
         try await store(changes, wishes: nil, term: term)
     }
+
+    /// Ends at once: where nothing can be watched, routers find out when they campaign.
+    public func watch(vacant: @escaping @Sendable () -> Void) async {}
 }
 
 /// How a campaign went.
@@ -61,6 +69,10 @@ public struct AssignmentChange: Hashable, Sendable {
     /// The revision of the assignment that it replaces; 0 when there must be none.
     public var expected: UInt64
 
+    /// Most changes in one store: an etcd transaction has 128 operations at most, of which each change is one, and the
+    /// term's record and the count of revisions are two.
+    public static let storeLimit = 120
+
     public init(assignment: Assignment, expected: UInt64) {
         self.assignment = assignment
         self.expected = expected
@@ -81,6 +93,14 @@ public enum StoreOutcome: Hashable, Sendable {
 public enum CoordinatorError: Error, Hashable, Sendable, CustomStringConvertible {
     case unavailable(String)
     case damaged(String)
+
+    /// What is wrong, where it goes without saying that it is about the coordinator.
+    public var reason: String {
+        switch self {
+        case .unavailable(let what): what
+        case .damaged(let what): "its data cannot be used: \(what)"
+        }
+    }
 
     public var description: String {
         switch self {

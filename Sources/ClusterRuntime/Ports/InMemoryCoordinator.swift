@@ -5,6 +5,8 @@ public final class InMemoryCoordinator: Coordinator {
     private struct Guarded {
         var state = CoordinatorState()
         var isReachable = true
+        var watchers: [Int: @Sendable () -> Void] = [:]
+        var watchersSeen = 0
     }
 
     private let guarded = Mutex(Guarded())
@@ -25,6 +27,8 @@ public final class InMemoryCoordinator: Coordinator {
 
     public func resign(term: UInt64) async throws(CoordinatorError) {
         try access { $0.resign(term: term) }
+        let (watchers, isVacant) = guarded.withLock { ($0.watchers.values, $0.state.leadership.holder == nil) }
+        if isVacant { for vacant in watchers { vacant() } }
     }
 
     public func load() async throws(CoordinatorError) -> StoredAssignments {
@@ -35,6 +39,18 @@ public final class InMemoryCoordinator: Coordinator {
         _ changes: [AssignmentChange], wishes: MovementWishes?, term: UInt64
     ) async throws(CoordinatorError) -> StoreOutcome {
         try access { $0.store(changes, wishes: wishes, term: term) }
+    }
+
+    /// Tells of resignations; a lease that ends is found out by campaigning.
+    public func watch(vacant: @escaping @Sendable () -> Void) async {
+        let number = guarded.withLock { guarded in
+            guarded.watchersSeen += 1
+            guarded.watchers[guarded.watchersSeen] = vacant
+            return guarded.watchersSeen
+        }
+        // Ends when cancelled.
+        for await _ in AsyncStream<Never>.makeStream().stream {}
+        guarded.withLock { $0.watchers[number] = nil }
     }
 
     private func access<Answer: Sendable>(

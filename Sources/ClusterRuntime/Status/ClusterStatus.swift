@@ -1,3 +1,5 @@
+import Foundation
+
 /// The cluster as a router sees it: what `rollcall status` shows.
 ///
 /// Encoded as JSON its keys are part of the product's interface: they may be added to, not changed.
@@ -5,11 +7,47 @@ public struct ClusterStatus: Codable, Hashable, Sendable {
     public var routers: [Router]
     public var nodes: [Node]
     public var domains: [Domain]
+    /// How the router that was asked finds the coordinator; nil from a router that does not say.
+    public var coordinator: Coordinator?
 
-    public init(routers: [Router], nodes: [Node], domains: [Domain]) {
+    public init(routers: [Router], nodes: [Node], domains: [Domain], coordinator: Coordinator? = nil) {
         self.routers = routers
         self.nodes = nodes
         self.domains = domains
+        self.coordinator = coordinator
+    }
+
+    public struct Coordinator: Codable, Hashable, Sendable {
+        public enum State: String, Codable, Sendable {
+            /// The router has not asked yet.
+            case unknown
+            case reachable, unreachable
+        }
+
+        public var state: State
+        /// The first call that failed without one that succeeded since, in milliseconds since 1970 on the router's
+        /// clock; nil unless unreachable.
+        public var unreachableSince: Int64?
+        /// Why the last call failed; nil unless unreachable.
+        public var error: String?
+
+        public init(state: State, unreachableSince: Int64? = nil, error: String? = nil) {
+            self.state = state
+            self.unreachableSince = unreachableSince
+            self.error = error
+        }
+
+        /// For people; nil unless unreachable.
+        public var complaint: String? {
+            guard state == .unreachable else { return nil }
+            let since = Date(timeIntervalSince1970: Double(unreachableSince ?? 0) / 1000)
+            return "coordinator: unreachable since \(since.formatted(.iso8601)): \(error ?? "no reason given")"
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case state, error
+            case unreachableSince = "unreachable_since"
+        }
     }
 
     public struct Router: Codable, Hashable, Sendable {

@@ -58,20 +58,10 @@ extension ClusterSecret {
                 let fresh = SymmetricKey(size: .bits256).withUnsafeBytes { Array($0) }
                 try LocalFile.createOnce(path, Array((Hex.encode(fresh) + "\n").utf8))
             }
-            try checkMode(of: path)
+            try LocalFile.refuseForEverybody(path)
             return try decode(LocalFile.read(path, limit: 2 * maximumLength + 64), path: path)
         } catch {
             throw ClusterSecretError(description: "\(error.wrong); expected \(error.expected)")
-        }
-    }
-
-    private static func checkMode(of path: String) throws(FileFault) {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return }
-        guard status.st_mode & 0o007 == 0 else {
-            throw FileFault(
-                wrong: "\(path) has mode 0\(String(status.st_mode & 0o777, radix: 8)): everybody may use it",
-                expected: "mode 0600")
         }
     }
 

@@ -62,6 +62,16 @@ package enum LocalFile {
         syncDirectory(of: path)
     }
 
+    /// A file that holds a secret is not for everybody.
+    /// - Throws: when others than its owner and group may use it. Nothing when it is missing.
+    static func refuseForEverybody(_ path: String) throws(FileFault) {
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & 0o007 != 0 else { return }
+        throw FileFault(
+            wrong: "\(path) has mode 0\(String(status.st_mode & 0o777, radix: 8)): everybody may use it",
+            expected: "mode 0600")
+    }
+
     /// Runs `body` while holding an advisory lock that other processes (and other callers here) respect.
     package static func withLock<Result>(
         on path: String, _ body: () throws(DirectoryError) -> Result

@@ -39,6 +39,8 @@ public struct Topology: Hashable, Sendable {
     public enum CoordinatorSource: Hashable, Sendable {
         /// A database file that all routers, on one machine, share.
         case embedded(path: String)
+        /// An etcd cluster, which routers on any machine can reach.
+        case etcd(EtcdSpec)
     }
 
     /// Where the accounts are kept.

@@ -108,6 +108,7 @@ struct TopologyCheck {
             return
         }
         // The embedded coordinator is a file, and only processes of one machine share it.
+        guard case .embedded = topology.coordinator else { return }
         let here = NetworkAddress.normalised(first.value.address)
         for router in routers where NetworkAddress.normalised(router.value.address) != here {
             problems.report(

@@ -13,10 +13,6 @@ extension TopologyReader {
         return path(file).map { .file(path: $0) } ?? .none
     }
 
-    func coordinator(_ value: YAMLValue?) -> Topology.CoordinatorSource {
-        .embedded(path: pathOfKind("embedded", later: "etcd", value, also: ["endpoints", "tls"]) ?? "")
-    }
-
     func directory(_ value: YAMLValue?) -> Topology.DirectorySource {
         let fields = value?.fields(["kind", "path"])
         let isDatabase = fields?.required("kind", "file or sqlite")?.choice([("file", false), ("sqlite", true)])
@@ -59,16 +55,6 @@ extension TopologyReader {
         }
         if problems.count == before { report(limits.violations, of: fields) }
         return limits
-    }
-
-    /// Reads `{ kind: …, path: … }` where this version knows one kind and the grammar has one more.
-    private func pathOfKind(
-        _ kind: String, later: String, _ value: YAMLValue?, also laterKeys: [String] = []
-    ) -> String? {
-        guard let fields = value?.fields(["kind", "path"], later: laterKeys) else { return nil }
-        let kindIsKnown = fields.required("kind", kind)?.choice([(kind, true)], later: [later]) ?? false
-        // What belongs beside another kind is that kind's business.
-        return kindIsKnown ? path(fields.required("path", "the path of the file")) : nil
     }
 
     private func report(_ violations: [SettingViolation], of fields: YAMLFields) {

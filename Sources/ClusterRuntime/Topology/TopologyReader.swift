@@ -23,11 +23,12 @@ struct TopologyReader {
         let before = problems.count
         let sites = sites(top.required("sites", "a list of sites with their servers and nodes"))
         let sitesAreComplete = problems.count == before
+        let cluster = name(top.required("cluster", "the cluster's name")) ?? ""
         let topology = Topology(
-            cluster: name(top.required("cluster", "the cluster's name")) ?? "",
+            cluster: cluster,
             file: problems.file,
             secret: secret(top.required("secret", "{ file: PATH }, or none")),
-            coordinator: coordinator(top.required("coordinator", "{ kind: embedded, path: PATH }")),
+            coordinator: coordinator(top.required("coordinator", "{ kind: embedded, path: PATH }"), cluster: cluster),
             periods: periods(top["periods"]),
             limits: limits,
             journal: journal(top["journal"]),

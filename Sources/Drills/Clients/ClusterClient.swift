@@ -102,23 +102,27 @@ package final class ClusterClient: Sendable {
         }
     }
 
-    /// The cluster as its active router sees it; nil when no router says so.
+    /// The cluster as its active router sees it; while none leads, as one that stands by does; nil when none answers.
     package func status(timeout: Duration = .seconds(2)) async -> ClusterStatus? {
         await withTaskGroup(of: ClusterStatus?.self) { group in
             for router in topology.nodes(of: .router) {
                 group.addTask { await self.status(of: router, timeout: timeout) }
             }
+            // A router that is cut off from the others does not know who leads.
+            var standby: ClusterStatus?
             for await status in group {
                 guard let status else { continue }
+                standby = status
+                guard status.routers.contains(where: { $0.state == .active }) else { continue }
                 group.cancelAll()
                 return status
             }
-            return nil
+            return standby
         }
     }
 
     private func status(of router: NodeSpec, timeout: Duration) async -> ClusterStatus? {
-        // A router that is down or standby has nothing to say; that is what the others are asked for.
+        // A router that is down, or knows of another one that leads, has nothing to say: the others are asked for that.
         guard let answer = try? await get("/rest/v1/cluster/status", from: router, timeout: timeout), answer.isOK
         else { return nil }
         // What cannot be read is no status either: the others are asked for that, too.

@@ -1,0 +1,52 @@
+import ClusterRuntime
+
+/// Which endpoint is asked next, and how each did when it was asked last.
+///
+/// Those that answer take turns, so that each is known to work before it is needed. One that failed rests: it is asked
+/// after all others, and takes its turn again once `rest` is over.
+struct EndpointTurns: Sendable {
+    struct Endpoint: Hashable, Sendable {
+        let url: String
+        /// Nil before it was first asked.
+        fileprivate(set) var answers: Bool?
+        fileprivate var restsUntil: MonotonicInstant = .distantPast
+    }
+
+    /// How long an endpoint that failed is left alone while others answer.
+    static let rest: Duration = .seconds(5)
+
+    private(set) var endpoints: [Endpoint]
+    private var turn = 0
+
+    init(_ urls: [String]) {
+        precondition(!urls.isEmpty, "etcd without an endpoint")
+        endpoints = urls.map { Endpoint(url: $0) }
+    }
+
+    /// Every endpoint, in the order in which they are to be tried for one call.
+    mutating func order(at now: MonotonicInstant) -> [Int] {
+        let rotated = endpoints.indices.map { (turn + $0) % endpoints.count }
+        turn = (turn + 1) % endpoints.count
+        let resting = rotated.filter { endpoints[$0].restsUntil > now }
+        return rotated.filter { endpoints[$0].restsUntil <= now }
+            + resting.sorted { endpoints[$0].restsUntil < endpoints[$1].restsUntil }
+    }
+
+    /// - Returns: whether that is news.
+    mutating func answered(_ index: Int) -> Bool {
+        defer {
+            endpoints[index].answers = true
+            endpoints[index].restsUntil = .distantPast
+        }
+        return endpoints[index].answers == false
+    }
+
+    /// - Returns: whether that is news.
+    mutating func failed(_ index: Int, at now: MonotonicInstant) -> Bool {
+        defer {
+            endpoints[index].answers = false
+            endpoints[index].restsUntil = now + Self.rest
+        }
+        return endpoints[index].answers != false
+    }
+}
