@@ -77,6 +77,7 @@ let package = Package(
         .rollcall("MessagePack", ["CMsgpack"]),
         .rollcall("Digests", ["CNettle"]),
         .rollcall("RegistrarEvents", ["MessagePack"]),
+        .rollcall("Filtering", ["RegistrarEvents"]),
         .rollcall("SIP"),
         .rollcall("WebSocketFrames", [.nioCore, .nioHTTP1, .nioWebSocket]),
         .rollcall(
@@ -85,7 +86,7 @@ let package = Package(
 
         // The roles. They never import each other.
         .rollcall("SRActor", ["ClusterRuntime", "RegistrarEvents", "MessagePack", .deque, .logging]),
-        .rollcall("WSSubscrActor", ["ClusterRuntime", "RegistrarEvents", .deque, .logging]),
+        .rollcall("WSSubscrActor", ["ClusterRuntime", "Filtering", "RegistrarEvents", .deque, .logging]),
         .rollcall("Router", ["ClusterRuntime", "RegistrarEvents", .logging]),
 
         // Adapters and gateways.
@@ -103,8 +104,8 @@ let package = Package(
         .rollcall(
             "WebSocketGateway",
             [
-                "AccessTokens", "ClusterRuntime", "RegistrarEvents", "WSSubscrActor", "WebSocketFrames", .deque,
-                .logging, .nioCore, .nioHTTP1, .nioPosix, .nioWebSocket, .serviceLifecycle,
+                "AccessTokens", "ClusterRuntime", "Filtering", "RegistrarEvents", "WSSubscrActor", "WebSocketFrames",
+                .deque, .logging, .nioCore, .nioHTTP1, .nioPosix, .nioWebSocket, .serviceLifecycle,
             ]),
         .rollcall(
             "SIPGateway",
@@ -116,12 +117,12 @@ let package = Package(
         .rollcall(
             "AdminAPI",
             [
-                "AccessTokens", "ClusterRuntime", "RegistrarEvents", .httpTypes, .hummingbird, .hummingbirdCore,
-                .logging, .nioCore, .serviceLifecycle,
+                "AccessTokens", "ClusterRuntime", "Filtering", "RegistrarEvents", .httpTypes, .hummingbird,
+                .hummingbirdCore, .logging, .nioCore, .serviceLifecycle,
             ]),
 
         // What stands on all of it.
-        .rollcall("ClusterSimulation", ["ClusterRuntime", "RegistrarEvents", "Router", "SRActor"]),
+        .rollcall("ClusterSimulation", ["ClusterRuntime", "RegistrarEvents", "Router", "SRActor", "WSSubscrActor"]),
         .rollcall(
             "ClusterNode",
             [
@@ -150,11 +151,12 @@ let package = Package(
         .tests("MessagePackTests", ["MessagePack"]),
         .tests("DigestsTests", ["Digests"]),
         .tests("RegistrarEventsTests", ["RegistrarEvents", "MessagePack"]),
+        .tests("FilteringTests", ["Filtering", "ClusterRuntime", "RegistrarEvents"]),
         .tests("SIPTests", ["SIP"], exclude: ["Vectors"]),
         .tests(
             "ClusterRuntimeTests", ["ClusterRuntime", "Digests", "SQLiteAccounts", "RegistrarEvents", "MessagePack"]),
         .tests("SRActorTests", ["SRActor", "ClusterRuntime", "RegistrarEvents", .logging], exclude: ["Scenarios"]),
-        .tests("WSSubscrActorTests", ["WSSubscrActor", "ClusterRuntime", "RegistrarEvents"]),
+        .tests("WSSubscrActorTests", ["WSSubscrActor", "ClusterRuntime", "Filtering", "RegistrarEvents"]),
         .tests(
             "RouterTests",
             [
@@ -188,7 +190,8 @@ let package = Package(
             ["ClusterSimulation", "ClusterRuntime", "RegistrarEvents"]),
         .tests("ClusterNodeTests", ["ClusterNode", "ClusterRuntime", "RegistrarEvents", .deque, .logging]),
         .tests(
-            "ClusterTests", ["Drills", "EtcdFixture", "ClusterNode", "ClusterRuntime", "RegistrarEvents", .nioCore]),
+            "ClusterTests",
+            ["Drills", "EtcdFixture", "ClusterNode", "ClusterRuntime", "RegistrarEvents", .nioCore, .nioHTTP1]),
         .tests("TidyTests", []),
     ]
 )

@@ -19,6 +19,10 @@ public struct AdminBackend: Sendable {
     /// The text of `/metrics`.
     public var metrics: @Sendable () async -> String
     public var status: @Sendable () async -> StatusAnswer
+    /// The accounts that there are.
+    public var accounts: @Sendable () async throws(DirectoryError) -> any AccountDirectory
+    /// A contact of each account that is online, where this node follows the domain and has it whole; else nil.
+    public var onlineAccounts: @Sendable (DomainName, AccountKind) async -> [PackedContact]? = { _, _ in nil }
     /// The last changes of a domain's owner that this node decided, newest last; nil on all but routers.
     public var ownerChanges: @Sendable (DomainName) async -> [OwnerChange]?
     /// The copies of domains this node holds; nil where there are none by its role.
@@ -42,6 +46,7 @@ public struct AdminBackend: Sendable {
         problems: @escaping @Sendable () async -> [String],
         metrics: @escaping @Sendable () async -> String,
         status: @escaping @Sendable () async -> StatusAnswer,
+        accounts: @escaping @Sendable () async throws(DirectoryError) -> any AccountDirectory,
         ownerChanges: @escaping @Sendable (DomainName) async -> [OwnerChange]? = { _ in nil },
         copies: @escaping @Sendable () async -> [HeldCopy]? = { nil }
     ) {
@@ -55,6 +60,7 @@ public struct AdminBackend: Sendable {
         self.problems = problems
         self.metrics = metrics
         self.status = status
+        self.accounts = accounts
         self.ownerChanges = ownerChanges
         self.copies = copies
     }

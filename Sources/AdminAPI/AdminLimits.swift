@@ -10,6 +10,8 @@ public struct AdminLimits: Hashable, Sendable {
     public var idle: Duration = .seconds(60)
     /// How long a request may wait for the owner of its domain.
     public var deadline: Duration = .seconds(5)
+    /// Lists of states being made at a time; each may hold the names of all accounts that are online.
+    public var stateLists = 4
     /// Where what else is known of a domain is answered at once, how long its position may be waited for.
     public var positionDeadline: Duration = .seconds(1)
 

@@ -66,6 +66,7 @@ public struct AdminService: Service {
         MovementRoutes(backend: backend, access: access).add(to: router)
         DomainRoutes(backend: backend, access: access, limits: limits).add(to: router)
         ContactRoutes(backend: backend, access: access, limits: limits).add(to: router)
+        StateRoutes(backend: backend, access: access, limits: limits).add(to: router)
         GRUURoutes(backend: backend, access: access, limits: limits).add(to: router)
         if backend.role == .router { StatusPage.add(to: router) }
         return router

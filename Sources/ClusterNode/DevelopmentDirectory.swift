@@ -40,6 +40,11 @@ struct DevelopmentDirectory: AccountDirectory {
         return number < accounts
     }
 
+    func names(_ domain: DomainName, _ kind: AccountKind, after last: String, limit: Int) -> [String] {
+        guard domain == self.domain, accounts > 0 else { return [] }
+        return AccountRange("u0..u\(accounts - 1)")?.names(after: last, limit: limit) ?? []
+    }
+
     func list(_ domain: DomainName?) -> [AccountEntry] { [] }
     func add(_ accounts: [NewAccount]) throws(DirectoryError) { throw fixed }
     func addRange(

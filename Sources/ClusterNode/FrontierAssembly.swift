@@ -38,8 +38,9 @@ extension NodeEnvironment {
                     + (server.isAccepting ? [] : ["websockets are not accepted"])
                     + unfinished(node.reports)
             },
-            status: { .elsewhere(adminAddress(of: agent.leader)) },
+            status: { .elsewhere(adminAddress(of: agent.leader)) }, accounts: { directory },
             copies: { node.reports.map { HeldCopy(.follower, $0.copy) } })
+        backend.onlineAccounts = { await node.onlineAccounts(of: $0, $1) }
         backend.bans = { server.bans }
         backend.liftBan = { server.liftBan($0) }
         return AssembledNode(

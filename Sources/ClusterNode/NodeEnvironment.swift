@@ -52,13 +52,15 @@ struct NodeEnvironment: Sendable {
         assignment: @escaping @Sendable (DomainName) async -> Assignment?,
         problems: @escaping @Sendable () async -> [String],
         status: @escaping @Sendable () async -> StatusAnswer,
+        accounts: @escaping @Sendable () async throws(DirectoryError) -> any AccountDirectory,
         ownerChanges: @escaping @Sendable (DomainName) async -> [OwnerChange]? = { _ in nil },
         copies: @escaping @Sendable () async -> [HeldCopy]? = { nil }
     ) -> AdminBackend {
         AdminBackend(
             node: life, role: spec.role, isOpen: topology.adminIsOpen, tokens: tokens, registrar: requests,
             domains: { topology.domains.map(\.name) }, assignment: assignment, problems: problems,
-            metrics: { metrics.render() }, status: status, ownerChanges: ownerChanges, copies: copies)
+            metrics: { metrics.render() }, status: status, accounts: accounts, ownerChanges: ownerChanges,
+            copies: copies)
     }
 
     func makeAdmin(_ backend: AdminBackend) -> AdminService {

@@ -20,6 +20,7 @@ extension NodeRunner {
         let tokens = await AccessTokens(ClusterSecret((0..<32).map { _ in UInt8.random(in: 0...255) }))
         guard let domain = topology.domains.first?.name else { preconditionFailure("a topology without a domain") }
         let directory = DevelopmentDirectory(domain: domain, accounts: accounts)
+        let accounts = AccountsAtHand { directory }
         var services: [any Service] = []
         for spec in topology.nodes {
             let log = Logger(label: spec.name.rawValue)
@@ -30,8 +31,8 @@ extension NodeRunner {
                 metrics: MetricsRegistry(), log: log)
             let assembled =
                 switch spec.role {
-                case .router: environment.assembleRouter(InMemoryCoordinator())
-                case .sr: environment.assembleRegistrar(NoJournal(), [:])
+                case .router: environment.assembleRouter(InMemoryCoordinator(), accounts)
+                case .sr: environment.assembleRegistrar(NoJournal(), [:], accounts)
                 case .wssubscr: environment.assembleFrontier(directory)
                 case .sg: environment.assembleSIPGateway(directory, gruuKey: nil)
                 }

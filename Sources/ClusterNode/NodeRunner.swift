@@ -32,16 +32,17 @@ public enum NodeRunner {
 
         var journal: FileJournal?
         var coordinator: OpenCoordinator?
+        let accounts = AccountsAtHand { () throws(DirectoryError) in try topology.openAccounts() }
         let assembled: AssembledNode
         switch spec.role {
         case .router:
             let opened = try OpenCoordinator(environment)
             coordinator = opened
-            assembled = environment.assembleRouter(opened.coordinator)
+            assembled = environment.assembleRouter(opened.coordinator, accounts)
         case .sr:
             let opened = try openJournal(topology, name, log)
             journal = opened.journal
-            assembled = environment.assembleRegistrar(opened.journal, opened.replicas)
+            assembled = environment.assembleRegistrar(opened.journal, opened.replicas, accounts)
         case .wssubscr: assembled = environment.assembleFrontier(try topology.openAccounts())
         case .sg:
             assembled = environment.assembleSIPGateway(

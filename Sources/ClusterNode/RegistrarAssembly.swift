@@ -5,7 +5,9 @@ import SRActor
 import ServiceLifecycle
 
 extension NodeEnvironment {
-    func assembleRegistrar(_ journal: any Journal, _ replicas: [DomainName: DomainReplica]) -> AssembledNode {
+    func assembleRegistrar(
+        _ journal: any Journal, _ replicas: [DomainName: DomainReplica], _ accounts: AccountsAtHand
+    ) -> AssembledNode {
         let node = SRNode(
             node: life, transport: transport, journal: journal, replicas: replicas, routers: routers,
             limits: topology.limits, policy: { policy(of: $0) }, log: log)
@@ -23,7 +25,7 @@ extension NodeEnvironment {
                 (agent.leader == nil ? ["no router was heard yet"] : [])
                     + (node.isJournalWritable ? [] : ["the journal cannot be written; see the log"])
             },
-            status: { .elsewhere(adminAddress(of: agent.leader)) },
+            status: { .elsewhere(adminAddress(of: agent.leader)) }, accounts: accounts.callAsFunction,
             copies: { held(node.reports, by: agent) })
         return AssembledNode(
             services: [

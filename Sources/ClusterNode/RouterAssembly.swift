@@ -4,7 +4,7 @@ import Router
 import ServiceLifecycle
 
 extension NodeEnvironment {
-    func assembleRouter(_ coordinator: any Coordinator) -> AssembledNode {
+    func assembleRouter(_ coordinator: any Coordinator, _ accounts: AccountsAtHand) -> AssembledNode {
         let router = RouterNode(
             node: life, layout: ClusterLayout(topology), periods: topology.periods, pid: pid,
             coordinator: coordinator, transport: transport, logger: log)
@@ -26,6 +26,7 @@ extension NodeEnvironment {
                 let active = status.routers.first { $0.state == .active && $0.name != life.name.rawValue }
                 return active.map { .elsewhere(adminAddress(of: NodeName($0.name))) } ?? .here(status)
             },
+            accounts: accounts.callAsFunction,
             ownerChanges: { await router.ownerChanges(of: $0) })
         backend.order = { await router.order($0) }
         backend.explanation = { await router.explanation(of: $0) }

@@ -34,7 +34,7 @@ extension NodeEnvironment {
                 (agent.leader == nil ? ["no router was heard yet"] : [])
                     + (server.isAccepting ? [] : ["SIP devices are not answered"])
             },
-            status: { .elsewhere(adminAddress(of: agent.leader)) })
+            status: { .elsewhere(adminAddress(of: agent.leader)) }, accounts: { directory })
         backend.temporaryGRUU = { token, domain in
             gruus.target(of: token, in: domain).map { target in
                 GRUUTarget(

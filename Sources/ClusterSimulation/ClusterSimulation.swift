@@ -127,6 +127,13 @@ extension World {
         for (what, keys) in findings where !keys.isEmpty {
             history.violate("a consumer keeps the set", "\(name) \(domain) \(what) \(keys.prefix(3))")
         }
+        for violation in twin.changes.violations {
+            history.violate("net changes lead to the list", "\(name) \(domain): \(violation)")
+        }
+        let wrong = twin.changes.list.symmetricDifference(list.keys).sorted()
+        if !wrong.isEmpty {
+            history.violate("net changes lead to the list", "\(name) \(domain): \(wrong.prefix(3))")
+        }
         if Self.list(of: twin.receiver.replica, at: moment) != list {
             history.violate("replicas agree", "\(name) \(domain): the follower's list differs from the owner's")
         }

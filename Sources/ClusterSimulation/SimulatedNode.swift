@@ -43,6 +43,8 @@ struct FollowerTwin {
     /// The consumer's set: contacts by key.
     var set: [ContactKey: PackedContact] = [:]
     var position = Position.start
+    /// Another one, that asked for net changes only.
+    var changes: ChangesSubscriber
 }
 
 /// What a gateway keeps: the requests it waits for. Contacts are served one request at a time.

@@ -55,4 +55,6 @@ public enum PlantedBug: String, CaseIterable, Sendable, Hashable {
     case forgetsAContact
     /// A node that restarts takes the incarnation it had before.
     case reusesIncarnation
+    /// Who wants net changes is not told of what was not restated after a failover.
+    case hidesDifferences
 }

@@ -152,11 +152,12 @@ extension World {
     mutating func follow(_ event: ReplicaReceiver.Event, of domain: DomainName, at name: NodeName) {
         guard case .follower(var twins, let gateway) = nodes[name]!.machines, var twin = twins[domain] else { return }
         let directives = twin.receiver.handle(event, at: moment) + twin.receiver.handle(.turnEnded, at: moment)
+        twin.changes.handle(event, at: moment)
         var outgoing: [(Message, NodeName)] = []
         for directive in directives {
             switch directive {
             case .send(let message, let peer): outgoing.append((message, peer))
-            case .applied(let entries, let epoch):
+            case .applied(let entries, _, let epoch):
                 for entry in shortened(entries) { consume(entry, epoch, domain, &twin, at: name) }
             case .resynced(let position):
                 if position < twin.position {
@@ -164,7 +165,7 @@ extension World {
                 }
                 twin.position = position
                 twin.set = Self.list(of: twin.receiver.replica, at: moment)
-            case .replayed: break
+            case .accounts, .replayed: break
             case .alarm(let text): history.violate("no alarm", "\(name): \(text)")
             case .store: history.violate("no alarm", "\(name): a follower stores nothing")
             }

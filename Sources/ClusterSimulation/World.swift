@@ -106,7 +106,10 @@ struct World {
         case .wssubscr:
             var twins: [DomainName: FollowerTwin] = [:]
             for domain in Self.domains {
-                twins[domain] = FollowerTwin(receiver: ReplicaReceiver(domain: domain, role: .follower))
+                twins[domain] = FollowerTwin(
+                    receiver: ReplicaReceiver(domain: domain, role: .follower),
+                    changes: ChangesSubscriber(
+                        domain: domain, hidesDifferences: options.plantedBug == .hidesDifferences))
             }
             machines = .follower(twins, GatewayTwin())
         case .sg: preconditionFailure("the simulated cluster has no SIP gateway: \(name)")

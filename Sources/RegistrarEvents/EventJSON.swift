@@ -29,6 +29,28 @@ public enum EventJSON {
     public static func tail(
         of entry: LogEntry, registration: Registration?, domain: DomainName, epoch: UInt64
     ) -> [UInt8] {
+        tail(of: entry, domain: domain, epoch: epoch) { json in json.event(entry, registration) }
+    }
+
+    /// The same with other data, for those who want only some of it.
+    /// - Parameter data: writes the members of `data`, without braces.
+    public static func tail(
+        of entry: LogEntry, type: String, domain: DomainName, epoch: UInt64, data: (inout JSONWriter) -> Void
+    ) -> [UInt8] {
+        tail(of: entry, domain: domain, epoch: epoch) { json in
+            json.raw(#"{"class":"registrarevents","type":"#)
+            json.string(type)
+            json.raw(#","data":{"#)
+            data(&json)
+            json.raw(#"},"eventts":"#)
+            json.integer(entry.timestamp)
+            json.raw("}")
+        }
+    }
+
+    private static func tail(
+        of entry: LogEntry, domain: DomainName, epoch: UInt64, event: (inout JSONWriter) -> Void
+    ) -> [UInt8] {
         var json = JSONWriter(reserving: 768)
         json.raw(#""domain":"#)
         json.string(domain.rawValue)
@@ -38,7 +60,7 @@ public enum EventJSON {
         json.unsigned(entry.seq)
         if case .registered(_, _, replay: true) = entry.change { json.raw(#","replay":true"#) }
         json.raw(#","event":"#)
-        json.event(entry, registration)
+        event(&json)
         json.raw("}]")
         return json.bytes
     }

@@ -16,9 +16,11 @@ extension Watchers {
         for directive in decided {
             switch directive {
             case .send(let message, let peer): directives.append(.send(message, to: peer))
-            case .applied(let entries, _): for entry in entries { take(entry, at: now.monotonic) }
+            case .applied(let entries, _, _): for entry in entries { take(entry, at: now.monotonic) }
             case .resynced, .replayed: directives += settle(at: now)
             case .alarm(let text): directives.append(.alarm(text))
+            // Watchers are told of contacts.
+            case .accounts: break
             case .store: preconditionFailure("a follower keeps no journal, but was told to store for \(domain)")
             }
         }

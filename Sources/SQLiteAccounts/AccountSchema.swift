@@ -61,6 +61,8 @@ enum AccountSchema {
     }
 
     static let find = "SELECT password, ha1 FROM accounts WHERE domain = ? AND kind = ? AND name = ?"
+    /// Texts are compared by their bytes.
+    static let names = "SELECT name FROM accounts WHERE domain = ? AND kind = ? AND name > ? ORDER BY name LIMIT ?"
     static let insert =
         "INSERT INTO accounts (domain, kind, name, password, ha1) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
     static let delete = "DELETE FROM accounts WHERE domain = ? AND kind = ? AND name = ?"

@@ -119,6 +119,18 @@ public final class SQLiteDirectory: AccountDirectory {
         return entries ?? []
     }
 
+    public func names(
+        _ domain: DomainName, _ kind: AccountKind, after last: String, limit: Int
+    ) throws(DirectoryError) -> [String] {
+        try Self.rethrow(path) { [reader] in
+            try reader.unsafeRead { database in
+                let statement = try database.cachedStatement(sql: AccountSchema.names)
+                let arguments: StatementArguments = [domain.rawValue, Int(kind.rawValue), last, limit]
+                return try String.fetchAll(statement, arguments: arguments)
+            }
+        }
+    }
+
     public func reloadIfChanged() throws(DirectoryError) -> DirectoryChange? {
         guard FileIdentity(path: path) == file else {
             throw .file("\(path) was removed or replaced while in use; expected a restart of this node after that")

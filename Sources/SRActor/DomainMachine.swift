@@ -257,8 +257,8 @@ extension DomainMachine.Directive {
         case .send(let message, let peer): self = .send(message, to: peer)
         case .store(let record): self = .store(record)
         case .alarm(let text): self = .alarm(text)
-        case .replayed(let position), .resynced(let position): self = .replayEnded(position)
-        case .applied(_, let epoch): preconditionFailure("a standby in epoch \(epoch) was handed a follower's entries")
+        case .replayed(let position, _), .resynced(let position): self = .replayEnded(position)
+        case .applied, .accounts: preconditionFailure("a standby was handed what is for followers: \(directive)")
         }
     }
 

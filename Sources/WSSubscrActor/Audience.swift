@@ -2,41 +2,69 @@ import RegistrarEvents
 
 /// The subscriptions that get events as they come, arranged so that an event finds those that ask for it.
 ///
-/// Those for all accounts are kept by their types: there are few combinations, and thousands of subscribers to each
-/// share one batch. Those for single accounts are found by the account.
+/// Those for all accounts are grouped by what they ask for: thousands of subscribers that ask for the same are matched
+/// once, and share one batch. Those for single accounts are found by the account.
 struct Audience: Sendable {
-    /// By `EventTypes.rawValue`; each in the order of arrival.
-    private(set) var broad: [[SubscriberID]] = Array(repeating: [], count: EventTypes.combinations)
+    /// Subscribers that ask for the same, in the order of arrival.
+    struct Group: Sendable {
+        let matcher: SubscriptionMatcher
+        var members: [SubscriberID]
+    }
+
+    private(set) var broad: [Group] = []
+    /// Where each group is.
+    private var places: [SubscriptionMatcher: Int] = [:]
     /// Those for single accounts, in the order of arrival, and by account.
     private(set) var narrow: [SubscriberID] = []
-    private var byAccount: [String: [(id: SubscriberID, types: EventTypes)]] = [:]
+    private var byAccount: [String: [SubscriberID]] = [:]
+    /// How many ask for net changes.
+    private(set) var changesCount = 0
+
+    /// Those to states.
+    private(set) var states = StatesAudience()
 
     mutating func insert(_ id: SubscriberID, _ matcher: SubscriptionMatcher) {
-        guard let objects = matcher.objects else {
-            broad[Int(matcher.types.rawValue)].append(id)
-            return
+        guard !matcher.isOfStates else { return states.insert(id, matcher) }
+        if matcher.changes { changesCount += 1 }
+        if let objects = matcher.objects {
+            narrow.append(id)
+            for object in objects { byAccount[object, default: []].append(id) }
+        } else if let place = places[matcher] {
+            broad[place].members.append(id)
+        } else {
+            places[matcher] = broad.count
+            broad.append(Group(matcher: matcher, members: [id]))
         }
-        narrow.append(id)
-        for object in objects { byAccount[object, default: []].append((id, matcher.types)) }
     }
 
     /// - Parameter matcher: the one it was inserted with.
     mutating func remove(_ id: SubscriberID, _ matcher: SubscriptionMatcher) {
+        guard !matcher.isOfStates else { return states.remove(id, matcher) }
+        if matcher.changes { changesCount -= 1 }
         guard let objects = matcher.objects else {
-            broad[Int(matcher.types.rawValue)].removeAll { $0 == id }
+            guard let place = places[matcher] else { preconditionFailure("\(id) is not in the audience") }
+            broad[place].members.removeAll { $0 == id }
+            if broad[place].members.isEmpty { removeGroup(at: place) }
             return
         }
         narrow.removeAll { $0 == id }
         for object in objects {
-            byAccount[object]?.removeAll { $0.id == id }
+            byAccount[object]?.removeAll { $0 == id }
             if byAccount[object]?.isEmpty == true { byAccount[object] = nil }
         }
     }
 
+    /// The last group takes the place of one that is empty.
+    private mutating func removeGroup(at place: Int) {
+        places[broad[place].matcher] = nil
+        let last = broad.removeLast()
+        guard place < broad.count else { return }
+        broad[place] = last
+        places[last.matcher] = place
+    }
+
     mutating func removeAll() { self = Audience() }
 
-    /// Who, among those for single accounts, asks for an event of this type about this account.
-    func interested(in type: EventTypes, account: String) -> [SubscriberID] {
-        (byAccount[account] ?? []).filter { $0.types.contains(type) }.map(\.id)
-    }
+    /// Who, among those for single accounts, asks for events about this account.
+    func interested(in account: String) -> [SubscriberID] { byAccount[account] ?? [] }
 }

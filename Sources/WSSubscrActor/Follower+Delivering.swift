@@ -6,21 +6,23 @@ extension Follower {
     // MARK: Pushing
 
     /// Gives live subscriptions what came since the last push.
-    mutating func push(at now: Moment) -> [Directive] {
-        guard pushed < recent.last else { return [] }
-        guard let start = recent.index(after: pushed) else { return overrun(at: now) }
+    mutating func push(at now: Moment) -> [Directive] { pushStates(at: now) + pushEvents(at: now) }
+
+    private mutating func pushEvents(at now: Moment) -> [Directive] {
+        guard pushed != recent.end else { return [] }
+        guard let start = recent.index(of: pushed, changes: false) else { return overrun(at: now) }
         var directives: [Directive] = []
-        for (types, members) in audience.broad.enumerated() where !members.isEmpty {
-            let matcher = SubscriptionMatcher(EventTypes(rawValue: UInt8(types)))
-            for batch in batches(from: start, matching: matcher) {
-                directives.append(.deliver(Delivery(to: members, .events(batch, .pushed))))
+        for group in audience.broad {
+            for batch in batches(from: start, matching: group.matcher) {
+                directives.append(.deliver(Delivery(to: group.members, .events(batch, .pushed))))
             }
         }
         directives += pushNarrow(from: start)
         for index in start..<recent.count where recent.isUnreadable(at: index) {
             directives.append(.alarm("event \(recent.position(at: index)) of \(domain) holds no readable contact"))
         }
-        pushed = recent.last
+        pushed = recent.end
+        recent.workbench = RecentEvents.Workbench()
         return directives
     }
 
@@ -28,15 +30,15 @@ extension Follower {
     private mutating func overrun(at now: Moment) -> [Directive] {
         let live = subscriptions.keys.filter { subscriptions[$0]?.isLive == true }.sorted()
         audience.removeAll()
-        pushed = recent.last
+        pushed = recent.end
         return live.flatMap { id in subscriptions[id].map { resynchronise(id, $0, at: now) } ?? [] }
     }
 
-    /// The recent events from `start` on for a matcher without accounts, in batches of about a slice.
+    /// The recent events from `start` on for a group of subscribers, in batches of about a slice.
     private mutating func batches(from start: Int, matching matcher: SubscriptionMatcher) -> [EventBatch] {
         var batches: [EventBatch] = []
         var index = start
-        var after = pushed
+        var after = pushed.position
         while index < recent.count {
             let slice = slice(from: index, matching: matcher, examining: .max)
             index = slice.next
@@ -55,16 +57,13 @@ extension Follower {
         var places: [SubscriberID: Int] = [:]
         var pending: [(id: SubscriberID, tails: [[UInt8]])] = []
         for index in start..<recent.count {
-            let interested: [SubscriberID]
-            if recent.isClear(at: index) {
-                interested = audience.narrow
-            } else if let subject = recent.subject(at: index) {
-                interested = audience.interested(in: subject.type, account: subject.account)
-            } else {
-                continue
-            }
-            guard !interested.isEmpty, let tail = recent.tail(at: index) else { continue }
+            let isClear = recent.event(at: index).entry.change.contact == nil
+            let interested =
+                isClear
+                ? audience.narrow : recent.subject(at: index).map { audience.interested(in: $0.account) } ?? []
             for id in interested {
+                guard let matcher = subscriptions[id]?.matcher, let tail = recent.tail(at: index, for: matcher)
+                else { continue }
                 if let place = places[id] {
                     pending[place].tails.append(tail)
                 } else {
@@ -74,7 +73,7 @@ extension Follower {
             }
         }
         return pending.map { id, tails in
-            let batch = EventBatch(after: pushed, through: recent.last, tails: tails)
+            let batch = EventBatch(after: pushed.position, through: recent.last, tails: tails)
             return .deliver(Delivery(to: [id], .events(batch, .pushed)))
         }
     }
@@ -87,19 +86,24 @@ extension Follower {
         subscription.isSliceOut = false
         if let lostAfter, subscription.isLive {
             audience.remove(id, subscription.matcher)
-            guard isShortest(after: lostAfter, subscription.matcher) else {
-                return resynchronise(id, subscription, at: now)
+            guard !subscription.matcher.isOfStates else {
+                subscriptions[id] = subscription
+                subscriptions[id]?.state = .catchingUpWithStates(after: lostAfter)
+                return pull(id, at: now)
             }
-            subscription.state = .catchingUp(after: lostAfter)
+            guard let place = recent.place(after: lostAfter, changes: subscription.matcher.changes),
+                isShortest(from: place, subscription.matcher)
+            else { return resynchronise(id, subscription, at: now) }
+            subscription.state = .catchingUp(place)
         }
         subscriptions[id] = subscription
         return pull(id, at: now)
     }
 
-    /// Whether the recent events after a position can be listed, and are not more than the list itself.
-    private func isShortest(after position: Position, _ matcher: SubscriptionMatcher) -> Bool {
-        guard let start = recent.index(after: position) else { return false }
-        return matcher.objects != nil || recent.count - start <= receiver.replica.table.count + Self.worthCatchingUp
+    /// Whether the recent events after a place are not more than the list itself.
+    private func isShortest(from place: RecentEvents.Place, _ matcher: SubscriptionMatcher) -> Bool {
+        let events = recent.end.number - place.number
+        return matcher.objects != nil || events <= receiver.replica.table.count + Self.worthCatchingUp
     }
 
     /// Catching up with so many events is better than a snapshot, however short the list.
@@ -117,14 +121,25 @@ extension Follower {
             let batch = EventBatch(after: list.position, through: list.position, tails: tails)
             let state: Subscription.State =
                 slice.next < list.contacts.count
-                ? .snapshot(list, next: slice.next, opening: nil) : .catchingUp(after: list.position)
+                ? .snapshot(list, next: slice.next, opening: nil) : .catchingUp(list.place)
             return [deliver(batch, to: id, then: state)]
-        case .catchingUp(let position):
-            guard let start = recent.index(after: position) else { return resynchronise(id, subscription, at: now) }
+        case .catchingUp(let place):
+            guard let start = recent.index(of: place, changes: subscription.matcher.changes) else {
+                return resynchronise(id, subscription, at: now)
+            }
             let slice = slice(from: start, matching: subscription.matcher, examining: settings.sliceEvents)
-            let through = slice.next > start ? recent.position(at: slice.next - 1) : position
-            let batch = EventBatch(after: position, through: through, tails: slice.tails)
-            return [deliver(batch, to: id, then: .catchingUp(after: through))]
+            recent.workbench = RecentEvents.Workbench()
+            let next = slice.next > start ? recent.place(before: slice.next) : place
+            let batch = EventBatch(after: place.position, through: next.position, tails: slice.tails)
+            return [deliver(batch, to: id, then: .catchingUp(next))]
+        case .statesSnapshot(let list, let next, let opening):
+            let slice = statesSlice(of: list, from: next, opening: opening, subscription.matcher)
+            return [deliver(slice.batch, to: id, then: slice.then)]
+        case .catchingUpWithStates(let position):
+            guard let slice = statesSlice(after: position, subscription.matcher) else {
+                return resynchronise(id, subscription, at: now)
+            }
+            return [deliver(slice.batch, to: id, then: slice.then)]
         }
     }
 
@@ -132,10 +147,9 @@ extension Follower {
         _ batch: EventBatch, to id: SubscriberID, then state: Subscription.State
     ) -> Directive {
         var state = state
-        if case .catchingUp(after: pushed) = state, let matcher = subscriptions[id]?.matcher {
-            state = .live
-            audience.insert(id, matcher)
-        }
+        if case .catchingUp(let place) = state, place.number == pushed.number { state = .live }
+        if case .catchingUpWithStates(after: pushedStates) = state { state = .live }
+        if case .live = state, let matcher = subscriptions[id]?.matcher { audience.insert(id, matcher) }
         subscriptions[id]?.state = state
         let isMore = subscriptions[id]?.isLive == false
         subscriptions[id]?.isSliceOut = isMore
@@ -150,10 +164,7 @@ extension Follower {
         var size = 0
         var index = start
         while index < recent.count, size < settings.sliceBytes, index - start < limit {
-            let isWanted =
-                recent.isClear(at: index)
-                || recent.subject(at: index).map { matcher.matches($0.type, account: $0.account) } ?? false
-            if isWanted, let tail = recent.tail(at: index) {
+            if let tail = recent.tail(at: index, for: matcher) {
                 tails.append(tail)
                 size += tail.count
             }

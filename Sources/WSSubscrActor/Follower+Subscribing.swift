@@ -9,34 +9,47 @@ extension Follower {
         guard let matcher = request.matcher ?? previous?.matcher else {
             return [answer(request.id, .refused(.unknown))]
         }
+        precondition(
+            previous.map { $0.matcher.isOfStates == matcher.isOfStates } ?? true,
+            "subscription \(request.id) changes between events and states")
         var subscription = previous ?? Subscription(matcher: matcher, deadline: now.monotonic, state: .live)
         subscription.deadline = now.monotonic + request.expires
+        let start = request.start ?? (exchangesLists(previous, matcher) ? .snapshot : nil)
         let wasLive = previous.map(\.isLive) ?? false
         if wasLive { audience.remove(request.id, subscription.matcher) }
         subscription.matcher = matcher
-        if case .waiting(let start, let answers, let since) = subscription.state {
+        if case .waiting(let planned, let answers, let since) = subscription.state {
             // One that was live before is renewed at once: only new ones depend on the list.
-            let isRenewal = answers == 0 && request.start == nil
+            let isRenewal = answers == 0 && start == nil
             subscription.state = .waiting(
-                request.start ?? start, answers: isRenewal ? 0 : answers + 1,
+                start ?? planned, answers: isRenewal ? 0 : answers + 1,
                 since: answers == 0 ? now.monotonic : since)
             subscriptions[request.id] = subscription
-            return isRenewal ? [answer(request.id, .accepted(pushed))] : []
+            return isRenewal ? [answer(request.id, .accepted(pushed(to: matcher)))] : []
         }
-        guard let start = request.start else {
+        guard let start else {
             if subscription.isLive { audience.insert(request.id, matcher) }
             subscriptions[request.id] = subscription
             return [answer(request.id, .accepted(position(of: subscription)))]
         }
-        guard isServing else { return wait(request.id, subscription, start, at: now) }
+        guard isServing(matcher) else { return wait(request.id, subscription, start, at: now) }
         return begin(request.id, subscription, start, answers: 1, at: now)
+    }
+
+    /// Whether a subscription that now wants net changes, or no longer does, has to begin with the list: until a replay
+    /// has ended the two kinds hold different ones.
+    private func exchangesLists(_ previous: Subscription?, _ matcher: SubscriptionMatcher) -> Bool {
+        guard let previous, !previous.isWaiting, previous.matcher.changes != matcher.changes else { return false }
+        return !previous.isLive || isReplaying
     }
 
     private func position(of subscription: Subscription) -> Position {
         switch subscription.state {
-        case .waiting, .live: pushed
+        case .waiting, .live: pushed(to: subscription.matcher)
         case .snapshot(let list, _, _): list.position
-        case .catchingUp(let position): position
+        case .catchingUp(let place): place.position
+        case .statesSnapshot(let list, _, _): list.position
+        case .catchingUpWithStates(let position): position
         }
     }
 
@@ -57,7 +70,8 @@ extension Follower {
     mutating func serveWaiting(at now: Moment) -> [Directive] {
         var directives: [Directive] = []
         for id in subscriptions.keys.sorted() {
-            guard let subscription = subscriptions[id], case .waiting(let start, let answers, _) = subscription.state
+            guard let subscription = subscriptions[id], case .waiting(let start, let answers, _) = subscription.state,
+                isServing(subscription.matcher)
             else { continue }
             waitingCount -= 1
             directives += begin(id, subscription, start, answers: answers, at: now)
@@ -72,10 +86,13 @@ extension Follower {
     ) -> [Directive] {
         var subscription = subscription
         switch start {
-        case .after(let position) where recent.index(after: position) != nil:
-            subscription.state = .catchingUp(after: position)
-        case .after:
-            subscription.state = .snapshot(takeSnapshot(for: subscription.matcher, at: now), next: 0, opening: .resync)
+        case _ where subscription.matcher.isOfStates:
+            subscription.state = statesStart(start, subscription.matcher, isFirst: answers > 0, at: now)
+        case .after(let position):
+            let place = recent.place(resuming: position, changes: subscription.matcher.changes)
+            subscription.state =
+                place.map { .catchingUp($0) }
+                ?? .snapshot(takeSnapshot(for: subscription.matcher, at: now), next: 0, opening: .resync)
         case .snapshot:
             let list = takeSnapshot(for: subscription.matcher, at: now)
             subscription.state = .snapshot(list, next: 0, opening: answers > 0 ? .snapshot : .resync)
@@ -85,13 +102,17 @@ extension Follower {
         return answers + (subscription.isSliceOut ? [] : pull(id, at: now))
     }
 
-    /// The list was replaced: everyone begins anew.
-    mutating func restartAll(at now: Moment) -> [Directive] {
+    /// The list was replaced: everyone begins anew, but for live subscriptions whose differences can be listed.
+    mutating func restartAll(keepingChanges: Bool, at now: Moment) -> [Directive] {
         audience.removeAll()
         var directives: [Directive] = []
         for id in subscriptions.keys.sorted() {
             guard let subscription = subscriptions[id], !subscription.isWaiting else { continue }
-            directives += resynchronise(id, subscription, at: now)
+            if keepingChanges, subscription.matcher.changes, subscription.isLive {
+                audience.insert(id, subscription.matcher)
+            } else {
+                directives += resynchronise(id, subscription, at: now)
+            }
         }
         return directives
     }
@@ -99,13 +120,16 @@ extension Follower {
     /// Sends a subscription, which is not in the audience, `clear(resync)` and everything live.
     mutating func resynchronise(_ id: SubscriberID, _ subscription: Subscription, at now: Moment) -> [Directive] {
         var subscription = subscription
-        guard isServing else {
+        guard isServing(subscription.matcher) else {
             waitingCount += 1
             subscription.state = .waiting(.snapshot, answers: 0, since: now.monotonic)
             subscriptions[id] = subscription
             return []
         }
-        subscription.state = .snapshot(takeSnapshot(for: subscription.matcher, at: now), next: 0, opening: .resync)
+        subscription.state =
+            subscription.matcher.isOfStates
+            ? statesStart(.snapshot, subscription.matcher, isFirst: false, at: now)
+            : .snapshot(takeSnapshot(for: subscription.matcher, at: now), next: 0, opening: .resync)
         subscriptions[id] = subscription
         return subscription.isSliceOut ? [] : pull(id, at: now)
     }
@@ -115,22 +139,30 @@ extension Follower {
     /// What is live now, or was a moment ago.
     private mutating func takeSnapshot(for matcher: SubscriptionMatcher, at now: Moment) -> ListSnapshot {
         let replica = receiver.replica
-        if let objects = matcher.objects, replica.table.currentCount == replica.table.count {
+        let use: ListSnapshot.Use =
+            !isReplaying ? .everyone : matcher.changes ? .followingChanges : .followingTheLog
+        if let objects = matcher.objects, use != .followingTheLog {
             return ListSnapshot(
-                domain: domain, position: recent.last, taken: now, contacts: contacts(of: objects, at: now))
+                domain: domain, place: recent.end, use: use, taken: now, contacts: contacts(of: objects, at: now))
         }
         if let shared, now.monotonic - shared.taken < settings.snapshotSharing,
-            recent.index(after: shared.position) != nil
+            shared.use.serves(changes: matcher.changes),
+            recent.index(of: shared.place, changes: matcher.changes) != nil
         {
             return shared
         }
         var contacts: [LiveContact] = []
-        contacts.reserveCapacity(replica.table.currentCount)
-        replica.forEachLive(at: now) { contacts.append(LiveContact(contact: $0, ttl: $1)) }
-        let list = ListSnapshot(domain: domain, position: recent.last, taken: now, contacts: contacts)
+        contacts.reserveCapacity(replica.table.count)
+        replica.forEach(at: now, includingUnrestated: use != .followingTheLog) {
+            contacts.append(LiveContact(contact: $0, ttl: $1))
+        }
+        let list = ListSnapshot(domain: domain, place: recent.end, use: use, taken: now, contacts: contacts)
         shared = list
         return list
     }
+
+    /// Whether something has yet to be restated.
+    private var isReplaying: Bool { receiver.replica.table.currentCount != receiver.replica.table.count }
 
     private func contacts(of accounts: [String], at now: Moment) -> [LiveContact] {
         let replica = receiver.replica

@@ -39,8 +39,12 @@ public struct Follower: Sendable {
     let settings: FollowerSettings
     var receiver: ReplicaReceiver
     var recent: RecentEvents
-    /// Live subscriptions have been given everything up to here.
-    var pushed = Position.start
+    /// Live subscriptions to events have been given everything up to here.
+    var pushed: RecentEvents.Place
+    var states: RecentStates
+    /// Live subscriptions to states have been given everything up to here; they are told nothing while a replay goes
+    /// on.
+    var pushedStates = Position.start
     var subscriptions: [SubscriberID: Subscription] = [:]
     var audience = Audience()
     var waitingCount = 0
@@ -49,8 +53,13 @@ public struct Follower: Sendable {
         didSet { slices.begin(shared) }
     }
     var slices = SliceCache()
+    /// The last list of all accounts that are online.
+    var sharedStates: StatesSnapshot?
     /// The owner begins this epoch's log anew, since a snapshot failed: nothing is pushed until the list is whole.
-    private var isRebuilding = false
+    private(set) var isRebuilding = false
+    /// The list as live subscriptions that want net changes know it, while it is being replaced: they are told of the
+    /// differences when the new one is whole. Nil at all other times, and when there are none.
+    var held: Held?
     private var lastSweep = MonotonicInstant.distantPast
 
     public init(domain: DomainName, settings: FollowerSettings = FollowerSettings()) {
@@ -58,6 +67,9 @@ public struct Follower: Sendable {
         self.settings = settings
         receiver = ReplicaReceiver(domain: domain, role: .follower)
         recent = RecentEvents(
+            domain: domain, maximumCount: settings.ringEntries, maximumBytes: settings.ringBytes)
+        pushed = recent.end
+        states = RecentStates(
             domain: domain, maximumCount: settings.ringEntries, maximumBytes: settings.ringBytes)
     }
 
@@ -74,7 +86,12 @@ public struct Follower: Sendable {
     public mutating func handle(_ event: Event, at now: Moment) -> [Directive] {
         switch event {
         case .assigned(let assignment): return replicate(.assigned(assignment), at: now)
-        case .append(let append, let sender): return replicate(.append(append, from: sender), at: now)
+        case .append(let append, let sender):
+            let directives = replicate(.append(append, from: sender), at: now)
+            if append.replayEnd > 0, append.epoch == recent.last.epoch {
+                recent.replayEnded(at: Position(epoch: append.epoch, seq: append.replayEnd))
+            }
+            return directives
         case .chunk(let chunk, let sender): return replicate(.chunk(chunk, from: sender), at: now)
         case .subscribe(let request): return push(at: now) + subscribe(request, at: now)
         case .ready(let id, let lostAfter): return push(at: now) + ready(id, lostAfter: lostAfter, at: now)
@@ -93,38 +110,58 @@ public struct Follower: Sendable {
 
     private mutating func replicate(_ event: ReplicaReceiver.Event, at now: Moment) -> [Directive] {
         var directives: [Directive] = []
-        var isReplaced = false
-        for directive in receiver.handle(event, at: now) {
+        var (isReplaced, isWhole) = (false, false)
+        let wasWhole = receiver.replica.isComplete
+        for directive in receive(event, at: now, &directives) {
             switch directive {
             case .send(let message, let peer): directives.append(.send(message, to: peer))
-            case .applied(let entries, let epoch): take(entries, epoch: epoch)
+            case .applied(let entries, let replaced, let epoch): take(entries, replaced, epoch: epoch)
+            case .accounts(let changes): if !isRebuilding { states.append(changes) }
             case .resynced(let position):
                 recent.restart(at: position)
                 isReplaced = true
-            case .replayed: break
+            case .replayed(_, let void):
+                isWhole = true
+                if held == nil, !isRebuilding { directives += tell(void, at: now) }
             case .alarm(let text): directives.append(.alarm(text))
             case .store: preconditionFailure("a follower keeps no journal, but was told to store for \(domain)")
             }
         }
         if isRebuilding, receiver.replica.isComplete { (isRebuilding, isReplaced) = (false, true) }
         if isReplaced {
-            pushed = recent.last
-            shared = nil
-            directives += restartAll(at: now)
+            directives += replaced(at: now)
+        } else if isWhole, let differences = takeDifferences(at: now) {
+            directives += tell(differences, at: now)
         }
+        if !isReplaced, !wasWhole, receiver.replica.isComplete { directives += restartStates(at: now) }
+        if recent.last != .start { states.follow(through: recent.last, endOfReplay: receiver.endOfReplay) }
         if waitingCount > 0, isServing { directives += push(at: now) + serveWaiting(at: now) }
         return directives
     }
 
-    private mutating func take(_ entries: [LogEntry], epoch: UInt64) {
+    private mutating func take(_ entries: [LogEntry], _ replaced: [PackedContact?], epoch: UInt64) {
         guard let first = entries.first else { return }
         if Position(epoch: epoch, seq: first.seq) <= recent.last { isRebuilding = true }
         if isRebuilding, let last = entries.last {
             recent.restart(at: Position(epoch: epoch, seq: last.seq))
-            pushed = recent.last
+            pushed = recent.end
+            skipStates()
         } else {
-            for entry in entries { recent.append(entry, epoch: epoch) }
+            for (entry, replaced) in zip(entries, replaced) {
+                let effect = held == nil ? RecentEvents.Effect(of: entry, replaced: replaced) : .none
+                recent.append(entry, epoch: epoch, effect: effect)
+            }
         }
+    }
+
+    /// A whole list has taken the place of the one there was.
+    private mutating func replaced(at now: Moment) -> [Directive] {
+        pushed = recent.end
+        shared = nil
+        skipStates()
+        let differences = takeDifferences(at: now)
+        let isListed = differences.map { recent.append(differences: $0) } ?? false
+        return restartAll(keepingChanges: isListed, at: now)
     }
 
     // MARK: Time
@@ -134,6 +171,7 @@ public struct Follower: Sendable {
         guard now.monotonic - lastSweep >= .seconds(1) else { return [] }
         lastSweep = now.monotonic
         if let shared, now.monotonic - shared.taken >= settings.snapshotSharing * 10 { self.shared = nil }
+        if let list = sharedStates, now.monotonic - list.taken >= settings.snapshotSharing * 10 { sharedStates = nil }
         let due = subscriptions.filter { $0.value.deadline <= now.monotonic || isOverdue($0.value, at: now) }
         return due.keys.sorted().flatMap { id in
             var answers = 0
@@ -156,7 +194,7 @@ public struct Follower: Sendable {
         switch subscription.state {
         case .waiting: waitingCount -= 1
         case .live: audience.remove(id, subscription.matcher)
-        case .snapshot, .catchingUp: break
+        case .snapshot, .catchingUp, .statesSnapshot, .catchingUpWithStates: break
         }
     }
 

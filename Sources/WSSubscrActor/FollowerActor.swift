@@ -1,5 +1,6 @@
 public import ClusterRuntime
 public import Logging
+import RegistrarEvents
 import Synchronization
 
 /// Runs one domain's follower: takes what has arrived in one turn, and carries out what the machine decides, in order.
@@ -61,6 +62,9 @@ public actor FollowerActor {
             latestReport.withLock { $0 = machine.report }
         }
     }
+
+    /// A contact of each account of a kind that is online; nil while the list is not whole.
+    func onlineAccounts(_ kind: AccountKind) -> [PackedContact]? { machine.onlineAccounts(kind) }
 
     private var deliveries: [Delivery] = []
     private var pendingBytes = 0

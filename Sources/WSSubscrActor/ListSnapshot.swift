@@ -12,19 +12,42 @@ struct Slice: Sendable {
 /// A class, so that many subscribers read one copy.
 final class ListSnapshot: Sendable {
     let domain: DomainName
-    let position: Position
+    /// Where it was taken: whoever has it goes on there.
+    let place: RecentEvents.Place
+    /// For whom it is.
+    let use: Use
     /// `eventts` of its events: when it was taken.
     let timestamp: Int64
     let taken: MonotonicInstant
     let contacts: [LiveContact]
 
-    init(domain: DomainName, position: Position, taken: Moment, contacts: [LiveContact]) {
+    /// Between a `clear` and the end of the replay the two kinds of subscribers hold different lists.
+    enum Use: Sendable {
+        case everyone
+        /// What has been restated.
+        case followingTheLog
+        /// What has been restated, and what has yet to be.
+        case followingChanges
+
+        func serves(changes: Bool) -> Bool {
+            switch self {
+            case .everyone: true
+            case .followingTheLog: !changes
+            case .followingChanges: changes
+            }
+        }
+    }
+
+    init(domain: DomainName, place: RecentEvents.Place, use: Use, taken: Moment, contacts: [LiveContact]) {
         self.domain = domain
-        self.position = position
+        self.place = place
+        self.use = use
         timestamp = taken.wall
         self.taken = taken.monotonic
         self.contacts = contacts
     }
+
+    var position: Position { place.position }
 
     /// The `clear` that goes before the contacts.
     func clear(_ reason: ClearReason) -> [UInt8] {
@@ -55,14 +78,10 @@ final class ListSnapshot: Sendable {
     private func tail(of live: LiveContact, matching matcher: SubscriptionMatcher) -> [UInt8]? {
         // Unreadable contacts raised an alarm when they came; here they are left out as they were there.
         guard let registration = try? live.contact.registration() else { return nil }
-        let key = registration.key
         let change = LogEntry.Change.registered(live.contact, ttl: max(live.ttl, 1), replay: true)
-        guard let type = EventTypes(change, key.account.kind), matcher.matches(type, account: key.account.name) else {
-            return nil
-        }
-        return EventJSON.tail(
-            of: LogEntry(seq: position.seq, timestamp: timestamp, change: change), registration: registration,
-            domain: domain, epoch: position.epoch)
+        let entry = LogEntry(seq: position.seq, timestamp: timestamp, change: change)
+        guard let view = EventView(entry, registration), matcher.matches(view) else { return nil }
+        return view.tail(keeping: matcher.mask, domain: domain, epoch: position.epoch)
     }
 }
 
@@ -80,7 +99,7 @@ struct SliceCache: Sendable {
     mutating func slice(
         of wanted: ListSnapshot, from start: Int, matching matcher: SubscriptionMatcher, bytes: Int
     ) -> Slice {
-        guard matcher == .everything, wanted === list else {
+        guard matcher.isUnrestricted, wanted === list else {
             return wanted.slice(from: start, matching: matcher, bytes: bytes)
         }
         if let found = slices[start] { return found }

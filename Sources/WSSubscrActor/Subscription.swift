@@ -50,7 +50,8 @@ struct Subscription: Sendable {
     /// Whether a slice is out and the socket has not yet asked for the next.
     var isSliceOut = false
 
-    /// Legal transitions: `waiting` -> any other; between `live`, `snapshot` and `catchingUp` in any direction.
+    /// Legal transitions: `waiting` -> any other; between `live`, `snapshot` and `catchingUp` in any direction, and the
+    /// same for subscriptions to states with those that are named after them.
     enum State: Sendable {
         /// Until the domain's list is whole: where it will begin, how many requests to answer then, and since when.
         case waiting(SubscribeRequest.Start, answers: Int, since: MonotonicInstant)
@@ -58,7 +59,11 @@ struct Subscription: Sendable {
         case live
         /// Is being sent what was live at the snapshot's position, from this contact on; the `clear` comes first.
         case snapshot(ListSnapshot, next: Int, opening: ClearReason?)
-        /// Is being sent the recent events after this position.
-        case catchingUp(after: Position)
+        /// Is being sent the recent events from this place on.
+        case catchingUp(RecentEvents.Place)
+        /// Is being sent who was online at the snapshot's position, from this account on; the `clear` comes first.
+        case statesSnapshot(StatesSnapshot, next: Int, opening: ClearReason?)
+        /// Is being sent the recent changes of states after this position.
+        case catchingUpWithStates(after: Position)
     }
 }

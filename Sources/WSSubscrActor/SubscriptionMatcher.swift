@@ -1,7 +1,8 @@
-import RegistrarEvents
+public import Filtering
+public import RegistrarEvents
 
-/// Which types of `registrarevents` a subscription asks for. `clear` is not among them: it voids what every subscriber
-/// of the class knows, so all of them get it.
+/// What a subscription asks for: types of `registrarevents`, or views whose changes it is told of; never both. `clear`
+/// is not among them: it voids what every subscriber of the class knows, so all of them get it.
 public struct EventTypes: OptionSet, Hashable, Sendable {
     public let rawValue: UInt8
 
@@ -11,10 +12,22 @@ public struct EventTypes: OptionSet, Hashable, Sendable {
     public static let userUnregistered = EventTypes(rawValue: 2)
     public static let sipuserRegistered = EventTypes(rawValue: 4)
     public static let sipuserUnregistered = EventTypes(rawValue: 8)
+    /// All of `registrarevents`.
     public static let all: EventTypes = [userRegistered, userUnregistered, sipuserRegistered, sipuserUnregistered]
 
-    /// How many different sets there are.
-    static let combinations = 16
+    public static let userStates = EventTypes(rawValue: 16)
+    public static let sipuserStates = EventTypes(rawValue: 32)
+
+    /// The view of such accounts' states.
+    public init(statesOf kind: AccountKind) {
+        switch kind {
+        case .user: self = .userStates
+        case .sipuser: self = .sipuserStates
+        }
+    }
+
+    /// Whether it is views that are asked for.
+    public var isOfStates: Bool { !isDisjoint(with: [.userStates, .sipuserStates]) }
 
     /// Reads one entry of a subscription's `events`: `registrarevents.TYPE`, `registrarevents.*` or `*`.
     /// - Returns: nil when there is no such class or type.
@@ -48,20 +61,54 @@ public struct SubscriptionMatcher: Hashable, Sendable {
     /// Only these account ids, in order and each once; nil for all.
     public let objects: [String]?
 
+    /// Only events of which this holds; nil for all. `clear` is not asked.
+    public var filter: Filter<EventProperty>?
+    /// Only these members of `data`; nil for all. Nothing is left out of `clear`.
+    public var mask: Mask<EventProperty>?
+    /// Only what changes the list.
+    public var changes: Bool
+
     /// Most account ids of one subscription.
     public static let maximumObjects = 1_000
 
     /// - Parameter objects: account ids; nil or none for all.
-    public init(_ types: EventTypes, objects: [String]? = nil) {
+    public init(
+        _ types: EventTypes, objects: [String]? = nil, filter: Filter<EventProperty>? = nil,
+        mask: Mask<EventProperty>? = nil, changes: Bool = false
+    ) {
         self.types = types
         self.objects = objects.flatMap { $0.isEmpty ? nil : Set($0).sorted() }
+        self.filter = filter
+        self.mask = mask
+        self.changes = changes
     }
 
     public static let everything = SubscriptionMatcher(.all)
 
-    /// Whether an event of this type about this account is asked for.
-    func matches(_ type: EventTypes, account: String) -> Bool {
-        types.contains(type) && (objects.map { Self.contains($0, account) } ?? true)
+    /// The same, of these accounts only.
+    public func limited(to accounts: [String]) -> SubscriptionMatcher {
+        SubscriptionMatcher(types, objects: accounts, filter: filter, mask: mask, changes: changes)
+    }
+
+    /// Whether it asks for all contacts of a list, with all their data.
+    var isUnrestricted: Bool { types == .all && objects == nil && filter == nil && mask == nil }
+
+    /// Whether an event of this type about this account is asked for, unless the filter says no.
+    func covers(_ type: EventTypes, account: String) -> Bool {
+        types.contains(type) && covers(account: account)
+    }
+
+    func covers(account: String) -> Bool { objects.map { Self.contains($0, account) } ?? true }
+
+    func matches(_ event: EventView) -> Bool {
+        covers(event.type, account: event.account) && (filter?.matches(event) ?? true)
+    }
+
+    var isOfStates: Bool { types.isOfStates }
+
+    /// Whether changes of this account's state are asked for.
+    func matches(stateOf account: AccountID) -> Bool {
+        covers(EventTypes(statesOf: account.kind), account: account.name)
     }
 
     /// Binary search: the ids are sorted.

@@ -92,6 +92,12 @@ public final class WSSubscrNode: Sendable {
 
     public func report(of domain: DomainName) -> FollowerReport? { followers[domain]?.report }
 
+    /// A contact of each account of a kind that is online.
+    /// - Returns: nil while the domain's list is not whole here, or when it is not served here.
+    public func onlineAccounts(of domain: DomainName, _ kind: AccountKind) async -> [PackedContact]? {
+        await followers[domain]?.onlineAccounts(kind)
+    }
+
     /// Events that found a follower's mailbox full.
     public var dropped: UInt64 { followers.values.reduce(0) { $0 + $1.dropped } }
 

@@ -1,5 +1,5 @@
-import FoundationEssentials
 import NIOCore
+import RegistrarEvents
 import WebSocketFrames
 
 /// A request as it came: `["method", {…}]`.
@@ -13,17 +13,16 @@ struct ClientMessage: Sendable {
         let code: CloseCode
     }
 
+    /// Deepest nesting of a client's message.
+    static let maximumDepth = 16
+
     static func parse(_ text: ByteBuffer) throws(Fault) -> ClientMessage {
-        guard JSONGuard.depth(of: text.readableBytesView) <= JSONGuard.maximumDepth else {
-            throw Fault(
-                error: .badRequest("the message is nested deeper than \(JSONGuard.maximumDepth)"),
-                code: .policyViolation)
-        }
         let value: JSONValue
         do {
-            value = try JSONDecoder().decode(JSONValue.self, from: Data(text.readableBytesView))
+            value = try JSONValue(parsing: text.readableBytesView, maximumDepth: maximumDepth)
         } catch {
-            throw Fault(error: .badRequest("the message is not JSON"), code: .invalidPayload)
+            let code: CloseCode = error == .malformed ? .invalidPayload : .policyViolation
+            throw Fault(error: .badRequest("the message \(error)"), code: code)
         }
         guard case .array(let elements) = value, elements.count == 2, case .string(let method) = elements[0],
             method.utf8.count <= 64, case .object(let members) = elements[1]

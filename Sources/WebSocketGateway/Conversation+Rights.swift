@@ -45,7 +45,7 @@ extension Conversation {
         }
         guard let accounts = rights.accounts else { return matcher }
         guard !accounts.isEmpty else { throw .forbidden("the token is for no account") }
-        guard let objects = matcher.objects else { return SubscriptionMatcher(matcher.types, objects: accounts) }
+        guard let objects = matcher.objects else { return matcher.limited(to: accounts) }
         guard objects.allSatisfy({ rights.include(account: $0) }) else {
             throw .forbidden("the token is not for all of these accounts")
         }

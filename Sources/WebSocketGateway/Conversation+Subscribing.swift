@@ -54,8 +54,6 @@ extension Conversation {
 
     private func start(_ parameters: Parameters) throws(ReplyError) -> SubscribeRequest.Start? {
         guard let extra = try parameters.object("exargs") else { return nil }
-        guard try !extra.boolean("changes") else { throw .notSupported("`exargs.changes` is not supported yet") }
-        guard !extra.has("filter") else { throw .notSupported("`exargs.filter` is not supported yet") }
         let wantsSnapshot = try extra.boolean("snapshot")
         guard let after = try extra.object("after") else { return wantsSnapshot ? .snapshot : nil }
         guard !wantsSnapshot else {
@@ -73,26 +71,58 @@ extension Conversation {
     private func matcher(
         _ parameters: Parameters, changing current: SubscriptionMatcher?
     ) throws(ReplyError) -> SubscriptionMatcher? {
-        guard current == nil || parameters.has("events") || parameters.has("objects") else { return nil }
-        var types = current?.types ?? []
-        if current == nil || parameters.has("events") {
-            types = []
-            let events = try parameters.strings("events", maximum: Self.maximumEvents)
-            guard !events.isEmpty else {
-                throw .badRequest("`events` must name at least one, such as `registrarevents.*`")
-            }
-            for event in events {
-                guard let type = EventTypes(event: event) else {
-                    throw .unknown("there is no event `\(event)`; expected `registrarevents.*` or one of its types")
-                }
-                types.formUnion(type)
-            }
+        let extra = try parameters.object("exargs")
+        let asked = ["events", "objects", "classpath"]
+        let isChanged = asked.contains { parameters.has($0) } || SubscriptionMatcher.isChanged(by: extra)
+        guard current == nil || isChanged else { return nil }
+        let types = try types(parameters, changing: current?.types)
+        guard !types.isOfStates || !SubscriptionMatcher.isChanged(by: extra) else {
+            throw .notSupported("`filter`, `mask` and `changes` of `exargs` are for `registrarevents`")
         }
         let objects =
             parameters.has("objects")
             ? try parameters.strings("objects", maximum: SubscriptionMatcher.maximumObjects) : current?.objects
-        return SubscriptionMatcher(types, objects: objects)
+        var matcher = SubscriptionMatcher(
+            types, objects: objects, filter: current?.filter, mask: current?.mask, changes: current?.changes ?? false)
+        if let extra { try matcher.change(by: extra) }
+        return matcher
     }
+
+    /// The events that a request asks for: types of `registrarevents`, or the changes of the view of `classpath`.
+    private func types(_ parameters: Parameters, changing current: EventTypes?) throws(ReplyError) -> EventTypes {
+        var types = current ?? []
+        var isOfStates = types.isOfStates
+        if current == nil || parameters.has("events") {
+            let events = try parameters.strings("events", maximum: Self.maximumEvents)
+            guard !events.isEmpty else {
+                throw .badRequest("`events` must name at least one, such as `registrarevents.*`")
+            }
+            isOfStates = events.contains { Self.dataChanged.contains($0) }
+            types = isOfStates ? types : []
+            for event in events where !Self.dataChanged.contains(event) {
+                guard let type = EventTypes(event: event) else {
+                    throw .unknown("there is no event `\(event)`; expected `registrarevents.*` or one of its types")
+                }
+                guard !isOfStates else {
+                    throw .badRequest("a subscription is for `registrarevents` or for `modelevents`, not for both")
+                }
+                types.formUnion(type)
+            }
+        }
+        if let current, current.isOfStates != isOfStates {
+            throw .conflict("the subscription is for another class of events; end it first, or use another id")
+        }
+        guard isOfStates, !types.isOfStates || parameters.has("classpath") else { return types }
+        let path = try parameters.string("classpath", maximum: 256)
+        guard let kind = AccountKind.allCases.first(where: { $0.statesPath == path }) else {
+            throw .unknown(
+                "there is no classpath `\(path)`; expected `\(AccountKind.sipuser.statesPath)` or `user_states`")
+        }
+        return EventTypes(statesOf: kind)
+    }
+
+    /// What there is of `modelevents`.
+    private static let dataChanged = ["modelevents.data_changed", "modelevents.*"]
 
     private mutating func add(_ id: [UInt8], _ domain: DomainName) -> UInt32 {
         nextNumber &+= 1

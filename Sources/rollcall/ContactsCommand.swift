@@ -48,10 +48,10 @@ struct ContactsCommand: AsyncParsableCommand {
 
 extension JSONValue {
     /// A number of seconds, whole or not, rounded down.
-    fileprivate var seconds: Int? {
+    fileprivate var seconds: Int64? {
         switch self {
         case .integer(let value): value
-        case .number(let value): Int(value)
+        case .number(let value): Int64(value)
         default: nil
         }
     }

@@ -13,7 +13,8 @@ struct TailCommand: AsyncParsableCommand {
         discussion: """
             Connects to a wssubscr node, and to another one with the last position seen when the connection is cut, so
             that no event is missing: what could not be listed any more is announced by a `clear` and restated. With
-            --snapshot it begins with the live list, with --after it resumes from a position. Ctrl-C ends it.
+            --snapshot it begins with the live list, with --after it resumes from a position. With --changes only what
+            changes the list is shown: no renewals, and nothing of a failover that everybody survived. Ctrl-C ends it.
 
             Example: rollcall tail topology/local.yaml --domain demo.example --snapshot
                      rollcall tail topology/local.yaml --domain demo.example --after 3:1042 --json | jq .event.data
@@ -26,6 +27,8 @@ struct TailCommand: AsyncParsableCommand {
     var after: Position?
     @Flag(help: "Begin with the live list.")
     var snapshot = false
+    @Flag(help: "Only what changes the list.")
+    var changes = false
     @OptionGroup var json: JSONOption
 
     /// Between attempts, when every node was tried in vain.
@@ -50,7 +53,8 @@ struct TailCommand: AsyncParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         let token = try await tokens.mint(domain: domain, ttl: .seconds(7 * 86_400))
         let tail = Tail(
-            topology: loaded, domain: domain, token: token, snapshot: snapshot, asJSON: json.isOn, after: after)
+            topology: loaded, domain: domain, token: token, snapshot: snapshot, changes: changes, asJSON: json.isOn,
+            after: after)
         _ = try await TerminationSignals.run { try await tail.run() }
     }
 }
@@ -74,14 +78,19 @@ private final class Tail: Sendable {
     private let domain: DomainName
     private let token: String
     private let snapshot: Bool
+    private let changes: Bool
     private let asJSON: Bool
     private let state: Mutex<State>
 
-    init(topology: Topology, domain: DomainName, token: String, snapshot: Bool, asJSON: Bool, after: Position?) {
+    init(
+        topology: Topology, domain: DomainName, token: String, snapshot: Bool, changes: Bool, asJSON: Bool,
+        after: Position?
+    ) {
         nodes = topology.nodes(of: .wssubscr)
         self.domain = domain
         self.token = token
         self.snapshot = snapshot
+        self.changes = changes
         self.asJSON = asJSON
         state = Mutex(State(after: after))
     }
@@ -122,7 +131,7 @@ private final class Tail: Sendable {
         let (after, isWhole) = state.withLock { ($0.after, $0.isWhole) }
         let follower = DomainFollower(
             domain: domain, node: node, token: token, after: isWhole ? after : nil, snapshot: snapshot || !isWhole,
-            keepJSON: asJSON)
+            changes: changes, keepJSON: asJSON)
         let onSynced = { self.state.withLock { $0.isWhole = true } }
         try await follower.run(onSynced: onSynced) { notification in
             let text = asJSON ? notification.json : TailLine(notification).text

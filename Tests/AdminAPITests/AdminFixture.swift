@@ -19,6 +19,7 @@ struct AdminFixture: Sendable {
     let port: Int
     let registrar: FakeRegistrar
     let tokens: AccessTokens
+    let directory: InMemoryDirectory
 
     struct Answer {
         let status: Int
@@ -42,11 +43,12 @@ struct AdminFixture: Sendable {
         _ body: (AdminFixture) async throws -> Void
     ) async throws {
         let registrar = FakeRegistrar()
+        let directory = InMemoryDirectory()
         let tokens = await AccessTokens(clusterSecret: [UInt8](repeating: 9, count: 32))
         var backend = AdminBackend(
             node: node, role: .router, isOpen: open, tokens: tokens, registrar: registrar,
             domains: { [demo, acme] }, assignment: { $0 == demo ? assignment : nil }, problems: { [] },
-            metrics: { "# HELP up Up.\n" }, status: { .here(status) })
+            metrics: { "# HELP up Up.\n" }, status: { .here(status) }, accounts: { directory })
         change(&backend)
         let (ports, told) = AsyncStream<Int>.makeStream()
         let service = AdminService(
@@ -60,7 +62,7 @@ struct AdminFixture: Sendable {
             group.addTask { try await service.run() }
             var ports = ports.makeAsyncIterator()
             let port = try #require(await ports.next())
-            try await body(AdminFixture(port: port, registrar: registrar, tokens: tokens))
+            try await body(AdminFixture(port: port, registrar: registrar, tokens: tokens, directory: directory))
             group.cancelAll()
         }
     }

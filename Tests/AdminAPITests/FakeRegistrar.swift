@@ -14,6 +14,17 @@ actor FakeRegistrar: RegistrarClient {
     /// Answers everything with this from now on.
     func always(_ result: Reply.Result?) { answer = result }
 
+    /// Lets a contact be there.
+    func put(_ kind: AccountKind, _ account: String, _ contact: String) {
+        let registration =
+            switch kind {
+            case .user: Registration(account: account, contact: contact, user: UserDetails())
+            case .sipuser: Registration(account: account, contact: contact, sipuser: SIPUserDetails())
+            }
+        guard let packed = PackedContact(registration) else { preconditionFailure("\(registration) is too long") }
+        contacts.append(LiveContact(contact: packed, ttl: 60_000))
+    }
+
     func changeOwner(afterPages pages: Int) { pagesUntilOwnerChange = pages }
 
     func perform(_ operation: Request.Operation, on domain: DomainName, deadline: Duration) async -> Reply.Result {

@@ -57,8 +57,11 @@ struct ContactTableTests {
             for key in model.entries.keys { model.entries[key]?.isCurrent = false }
         case 6...10:
             let stale = model.entries.filter { !$0.value.isCurrent }.count
+            let accounts = table.accountCount
             model.entries = model.entries.filter { $0.value.isCurrent }
-            #expect(table.sweep() == stale)
+            var gone = 0
+            #expect(table.sweep { _ in gone += 1 }.count == stale)
+            #expect(table.accountCount == accounts - gone)
         case 11...300:
             let expected = model.entries.removeValue(forKey: contact.keyBytes)?.contact
             #expect(table.remove(key: contact.keyBytes) == expected)
@@ -74,7 +77,7 @@ struct ContactTableTests {
             #expect(late == 0)
         default:
             let deadline = now + Int64(random.below(120_000))
-            #expect(table.put(contact, deadline: deadline) == model.put(contact, deadline: deadline))
+            #expect((table.put(contact, deadline: deadline) == nil) == model.put(contact, deadline: deadline))
         }
     }
 
@@ -83,6 +86,11 @@ struct ContactTableTests {
         try #require(table.currentCount == model.entries.values.filter(\.isCurrent).count)
         try #require(table.sipuserCount == model.entries.values.filter { $0.contact.kind == .sipuser }.count)
         try #require(table.userCount + table.sipuserCount == table.count)
+        let accounts = Set(model.entries.values.map { $0.contact.bytes[..<$0.contact.accountLength] })
+        try #require(table.accountCount == accounts.count)
+        var listed: [ArraySlice<UInt8>] = []
+        table.forEachAccount { listed.append($0.bytes[..<$0.accountLength]) }
+        try #require(listed.count == accounts.count && Set(listed) == accounts)
     }
 
     private func expectContacts(of account: Int, _ table: ContactTable, _ model: Model) {
@@ -163,13 +171,13 @@ struct ContactTableTests {
         let odd = try #require(
             PackedContact(bytes: contact.bytes, accountLength: 2, keyLength: contact.keyLength))
         var table = ContactTable()
-        #expect(table.put(contact, deadline: 5) == true)
-        #expect(table.put(odd, deadline: 5) == false)
+        #expect(table.put(contact, deadline: 5) == nil)
+        #expect(table.put(odd, deadline: 5) == contact)
         #expect(table.count == 1)
         #expect(table.contacts(of: ReplicationFixture.account(1)).isEmpty)
         #expect(table.remove(key: contact.keyBytes) == odd)
         #expect(table.count == 0 && table.digest == 0)
-        #expect(table.put(contact, deadline: 5) == true)
+        #expect(table.put(contact, deadline: 5) == nil)
         #expect(table.contacts(of: ReplicationFixture.account(1)).count == 1)
     }
 }

@@ -94,6 +94,33 @@ import Testing
     }
 
     @Test(arguments: Kind.allCases)
+    func namesComeInTheOrderOfTheirBytesAPartAtATime(_ kind: Kind) async throws {
+        try await withDirectory(kind) { directory in
+            try directory.addRange(Self.demo, .user, "u8..u112", password: "p")
+            try directory.addRange(Self.demo, .user, "u0007..u0012", password: "p")
+            let singles = ["a", "ü", "u", "u1x", "u11a", "Z", "z", "\u{1F600}"]
+            try directory.add(singles.map { NewAccount(Self.demo, AccountID(.user, $0), password: "p") })
+            try directory.add([
+                NewAccount(Self.demo, AccountID(.sipuser, "u1"), password: "p"),
+                NewAccount(Self.acme, AccountID(.user, "b"), password: "p"),
+            ])
+            let ranges = (8...112).map { "u\($0)" } + ["u0007", "u0008", "u0009", "u0010", "u0011", "u0012"]
+            let expected = (singles + ranges).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+            for limit in [1, 2, 7, 50, 1_000] {
+                var found: [String] = []
+                while true {
+                    let part = try directory.names(Self.demo, .user, after: found.last ?? "", limit: limit)
+                    found += part
+                    guard part.count == limit else { break }
+                }
+                #expect(found == expected, "limit \(limit)")
+            }
+            #expect(try directory.names(Self.demo, .sipuser, after: "", limit: 9) == ["u1"])
+            #expect(try directory.names(Self.acme, .user, after: "b", limit: 9) == [])
+        }
+    }
+
+    @Test(arguments: Kind.allCases)
     func namesThatWouldEscapeAPathOrDigestAreRefused(_ kind: Kind) async throws {
         try await withDirectory(kind) { directory in
             for name in [

@@ -41,6 +41,9 @@ struct ReplicationRig {
     /// What a consumer of the follower, or the journal of the standby, holds.
     private(set) var kept = DomainReplica()
     private(set) var told = Position.start
+    /// Accounts that are online by what a consumer was told.
+    private var online: Set<[UInt8]> = []
+    private var isWhole = false
 
     init(role: Follow.Role, seed: UInt64, ringEntries: Int = 100_000, contacts: Int = 200) throws {
         print("seed \(seed)")
@@ -174,6 +177,11 @@ struct ReplicationRig {
     }
 
     private mutating func perform(_ directives: [ReplicaReceiver.Directive]) {
+        defer {
+            // Who is online is in the list once it is whole; only from then on changes are told.
+            if !isWhole { online = accounts }
+            isWhole = receiver.replica.isComplete
+        }
         for directive in directives {
             switch directive {
             case .send(.follow(let follow), _): toOwner += copies(of: follow)
@@ -181,28 +189,50 @@ struct ReplicationRig {
             case .store(let record):
                 #expect(role == .standby)
                 kept.apply(record, at: now)
-            case .applied(let entries, let epoch):
-                #expect(role == .follower)
+            case .applied(let entries, let replaced, let epoch):
+                #expect(role == .follower && replaced.count == entries.count)
                 for entry in entries {
                     let follows = epoch > told.epoch ? entry.seq == 1 : epoch == told.epoch && entry.seq == told.seq + 1
                     #expect(follows, "\(epoch):\(entry.seq) after \(told)")
                     kept.apply(entry, epoch: epoch, at: now)
                     told = Position(epoch: epoch, seq: entry.seq)
                 }
+            case .accounts(let changes): if isWhole { take(changes) }
             case .resynced(let position):
                 resyncs += 1
                 #expect(position >= told)
                 told = position
                 if role == .follower { kept = receiver.replica }
+                online = accounts
             case .replayed: if role == .follower { kept.sweep() }
             case .alarm(let text): alarms.append(text)
             }
         }
     }
 
+    private mutating func take(_ changes: [AccountChange]) {
+        #expect(role == .follower)
+        for change in changes {
+            #expect(change.position <= told, "\(change.position) after \(told)")
+            let account = Self.account(change.contact)
+            let isNews = change.isOnline ? online.insert(account).inserted : online.remove(account) != nil
+            #expect(isNews, "an account is told to be \(change.isOnline ? "on" : "off")line, which it was")
+        }
+    }
+
+    private static func account(_ contact: PackedContact) -> [UInt8] { Array(contact.bytes[..<contact.accountLength]) }
+
+    /// The accounts of what a consumer holds.
+    private var accounts: Set<[UInt8]> {
+        var accounts: Set<[UInt8]> = []
+        kept.table.forEachAccount { accounts.insert(Self.account($0)) }
+        return accounts
+    }
+
     /// What may be relied on at any moment.
     private func expectTruth() {
         let position = receiver.replica.position
+        if role == .follower, online != accounts { Issue.record("at \(told): other accounts are online than are told") }
         if role == .follower, position.epoch == epoch {
             if position.seq > committed, receiver.replica.isComplete { Issue.record("\(position) is not committed") }
         }

@@ -19,6 +19,9 @@ struct EndToEndTests {
         try await cluster.whileUp { cluster, _ in
             let tail = try await cluster.start(
                 "tail", cluster.topologyFile, "--domain", "demo.example", "--snapshot", "--json", log: "tail")
+            let changes = try await cluster.start(
+                "tail", cluster.topologyFile, "--domain", "demo.example", "--snapshot", "--changes", "--json",
+                log: "changes")
             let first = try #require(cluster.topology.node(named: NodeName("ws1")))
             try await WebSocketClient().withConnection(to: endpoint(first)) { connection in
                 var messages = connection.messages.makeAsyncIterator()
@@ -53,15 +56,20 @@ struct EndToEndTests {
                 }
             }
             try await eventually("tail shows the end of the connection") {
-                self.events(cluster).contains {
-                    guard case .unregistered(.user, "alice", _, _) = $0.change else { return false }
-                    return true
-                }
+                self.events(cluster).contains { self.isEnd($0) }
             }
             let (verified, comparison) = try await cluster.run("verify", cluster.topologyFile)
             #expect(verified == .exited(0), "\(comparison)")
             await tail.stop(grace: .seconds(5))
             #expect(tail.ending == .exited(0))
+            try await eventually("net changes show the end of the connection") {
+                self.events(cluster, "changes").contains { self.isEnd($0) }
+            }
+            await changes.stop(grace: .seconds(5))
+            // Not the failover, but all that changed the list.
+            let shown = self.events(cluster, "changes")
+            #expect(shown.allSatisfy { $0.isOwnClear || self.isOfAlice($0) }, "\(shown)")
+            #expect(shown.count { self.isOfAlice($0) } == 2, "\(shown)")
             var view = SubscriberView(name: "tail", contacts: 0)
             for event in self.events(cluster) {
                 let change: SubscriberView.Event.Change =
@@ -154,9 +162,21 @@ struct EndToEndTests {
         WebSocketClient.Endpoint(host: node.address, port: node.websocketPort ?? 0, path: "/ws")
     }
 
+    private func isOfAlice(_ event: RegistrarNotification) -> Bool {
+        switch event.change {
+        case .registered(.user, "alice", _), .unregistered(.user, "alice", _, _): true
+        case .registered, .unregistered, .clear, .other: false
+        }
+    }
+
+    private func isEnd(_ event: RegistrarNotification) -> Bool {
+        guard case .unregistered(.user, "alice", _, _) = event.change else { return false }
+        return true
+    }
+
     /// What `tail --json` has printed so far; notes for people among it are left out.
-    private func events(_ cluster: TestCluster) -> [RegistrarNotification] {
-        cluster.output("tail").split(separator: "\n").compactMap { line in
+    private func events(_ cluster: TestCluster, _ log: String = "tail") -> [RegistrarNotification] {
+        cluster.output(log).split(separator: "\n").compactMap { line in
             guard line.hasPrefix("{") else { return nil }
             // A line may be half written at this moment.
             return try? RegistrarNotification.read(.init(string: "[\"event\",\(line)]"))

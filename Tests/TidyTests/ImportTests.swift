@@ -13,6 +13,7 @@ import Testing
         "MessagePack": ["CMsgpack"],
         "Digests": ["CNettle"],
         "RegistrarEvents": ["MessagePack"],
+        "Filtering": ["RegistrarEvents"],
         "SIP": [],
         "WebSocketFrames": ["NIOCore", "NIOHTTP1", "NIOWebSocket"],
         "ClusterRuntime": [
@@ -20,7 +21,7 @@ import Testing
         ],
 
         "SRActor": ["ClusterRuntime", "RegistrarEvents", "MessagePack", "DequeModule", "Logging"],
-        "WSSubscrActor": ["ClusterRuntime", "RegistrarEvents", "DequeModule", "Logging"],
+        "WSSubscrActor": ["ClusterRuntime", "Filtering", "RegistrarEvents", "DequeModule", "Logging"],
         "Router": ["ClusterRuntime", "RegistrarEvents", "Logging"],
 
         "NanomsgTransport": ["ClusterRuntime", "RegistrarEvents", "MessagePack", "CNanomsg", "Crypto", "Logging"],
@@ -32,16 +33,16 @@ import Testing
         "SQLiteAccounts": ["ClusterRuntime", "Digests", "RegistrarEvents", "GRDB"],
         "AccessTokens": ["ClusterRuntime", "RegistrarEvents", "Crypto", "JWTKit"],
         "WebSocketGateway": [
-            "AccessTokens", "WSSubscrActor", "ClusterRuntime", "RegistrarEvents", "DequeModule", "Logging", "NIOCore",
-            "NIOHTTP1", "NIOPosix", "NIOWebSocket", "ServiceLifecycle", "WebSocketFrames",
+            "AccessTokens", "WSSubscrActor", "ClusterRuntime", "Filtering", "RegistrarEvents", "DequeModule",
+            "Logging", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOWebSocket", "ServiceLifecycle", "WebSocketFrames",
         ],
         "SIPGateway": [
             "SIP", "ClusterRuntime", "Digests", "MessagePack", "RegistrarEvents", "Crypto", "DequeModule", "Logging",
             "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL", "NIOWebSocket", "ServiceLifecycle", "WebSocketFrames",
         ],
         "AdminAPI": [
-            "AccessTokens", "ClusterRuntime", "RegistrarEvents", "HTTPTypes", "Hummingbird", "HummingbirdCore",
-            "Logging", "NIOCore", "ServiceLifecycle",
+            "AccessTokens", "ClusterRuntime", "Filtering", "RegistrarEvents", "HTTPTypes", "Hummingbird",
+            "HummingbirdCore", "Logging", "NIOCore", "ServiceLifecycle",
         ],
 
         "ClusterSimulation": ["SRActor", "WSSubscrActor", "Router", "ClusterRuntime", "RegistrarEvents"],

@@ -80,23 +80,32 @@ struct Client {
         var contact: String
         var reason: String
         var isReplay: Bool
+        /// Without what renewals change.
+        var data = ""
     }
 
-    let id: SubscriberID
+    var id: SubscriberID
     var answers: [SubscribeAnswer] = []
     var seen: [Notification] = []
     var set: Set<String> = []
+    /// The same with what is known of each.
+    var list: [String: String] = [:]
     var isEnded = false
     /// Pushed batches are dropped from here on.
     var lostAfter: Position?
     /// Whether a slice was taken and not asked on.
     var owesReady = false
     var dropsPushed = false
+    /// The connection breaks after so many more events; nil when it does not.
+    var breaksAfter: Int?
+    var isBroken: Bool { breaksAfter == 0 }
+
+    init(_ id: SubscriberID) { self.id = id }
 
     init(_ number: UInt32) { id = SubscriberID(lane: 0, connection: 1, number: number) }
 
     mutating func take(_ directives: [Follower.Directive]) throws {
-        for case .deliver(let delivery) in directives where delivery.to.contains(id) {
+        for case .deliver(let delivery) in directives where delivery.to.contains(id) && !isBroken {
             switch delivery.content {
             case .answer(let answer): answers.append(answer)
             case .ended: isEnded = true
@@ -116,19 +125,28 @@ struct Client {
     }
 
     private mutating func take(_ batch: EventBatch) throws {
-        for tail in batch.tails {
+        for tail in batch.tails where !isBroken {
+            breaksAfter = breaksAfter.map { $0 - 1 }
             let notification = try Self.parse(tail)
             seen.append(notification)
             switch notification.type {
-            case "clear": set = []
-            case "user_registered", "sipuser_registered": set.insert(notification.contact)
-            default: set.remove(notification.contact)
+            case "clear": (set, list) = ([], [:])
+            case "user_registered", "sipuser_registered":
+                set.insert(notification.contact)
+                list[notification.contact] = notification.data
+            default:
+                set.remove(notification.contact)
+                list[notification.contact] = nil
             }
         }
     }
 
+    /// Another connection takes its place.
+    mutating func reset() { (lostAfter, owesReady, dropsPushed, breaksAfter) = (nil, false, false, nil) }
+
     /// What the socket says when it has room: nil when nothing.
     mutating func ready() -> Follower.Event? {
+        guard !isBroken else { return nil }
         if let lost = lostAfter { return .ready(id, lostAfter: lost) }
         guard owesReady else { return nil }
         owesReady = false

@@ -15,6 +15,7 @@ final class Registrar: RegistrarClient {
     struct State {
         var seq: UInt64 = 0
         var epoch: UInt64 = 1
+        var replayEnd: UInt64 = 0
         var contacts: [[UInt8]: PackedContact] = [:]
         var operations: [Request.Operation] = []
         var refusal: Refusal?
@@ -25,10 +26,28 @@ final class Registrar: RegistrarClient {
 
     init(_ node: WSSubscrNode) {
         self.node = node
-        node.assigned([
-            Assignment(domain: demo, epoch: 1, revision: 1, owner: owner, standbys: [], cause: .restart, since: 0)
-        ])
+        assign()
         append([.clear(.restart)])
+    }
+
+    private func assign() {
+        let epoch = state.withLock(\.epoch)
+        node.assigned([
+            Assignment(
+                domain: demo, epoch: epoch, revision: epoch, owner: owner, standbys: [],
+                cause: epoch == 1 ? .restart : .failover, since: 0)
+        ])
+    }
+
+    /// A new epoch begins, in which everything live is restated.
+    func failOver() {
+        let restated = state.withLock { state in
+            state.epoch += 1
+            state.seq = 0
+            return state.contacts.keys.sorted { $0.lexicographicallyPrecedes($1) }.compactMap { state.contacts[$0] }
+        }
+        assign()
+        append([.clear(.failover)] + restated.map { .registered($0, ttl: 60_000, replay: true) })
     }
 
     @discardableResult
@@ -40,12 +59,15 @@ final class Registrar: RegistrarClient {
                 switch change {
                 case .registered(let contact, _, _): state.contacts[Array(contact.keyBytes)] = contact
                 case .unregistered(let contact, _): state.contacts[Array(contact.keyBytes)] = nil
-                case .clear: state.contacts = [:]
+                case .clear(let reason): if reason == .storageCleared { state.contacts = [:] }
                 }
                 return LogEntry(seq: state.seq, timestamp: 1, change: change)
             }
+            // What begins an epoch is all of its replay.
+            if base == 0 { state.replayEnd = state.seq }
             let append = Append(
-                domain: demo, epoch: 1, base: base, entries: entries, committed: state.seq, replayEnd: 1)
+                domain: demo, epoch: state.epoch, base: base, entries: entries, committed: state.seq,
+                replayEnd: state.replayEnd)
             node.receive([.append(append)], from: owner)
             return state.seq
         }

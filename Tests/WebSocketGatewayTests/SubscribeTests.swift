@@ -83,10 +83,11 @@ import Testing
 
     @Test(arguments: [
         (#"{"events":["*"]}"#, 400), (#"{"id":1.5,"events":["*"]}"#, 400), (#"{"id":1}"#, 400),
-        (#"{"id":1,"events":[]}"#, 400), (#"{"id":1,"events":["modelevents.data_changed"]}"#, 404),
+        (#"{"id":1,"events":[]}"#, 400), (#"{"id":1,"events":["modelevents.data_changed"]}"#, 400),
         (#"{"id":1,"events":["*"],"expires":-1}"#, 400), (#"{"id":1,"events":["*"],"expires":"x"}"#, 400),
-        (#"{"id":1,"events":["*"],"exargs":{"changes":true}}"#, 422),
-        (#"{"id":1,"events":["*"],"exargs":{"filter":["=="]}}"#, 422),
+        (#"{"id":1,"events":["*"],"exargs":{"changes":1}}"#, 400),
+        (#"{"id":1,"events":["*"],"exargs":{"filter":["=="]}}"#, 400),
+        (#"{"id":1,"events":["*"],"exargs":{"mask":[]}}"#, 400), (#"{"id":1,"events":["*"],"exargs":[]}"#, 400),
         (#"{"id":1,"events":["*"],"exargs":{"snapshot":1}}"#, 400),
         (#"{"id":1,"events":["*"],"exargs":{"after":{"epoch":1}}}"#, 400),
         (#"{"id":1,"events":["*"],"exargs":{"snapshot":true,"after":{"epoch":1,"seq":1}}}"#, 400),

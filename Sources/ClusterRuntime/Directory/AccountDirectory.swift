@@ -19,6 +19,13 @@ public protocol AccountDirectory: Sendable {
     /// The accounts, sorted by domain, kind and name; of one domain when given. A range is one entry.
     func list(_ domain: DomainName?) -> [AccountEntry]
 
+    /// The names of the accounts of a domain and kind, those of ranges included, in the order of their bytes: at most
+    /// so many of those after a name, and fewer only when there are no more. May take milliseconds.
+    /// - Throws: `.file` when they cannot be read.
+    func names(
+        _ domain: DomainName, _ kind: AccountKind, after last: String, limit: Int
+    ) throws(DirectoryError) -> [String]
+
     /// Adds accounts: all of them or, when one is refused, none. A user takes some ten milliseconds
     /// of CPU, a sipuser a microsecond.
     /// - Throws: `.invalid`, `.exists`, `.file`.

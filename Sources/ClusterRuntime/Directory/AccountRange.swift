@@ -10,7 +10,7 @@ package struct AccountRange: Hashable, Sendable, CustomStringConvertible {
     static let maximumCount = 1_000_000
 
     /// Reads `FIRST..LAST`: the same text before the number, and the numbers in order.
-    init?(_ text: String) {
+    package init?(_ text: String) {
         let ends = text.split(separator: "..", omittingEmptySubsequences: false)
         guard ends.count == 2, let first = Self.split(ends[0]), let last = Self.split(ends[1]),
             first.prefix == last.prefix, first.number <= last.number,
@@ -65,7 +65,7 @@ package struct AccountRange: Hashable, Sendable, CustomStringConvertible {
 
     package var description: String { "\(name(numbers.lowerBound))..\(name(numbers.upperBound))" }
 
-    private func name(_ number: Int) -> String {
+    func name(_ number: Int) -> String {
         let digits = String(number)
         return prefix + String(repeating: "0", count: max(0, (width ?? 0) - digits.count)) + digits
     }

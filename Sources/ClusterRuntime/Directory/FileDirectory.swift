@@ -60,6 +60,11 @@ public final class FileDirectory: AccountDirectory {
         state.withLock { $0.table.entries(domain) }
     }
 
+    public func names(_ domain: DomainName, _ kind: AccountKind, after last: String, limit: Int) -> [String] {
+        // Without the lock: event loops wait for that.
+        state.withLock(\.table).names(domain, kind, after: last, limit: limit)
+    }
+
     public func add(_ accounts: [NewAccount]) throws(DirectoryError) {
         try change { (table) throws(DirectoryError) in
             try AccountRules.adding(accounts, to: table, cost: .standard)

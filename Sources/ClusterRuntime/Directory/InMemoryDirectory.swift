@@ -34,6 +34,11 @@ public final class InMemoryDirectory: AccountDirectory {
         table.withLock { $0.entries(domain) }
     }
 
+    public func names(_ domain: DomainName, _ kind: AccountKind, after last: String, limit: Int) -> [String] {
+        // Without the lock: event loops wait for that.
+        table.withLock { $0 }.names(domain, kind, after: last, limit: limit)
+    }
+
     public func add(_ accounts: [NewAccount]) throws(DirectoryError) {
         try table.withLock { (table) throws(DirectoryError) in
             table = try AccountRules.adding(accounts, to: table, cost: .trivial)

@@ -37,6 +37,8 @@ public struct ContactTable: Sendable {
     public private(set) var sipuserCount = 0
     public private(set) var currentCount = 0
     public var userCount: Int { count - sipuserCount }
+    /// Accounts that have a contact, of whatever generation.
+    public private(set) var accountCount = 0
     /// The sum of all contacts' hashes: equal lists have equal digests, in whatever order they came about.
     public private(set) var digest: UInt64 = 0
 
@@ -45,19 +47,17 @@ public struct ContactTable: Sendable {
     // MARK: Changing
 
     /// Registers or renews: the contact is live until `deadline`.
-    /// - Returns: whether it is new.
+    /// - Returns: the contact that it replaces; nil when it is new.
     @discardableResult
-    public mutating func put(_ contact: PackedContact, deadline: Int64) -> Bool {
+    public mutating func put(_ contact: PackedContact, deadline: Int64) -> PackedContact? {
         let (hash, digest) = Self.hashes(of: contact)
-        var isNew = true
+        var previous: PackedContact?
         if let slot = find(hash, contact) {
             if slots[Int(slot)].contact?.accountLength == contact.accountLength {
-                renewSlot(slot, contact, digest, deadline)
-                return false
+                return renewSlot(slot, contact, digest, deadline)
             }
             // The same key, told apart differently: only a faulty peer does this, but the account index must not break.
-            _ = removeSlot(slot)
-            isNew = false
+            previous = removeSlot(slot)
         }
         let slot = takeSlot()
         slots[Int(slot)] = Slot(
@@ -69,7 +69,7 @@ public struct ContactTable: Sendable {
         currentCount += 1
         if contact.kind == .sipuser { sipuserCount += 1 }
         self.digest &+= digest
-        return isNew
+        return previous
     }
 
     /// Ends the contact with this packed key.
@@ -92,15 +92,20 @@ public struct ContactTable: Sendable {
         currentCount = 0
     }
 
-    /// Ends every contact of an earlier generation. Returns how many.
+    /// Ends every contact of an earlier generation.
+    /// - Parameter lastOfAccount: is handed each of them whose account has none left.
+    /// - Returns: those, in the order of slots.
     @discardableResult
-    public mutating func sweep() -> Int {
-        guard currentCount != count else { return 0 }
-        let before = count
+    public mutating func sweep(_ lastOfAccount: (PackedContact) -> Void = { _ in }) -> [PackedContact] {
+        guard currentCount != count else { return [] }
+        var ended: [PackedContact] = []
         for slot in slots.indices where slots[slot].contact != nil && slots[slot].generation != generation {
-            _ = removeSlot(UInt32(slot))
+            let accounts = accountCount
+            let contact = removeSlot(UInt32(slot))
+            if accountCount < accounts { lastOfAccount(contact) }
+            ended.append(contact)
         }
-        return before - count
+        return ended
     }
 
     public mutating func removeAll() {
@@ -148,6 +153,13 @@ public struct ContactTable: Sendable {
         }
     }
 
+    /// One contact of each account, of whatever generation, in the order of slots.
+    public func forEachAccount(_ body: (PackedContact) -> Void) {
+        for slot in slots where slot.accountPrevious == Self.none {
+            if let contact = slot.contact { body(contact) }
+        }
+    }
+
     // MARK: Slots
 
     private mutating func takeSlot() -> UInt32 {
@@ -163,13 +175,15 @@ public struct ContactTable: Sendable {
 
     private mutating func renewSlot(
         _ slot: UInt32, _ contact: PackedContact, _ digest: UInt64, _ deadline: Int64
-    ) {
+    ) -> PackedContact? {
+        let previous = slots[Int(slot)].contact
         self.digest = self.digest &- slots[Int(slot)].digest &+ digest
         if slots[Int(slot)].generation != generation { currentCount += 1 }
         slots[Int(slot)].contact = contact
         slots[Int(slot)].digest = digest
         slots[Int(slot)].generation = generation
         reschedule(slot, deadline)
+        return previous
     }
 
     private mutating func removeSlot(_ slot: UInt32) -> PackedContact {
@@ -235,6 +249,7 @@ public struct ContactTable: Sendable {
             accounts.replace(head, with: slot, hash: hash)
         } else {
             accounts.insert(slot, hash: hash)
+            accountCount += 1
         }
     }
 
@@ -248,6 +263,7 @@ public struct ContactTable: Sendable {
             accounts.replace(slot, with: next, hash: Self.accountHash(contact))
         } else {
             accounts.remove(slot, hash: Self.accountHash(contact))
+            accountCount -= 1
         }
     }
 }

@@ -23,18 +23,21 @@ public struct DomainReplica: Sendable {
     public mutating func stretch(by outage: Duration) { stretch += outage }
 
     /// Applies the entry that follows `position` (or, with sequence 1, begins `epoch`).
-    public mutating func apply(_ entry: LogEntry, epoch: UInt64, at now: Moment) {
+    /// - Returns: the contact that it replaces or ends; nil when there was none.
+    @discardableResult
+    public mutating func apply(_ entry: LogEntry, epoch: UInt64, at now: Moment) -> PackedContact? {
+        position = Position(epoch: epoch, seq: entry.seq)
         switch entry.change {
         case .registered(let contact, let ttl, _):
-            table.put(contact, deadline: time(at: now) + Int64(ttl))
+            return table.put(contact, deadline: time(at: now) + Int64(ttl))
         case .unregistered(let contact, _):
-            _ = table.remove(key: contact.keyBytes)
+            return table.remove(key: contact.keyBytes)
         case .clear(let reason):
             if reason == .storageCleared { table.removeAll() }
             table.beginGeneration()
             isReplayed = false
+            return nil
         }
-        position = Position(epoch: epoch, seq: entry.seq)
     }
 
     /// Empties the copy for a snapshot that is taken at `position`.
@@ -58,10 +61,13 @@ public struct DomainReplica: Sendable {
     }
 
     /// Everything live has been restated: what has not been is void.
-    public mutating func sweep() {
-        table.sweep()
+    /// - Parameter lastOfAccount: is handed each contact of that whose account has none left.
+    /// - Returns: that.
+    @discardableResult
+    public mutating func sweep(_ lastOfAccount: (PackedContact) -> Void = { _ in }) -> [PackedContact] {
         isComplete = true
         isReplayed = true
+        return table.sweep(lastOfAccount)
     }
 
     /// What remains of a contact's time to live, in milliseconds.
@@ -69,8 +75,15 @@ public struct DomainReplica: Sendable {
 
     /// Each contact of the list that consumers hold: those restated since the last `clear`, in the order of slots.
     public func forEachLive(at now: Moment, _ body: (PackedContact, _ ttl: UInt32) -> Void) {
+        forEach(at: now, includingUnrestated: false, body)
+    }
+
+    /// The same, and on demand each contact that has yet to be restated.
+    public func forEach(
+        at now: Moment, includingUnrestated: Bool, _ body: (PackedContact, _ ttl: UInt32) -> Void
+    ) {
         for slot in 0..<table.slotCount {
-            guard let found = table.contact(inSlot: slot), found.isCurrent else { continue }
+            guard let found = table.contact(inSlot: slot), includingUnrestated || found.isCurrent else { continue }
             body(found.contact, remaining(found.deadline, at: now))
         }
     }

@@ -24,12 +24,16 @@ public struct ReplicaReceiver: Sendable {
         case send(Message, to: NodeName)
         /// Keep this on disk (standbys only).
         case store(JournalRecord)
-        /// Entries of the domain's log, in order, each once (followers only; not those within a snapshot).
-        case applied([LogEntry], epoch: UInt64)
+        /// Entries of the domain's log, in order, each once (followers only; not those within a snapshot). For each
+        /// the contact that it replaced or ended, nil where there was none.
+        case applied([LogEntry], replaced: [PackedContact?], epoch: UInt64)
+        /// Accounts that came online or went offline, in order: with the entries applied last, or since a replay has
+        /// ended without them (followers only, and of a whole list: when one becomes whole, who is online is in it).
+        case accounts([AccountChange])
         /// A snapshot replaced the whole list, which now is as of this position.
         case resynced(Position)
-        /// After a `clear`: everything live has been restated by here.
-        case replayed(Position)
+        /// After a `clear`: everything live has been restated by here, and this has not been, so it is void.
+        case replayed(Position, void: [PackedContact])
         /// Something that ought not to happen; for the log and a counter.
         case alarm(String)
     }
@@ -47,6 +51,8 @@ public struct ReplicaReceiver: Sendable {
     private var finished: UInt64 = 0
     private var nextChunk: UInt32 = 0
     private var seal: SnapshotChunk.Seal?
+    /// The entry by which the owner has restated everything in this epoch; 0 before it said so.
+    private var replayEnd: UInt64 = 0
     private var isAcknowledgementDue = false
     private var isRewindDue = false
     private var lastFollow = MonotonicInstant.distantPast
@@ -83,6 +89,9 @@ public struct ReplicaReceiver: Sendable {
     /// How far this epoch's log is applied.
     private var applied: UInt64 { replica.position.epoch == epoch ? replica.position.seq : 0 }
 
+    /// Where this epoch's replay ended; nil before the owner has said so.
+    public var endOfReplay: Position? { replayEnd > 0 ? Position(epoch: epoch, seq: replayEnd) : nil }
+
     public mutating func handle(_ event: Event, at now: Moment) -> [Directive] {
         switch event {
         case .assigned(let assignment): return assigned(assignment, at: now)
@@ -105,6 +114,7 @@ public struct ReplicaReceiver: Sendable {
         guard isNewOwner else { return [] }
         finished = 0
         unanswered = 0
+        replayEnd = 0
         // Part of a list is nothing to go on from: what is missing of it would never come.
         guard isInSnapshot || !replica.isComplete, replica.position != .start else { return follow(at: now) }
         abandonSnapshot()
@@ -156,33 +166,79 @@ public struct ReplicaReceiver: Sendable {
             isRewindDue = true
             return []
         }
+        replayEnd = max(replayEnd, append.replayEnd)
         var directives: [Directive] = []
-        var fresh: [LogEntry] = []
+        var fresh = Fresh()
         for entry in append.entries where entry.seq == applied + 1 {
-            replica.apply(entry, epoch: epoch, at: now)
-            fresh.append(entry)
+            apply(entry, &fresh, at: now)
             isRewindDue = false
             if isInSnapshot, let seal, applied == seal.seq {
                 flush(&fresh, into: &directives)
                 directives += close(seal)
             }
+            // At the entry itself, so that the replay ends at the same position in every copy.
+            if isReplayOver { endReplay(&fresh, entry.timestamp, into: &directives) }
         }
         flush(&fresh, into: &directives)
-        if !isInSnapshot, !replica.isReplayed, append.replayEnd > 0, applied >= append.replayEnd {
-            replica.sweep()
-            if role == .standby { directives.append(.store(.swept)) }
-            directives.append(.replayed(replica.position))
-        }
+        if isReplayOver { endReplay(&fresh, now.wall, into: &directives) }
         return directives
     }
 
-    private func flush(_ entries: inout [LogEntry], into directives: inout [Directive]) {
-        guard !entries.isEmpty else { return }
-        switch role {
-        case .standby: directives.append(.store(.entries(epoch: epoch, entries)))
-        case .follower: if !isInSnapshot { directives.append(.applied(entries, epoch: epoch)) }
+    /// What has been applied and not yet been told.
+    private struct Fresh {
+        var entries: [LogEntry] = []
+        /// For each of a follower's entries, what it replaced or ended.
+        var replaced: [PackedContact?] = []
+        /// Of a follower's whole list.
+        var accounts: [AccountChange] = []
+    }
+
+    private mutating func apply(_ entry: LogEntry, _ fresh: inout Fresh, at now: Moment) {
+        fresh.entries.append(entry)
+        let position = Position(epoch: epoch, seq: entry.seq)
+        let isWatched = role == .follower && replica.isComplete
+        if isWatched, entry.change == .clear(.storageCleared) {
+            replica.table.forEachAccount {
+                fresh.accounts.append(AccountChange(position, entry.timestamp, $0, isOnline: false))
+            }
         }
-        entries = []
+        let before = replica.table.accountCount
+        let replaced = replica.apply(entry, epoch: epoch, at: now)
+        let after = replica.table.accountCount
+        if role == .follower { fresh.replaced.append(replaced) }
+        if isWatched, after != before, let contact = entry.change.contact {
+            fresh.accounts.append(AccountChange(position, entry.timestamp, contact, isOnline: after > before))
+        }
+    }
+
+    private func flush(_ fresh: inout Fresh, into directives: inout [Directive]) {
+        guard !fresh.entries.isEmpty else { return }
+        switch role {
+        case .standby: directives.append(.store(.entries(epoch: epoch, fresh.entries)))
+        case .follower:
+            guard !isInSnapshot else { break }
+            directives.append(.applied(fresh.entries, replaced: fresh.replaced, epoch: epoch))
+            if !fresh.accounts.isEmpty { directives.append(.accounts(fresh.accounts)) }
+        }
+        fresh = Fresh()
+    }
+
+    // MARK: The end of a replay
+
+    /// Whether everything live has been restated, and that has yet to be acted upon.
+    private var isReplayOver: Bool { !isInSnapshot && !replica.isReplayed && replayEnd > 0 && applied >= replayEnd }
+
+    private mutating func endReplay(_ fresh: inout Fresh, _ timestamp: Int64, into directives: inout [Directive]) {
+        flush(&fresh, into: &directives)
+        let position = replica.position
+        let wasWhole = replica.isComplete
+        var changes: [AccountChange] = []
+        let void = replica.sweep { changes.append(AccountChange(position, timestamp, $0, isOnline: false)) }
+        switch role {
+        case .standby: directives.append(.store(.swept))
+        case .follower: if wasWhole, !changes.isEmpty { directives.append(.accounts(changes)) }
+        }
+        directives.append(.replayed(position, void: void))
     }
 
     // MARK: Snapshots

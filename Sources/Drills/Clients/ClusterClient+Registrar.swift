@@ -82,7 +82,7 @@ extension ClusterClient {
     ) async -> WriteAnswer {
         let body: [String: JSONValue] = [
             "kind": "sipuser", "account": .string(contact), "contact_id": .string(contact),
-            "ttl": .integer(Int(ttl.components.seconds)), "contact_uri": .string("sip:\(contact)@192.0.2.1:5060"),
+            "ttl": .integer(ttl.components.seconds), "contact_uri": .string("sip:\(contact)@192.0.2.1:5060"),
             "user_agent": "rollcall drill", "transport": "udp",
         ]
         // A dictionary of strings and numbers can always be encoded.

@@ -13,22 +13,25 @@ package struct DomainFollower: Sendable {
     package var after: Position?
     /// Whether to begin with the live list, when `after` is not given.
     package var snapshot = false
+    /// Whether only net changes are wanted.
+    package var changes = false
     package var keepJSON = false
 
     package init(
         domain: DomainName, node: NodeSpec, token: String?, after: Position? = nil, snapshot: Bool = false,
-        keepJSON: Bool = false
+        changes: Bool = false, keepJSON: Bool = false
     ) {
         self.domain = domain
         self.node = node
         self.token = token
         self.after = after
         self.snapshot = snapshot
+        self.changes = changes
         self.keepJSON = keepJSON
     }
 
     /// How long a subscription lasts; renewed at five sixths.
-    static let expires = 3600
+    static let expires: Int64 = 3_600
     static let renewal: Duration = .seconds(3000)
     static let pingInterval: Duration = .seconds(2)
 
@@ -66,10 +69,11 @@ package struct DomainFollower: Sendable {
     private var subscription: [String: JSONValue] {
         var extra: [String: JSONValue] = ["synced": true]
         if let after {
-            extra["after"] = .object(["epoch": .integer(Int(after.epoch)), "seq": .integer(Int(after.seq))])
+            extra["after"] = .object(["epoch": .integer(Int64(after.epoch)), "seq": .integer(Int64(after.seq))])
         } else if snapshot {
             extra["snapshot"] = true
         }
+        if changes { extra["changes"] = true }
         return [
             "qid": "follow", "id": "follow", "expires": .integer(Self.expires), "events": ["registrarevents.*"],
             "exargs": .object(extra),

@@ -2,6 +2,7 @@ import ClusterRuntime
 import Foundation
 package import NIOCore
 import NIOWebSocket
+package import RegistrarEvents
 import Synchronization
 
 /// An open websocket. Pings are answered while messages are being read.

@@ -149,9 +149,10 @@ struct MachineCluster {
             followerTrace?(name, directive)
             switch directive {
             case .send(let message, let peer): send(message, from: name, to: peer)
-            case .applied(let applied, _): entries[name, default: []] += applied
+            case .applied(let applied, _, _): entries[name, default: []] += applied
+            case .accounts: break
             case .resynced(let position): notes.append("\(name) resynced \(position)")
-            case .replayed(let position): notes.append("\(name) replayed \(position)")
+            case .replayed(let position, _): notes.append("\(name) replayed \(position)")
             case .alarm(let text): notes.append("\(name) alarm: \(text)")
             case .store(let record): Issue.record("a follower stores nothing, not \(record)")
             }

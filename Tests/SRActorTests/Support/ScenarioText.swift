@@ -26,9 +26,11 @@ enum ScenarioText {
         switch directive {
         case .send(let message, let peer): "\(name) -> \(peer): \(text(message))"
         case .store(let record): "\(name) stores \(text(record))"
-        case .applied(let entries, let epoch): "\(name) passes on epoch \(epoch): \(text(entries))"
+        case .applied(let entries, _, let epoch): "\(name) passes on epoch \(epoch): \(text(entries))"
+        case .accounts(let changes):
+            "\(name) has " + changes.map(text).joined(separator: ", ")
         case .resynced(let position): "\(name) starts anew at \(position)"
-        case .replayed(let position): "\(name) has everything restated by \(position)"
+        case .replayed(let position, _): "\(name) has everything restated by \(position)"
         case .alarm(let text): "\(name) ALARM \(text)"
         }
     }
@@ -76,6 +78,11 @@ enum ScenarioText {
 
     static func text(_ entries: [LogEntry]) -> String {
         entries.isEmpty ? "nothing" : entries.map(text).joined(separator: ", ")
+    }
+
+    private static func text(_ change: AccountChange) -> String {
+        let account = name(change.contact).prefix { $0 != "/" }
+        return "\(account) \(change.isOnline ? "online" : "offline") at \(change.position)"
     }
 
     private static func text(_ entry: LogEntry) -> String {

@@ -1,0 +1,149 @@
+import FoundationEssentials
+
+/// Any JSON value, for what comes from outside in a form that is known only when it is read.
+///
+/// Source: RFC 8259. A number that is whole and fits 64 bits is an `integer`, however it was written.
+public enum JSONValue: Sendable, Hashable {
+    case null
+    case boolean(Bool)
+    case integer(Int64)
+    case number(Double)
+    case string(String)
+    case array([JSONValue])
+    case object([String: JSONValue])
+
+    public var text: String? { if case .string(let value) = self { value } else { nil } }
+    public var integer: Int64? { if case .integer(let value) = self { value } else { nil } }
+    public var boolean: Bool? { if case .boolean(let value) = self { value } else { nil } }
+    public var array: [JSONValue]? { if case .array(let value) = self { value } else { nil } }
+    public var object: [String: JSONValue]? { if case .object(let value) = self { value } else { nil } }
+}
+
+/// Why a text is not taken as JSON.
+public enum JSONError: Error, Hashable, Sendable {
+    case malformed
+    case tooDeep(maximum: Int)
+}
+
+extension JSONError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .malformed: "is not JSON"
+        case .tooDeep(let maximum): "is nested deeper than \(maximum)"
+        }
+    }
+}
+
+extension JSONValue {
+    /// Reads a text, which is looked at before it is parsed, so that no nesting can exhaust the parser's stack.
+    /// - Parameter maximumDepth: most brackets within brackets.
+    public init(parsing text: some Sequence<UInt8>, maximumDepth: Int) throws(JSONError) {
+        guard Self.isNested(text, within: maximumDepth) else { throw .tooDeep(maximum: maximumDepth) }
+        do {
+            self = try JSONDecoder().decode(JSONValue.self, from: Data(text))
+        } catch {
+            throw .malformed
+        }
+    }
+
+    /// Whether brackets outside strings are nested at most so deep.
+    static func isNested(_ text: some Sequence<UInt8>, within maximum: Int) -> Bool {
+        var depth = 0
+        var isInString = false
+        var isEscaped = false
+        for byte in text {
+            if isInString {
+                if isEscaped {
+                    isEscaped = false
+                } else if byte == UInt8(ascii: "\\") {
+                    isEscaped = true
+                } else if byte == UInt8(ascii: "\"") {
+                    isInString = false
+                }
+                continue
+            }
+            switch byte {
+            case UInt8(ascii: "\""): isInString = true
+            case UInt8(ascii: "["), UInt8(ascii: "{"):
+                depth += 1
+                if depth > maximum { return false }
+            case UInt8(ascii: "]"), UInt8(ascii: "}"): depth -= 1
+            default: break
+            }
+        }
+        return true
+    }
+}
+
+extension JSONValue: Codable {
+    public init(from decoder: any Decoder) throws {
+        let value = try decoder.singleValueContainer()
+        // Each attempt fails unless the value is of just that kind; the last one's error says what is wrong.
+        if value.decodeNil() {
+            self = .null
+        } else if let boolean = try? value.decode(Bool.self) {
+            self = .boolean(boolean)
+        } else if let integer = try? value.decode(Int64.self) {
+            self = .integer(integer)
+        } else if let number = try? value.decode(Double.self) {
+            self = .number(number)
+        } else if let string = try? value.decode(String.self) {
+            self = .string(string)
+        } else if let array = try? value.decode([JSONValue].self) {
+            self = .array(array)
+        } else {
+            self = .object(try value.decode([String: JSONValue].self))
+        }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        switch self {
+        case .null: try container.encodeNil()
+        case .boolean(let value): try container.encode(value)
+        case .integer(let value): try container.encode(value)
+        case .number(let value): try container.encode(value)
+        case .string(let value): try container.encode(value)
+        case .array(let value): try container.encode(value)
+        case .object(let value): try container.encode(value)
+        }
+    }
+}
+
+extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral,
+    ExpressibleByArrayLiteral
+{
+    public init(stringLiteral value: String) { self = .string(value) }
+    public init(integerLiteral value: Int64) { self = .integer(value) }
+    public init(booleanLiteral value: Bool) { self = .boolean(value) }
+    public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
+}
+
+extension JSONWriter {
+    /// Writes any value; the names of an object in order.
+    public mutating func value(_ value: JSONValue) {
+        switch value {
+        case .null: raw("null")
+        case .boolean(let boolean): self.boolean(boolean)
+        case .integer(let integer): self.integer(integer)
+        case .number(let number): raw(Array("\(number)".utf8))
+        case .string(let string): self.string(string)
+        case .array(let elements):
+            raw("[")
+            for (index, element) in elements.enumerated() {
+                if index > 0 { raw(",") }
+                self.value(element)
+            }
+            raw("]")
+        case .object(let members):
+            raw("{")
+            for (index, name) in members.keys.sorted().enumerated() {
+                if index > 0 { raw(",") }
+                string(name)
+                raw(":")
+                self.value(members[name] ?? .null)
+            }
+            raw("}")
+        }
+    }
+}

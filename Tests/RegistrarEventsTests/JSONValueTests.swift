@@ -1,0 +1,35 @@
+import Foundation
+import RegistrarEvents
+import Testing
+
+struct JSONValueTests {
+    private func parse(_ text: String, depth: Int = 16) throws -> JSONValue {
+        try JSONValue(parsing: text.utf8, maximumDepth: depth)
+    }
+
+    @Test func everyKindIsReadAndWritten() throws {
+        let text = #"{"a":[null,true,false,-7,1.5,"\"é\n",[],{}],"b":9223372036854775807}"#
+        let value = try parse(text)
+        #expect(value.object?["a"]?.array?.count == 8)
+        #expect(value.object?["b"]?.integer == .max)
+        var json = JSONWriter()
+        json.value(value)
+        #expect(String(decoding: json.bytes, as: UTF8.self) == text)
+        #expect(try JSONDecoder().decode(JSONValue.self, from: JSONEncoder().encode(value)) == value)
+    }
+
+    @Test func wholeNumbersAreIntegersHoweverTheyAreWritten() throws {
+        #expect(try parse("[1,1.0,1e2,1.25,1e300]") == [1, 1, 100, .number(1.25), .number(1e300)])
+    }
+
+    @Test(arguments: ["", "{", "{'a':1}", "nul", "[1] 2", "\u{feff}[", "[\"\\x\"]"])
+    func whatIsNotJSONIsRefused(_ text: String) {
+        #expect(throws: JSONError.malformed) { try parse(text) }
+    }
+
+    @Test func nestingIsBoundedBeforeItIsParsed() throws {
+        _ = try parse(#"[["[[[["]]"#, depth: 2)
+        #expect(throws: JSONError.tooDeep(maximum: 2)) { try parse("[[[]]]", depth: 2) }
+        #expect(throws: JSONError.tooDeep(maximum: 16)) { try parse(String(repeating: "[", count: 1_000_000)) }
+    }
+}
