@@ -33,6 +33,7 @@ test: test-dependencies ## runs everything that .ci/run runs: lint, simulator, s
 	@$(TIMED) sim .build/debug/rollcall sim --seed 1 --seeds $(SEEDS)
 	@$(TIMED) drills scripts/run-drills.sh .build/debug/rollcall drills/short-kill-owner.yaml drills/short-pause-owner.yaml
 	@$(TIMED) phones timeout -k 10 120 scripts/test-phones.sh .build/debug/rollcall
+	@$(TIMED) websockets timeout -k 10 120 scripts/test-websockets.sh .build/debug/rollcall
 	@$(TIMED) subscribers timeout -k 10 420 scripts/test-subscribers.sh .build/debug/rollcall isolation resume 2 slow-readers
 	@# One after the other: on few cores the simulator's histories would starve what waits for sockets.
 	@$(TIMED) test swift test --skip-build --no-parallel

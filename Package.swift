@@ -72,6 +72,7 @@ let package = Package(
         .systemLibrary(name: "CMsgpack", pkgConfig: "msgpack", providers: [.apt(["libmsgpack-dev"])]),
         .systemLibrary(name: "CNanomsg", pkgConfig: "nanomsg", providers: [.apt(["libnanomsg-dev"])]),
         .systemLibrary(name: "CNettle", pkgConfig: "nettle", providers: [.apt(["nettle-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // The vocabulary and the shared runtime.
         .rollcall("MessagePack", ["CMsgpack"]),
@@ -79,7 +80,7 @@ let package = Package(
         .rollcall("RegistrarEvents", ["MessagePack"]),
         .rollcall("Filtering", ["RegistrarEvents"]),
         .rollcall("SIP"),
-        .rollcall("WebSocketFrames", [.nioCore, .nioHTTP1, .nioWebSocket]),
+        .rollcall("WebSocketFrames", ["CZlib", .nioCore, .nioHTTP1, .nioWebSocket]),
         .rollcall(
             "ClusterRuntime",
             ["Digests", "RegistrarEvents", "MessagePack", .crypto, .cryptoExtras, .deque, .logging, .yams]),
@@ -101,17 +102,18 @@ let package = Package(
                 .nioSSL,
             ]),
         .rollcall("SQLiteAccounts", ["ClusterRuntime", "Digests", "RegistrarEvents", .grdb]),
+        .rollcall("ServerTLS", ["ClusterRuntime", .logging, .nioSSL]),
         .rollcall(
             "WebSocketGateway",
             [
-                "AccessTokens", "ClusterRuntime", "Filtering", "RegistrarEvents", "WSSubscrActor", "WebSocketFrames",
-                .deque, .logging, .nioCore, .nioHTTP1, .nioPosix, .nioWebSocket, .serviceLifecycle,
+                "AccessTokens", "ClusterRuntime", "Filtering", "RegistrarEvents", "ServerTLS", "WSSubscrActor",
+                "WebSocketFrames", .deque, .logging, .nioCore, .nioHTTP1, .nioPosix, .nioSSL, .serviceLifecycle,
             ]),
         .rollcall(
             "SIPGateway",
             [
-                "ClusterRuntime", "Digests", "MessagePack", "RegistrarEvents", "SIP", "WebSocketFrames", .crypto,
-                .deque, .logging, .nioCore, .nioHTTP1, .nioPosix, .nioSSL, .nioWebSocket, .serviceLifecycle,
+                "ClusterRuntime", "Digests", "MessagePack", "RegistrarEvents", "SIP", "ServerTLS", "WebSocketFrames",
+                .crypto, .deque, .logging, .nioCore, .nioHTTP1, .nioPosix, .nioSSL, .serviceLifecycle,
             ]),
         .rollcall("AccessTokens", ["ClusterRuntime", "RegistrarEvents", .crypto, .jwt]),
         .rollcall(
@@ -136,7 +138,7 @@ let package = Package(
             "Drills",
             [
                 "ClusterRuntime", "RegistrarEvents", .asyncHTTPClient, .crypto, .deque, .histogram, .logging, .nioCore,
-                .nioHTTP1, .nioPosix, .nioWebSocket, .yams,
+                .nioHTTP1, .nioPosix, .nioSSL, .nioWebSocket, .yams,
             ]),
         .executableTarget(
             name: "rollcall",
@@ -169,8 +171,8 @@ let package = Package(
         .tests(
             "WebSocketGatewayTests",
             [
-                "WebSocketGateway", "WSSubscrActor", "AccessTokens", "ClusterRuntime", "RegistrarEvents", .nioCore,
-                .nioHTTP1, .nioPosix, .nioWebSocket, .yams,
+                "WebSocketGateway", "WebSocketFrames", "WSSubscrActor", "AccessTokens", "ClusterRuntime",
+                "RegistrarEvents", .logging, .nioCore, .nioHTTP1, .nioPosix, .nioWebSocket, .yams,
             ]),
         .tests(
             "SIPGatewayTests",
@@ -178,6 +180,8 @@ let package = Package(
                 "SIPGateway", "SIP", "SRActor", "ClusterRuntime", "Digests", "RegistrarEvents", .crypto, .logging,
                 .nioCore, .nioPosix, .nioSSL,
             ]),
+        .tests("WebSocketFramesTests", ["WebSocketFrames", .nioCore, .nioHTTP1]),
+        .tests("ServerTLSTests", ["ServerTLS", "ClusterRuntime", .logging, .nioSSL]),
         .tests("AccessTokensTests", ["AccessTokens", "ClusterRuntime", "RegistrarEvents", .crypto, .jwt]),
         .tests(
             "AdminAPITests",

@@ -12,7 +12,7 @@ packages=(
     libmsgpack-dev                        # the coding of messages and journal records
     libsqlite3-dev                        # the embedded coordinator
     nettle-dev                            # the hashes of SIP digest authentication
-    zlib1g-dev                            # the HTTP server and client
+    zlib1g-dev                            # compressed websocket messages; the HTTP server and client
 )
 if [ "${1:-}" = "--test" ]; then
     # The tests speak wire and websocket from another language, /usr/bin/python3 with these modules, and look into the

@@ -22,10 +22,7 @@ extension NodeEnvironment {
             client: requests, ttl: topology.periods.websocketTTL, deadline: topology.periods.requestDeadline,
             seed: life.incarnation)
         let server = WebSocketServer(
-            settings: GatewaySettings(
-                host: spec.address, port: spec.websocketPort ?? 0, site: spec.site,
-                threads: max(1, ProcessInfo.processInfo.activeProcessorCount / 2), limits: topology.limits,
-                periods: topology.periods),
+            settings: gatewaySettings,
             node: node, registrations: registrations, directory: directory, tokens: tokens, log: log)
         register(node, server)
         let sweep = AccountSweep(
@@ -57,6 +54,21 @@ extension NodeEnvironment {
             })
     }
 
+    private var gatewaySettings: GatewaySettings {
+        guard let listen = spec.websocket else {
+            preconditionFailure("\(spec.name) is a wssubscr without websocket; topologies are checked")
+        }
+        var settings = GatewaySettings(
+            host: spec.address, port: listen.port, site: spec.site,
+            threads: max(1, ProcessInfo.processInfo.activeProcessorCount / 2), limits: topology.limits,
+            periods: topology.periods)
+        settings.tls = listen.tls
+        settings.handshakes.origins = listen.origins
+        settings.handshakes.deflates = listen.deflates
+        settings.handshakes.hasEcho = listen.hasDiagnostics
+        return settings
+    }
+
     /// Without their names: everybody may ask for a node's health.
     private func unfinished(_ reports: [FollowerReport]) -> [String] {
         let count = reports.count { !$0.copy.complete }
@@ -67,7 +79,10 @@ extension NodeEnvironment {
         metrics.gauge("rollcall_websockets_open", help: "Websockets open now.") { Double(server.statistics.open) }
         let counters: [(String, String, any KeyPath<GatewayStatistics, UInt64> & Sendable)] = [
             ("connections_accepted", "TCP connections accepted.", \.accepted),
-            ("connections_turned_away", "TCP connections refused as too many.", \.turnedAway),
+            (
+                "connections_turned_away",
+                "TCP connections refused: too many, too many a second, or the node goes down.", \.turnedAway
+            ),
             ("handshakes_refused", "Handshakes answered with an error.", \.handshakesRefused),
             ("messages_received", "Messages of clients.", \.messagesReceived),
             ("events_sent", "Notifications handed to sockets.", \.eventsSent),

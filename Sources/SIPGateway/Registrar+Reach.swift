@@ -63,7 +63,8 @@ extension Registrar {
             switch transport {
             case .udp: datagramPort ?? listen.udp
             case .tls: listen.tls?.port
-            case .ws, .wss: listen.ws
+            case .ws: listen.ws
+            case .wss: listen.wss?.port
             case .tcp, .sctp, .other: listen.tcp
             }
         guard let port, port > 0 else { return host }

@@ -4,6 +4,7 @@ import NIOCore
 import NIOPosix
 public import RegistrarEvents
 import SIP
+import ServerTLS
 public import ServiceLifecycle
 import Synchronization
 
@@ -36,6 +37,7 @@ public final class SIPServer: Service {
         public var tcp: Int?
         public var tls: Int?
         public var ws: Int?
+        public var wss: Int?
     }
 
     /// - Parameters:
@@ -142,9 +144,9 @@ public final class SIPServer: Service {
             channels.append(channel)
         }
         if let tls = settings.listen.tls {
-            let context = try TLSCertificate(tls)
+            let certificate = try ServerCertificate(tls.files, log: log)
             let channel = try await listenTCP(tls.port, .tls) { channel, core in
-                try channel.pipeline.syncOperations.addHandler(context.handler())
+                try channel.pipeline.syncOperations.addHandler(certificate.handler())
                 try channel.pipeline.syncOperations.addHandler(
                     StreamHandler(core, .tls, counters: counters, settings: settings))
             }
@@ -153,9 +155,18 @@ public final class SIPServer: Service {
         }
         if let port = settings.listen.ws {
             let channel = try await listenTCP(port, .ws) { channel, core in
-                try WebSocketUpgrade.begin(channel, core, counters: counters, settings: settings)
+                try WebSocketUpgrade.begin(channel, core, .ws, counters: counters, settings: settings)
             }
             ports.withLock { $0.ws = channel.localAddress?.port }
+            channels.append(channel)
+        }
+        if let wss = settings.listen.wss {
+            let certificate = try ServerCertificate(wss.files, log: log)
+            let channel = try await listenTCP(wss.port, .wss) { channel, core in
+                try channel.pipeline.syncOperations.addHandler(certificate.handler())
+                try WebSocketUpgrade.begin(channel, core, .wss, counters: counters, settings: settings)
+            }
+            ports.withLock { $0.wss = channel.localAddress?.port }
             channels.append(channel)
         }
         return channels

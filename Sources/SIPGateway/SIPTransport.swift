@@ -5,12 +5,14 @@ enum SIPTransport: Sendable {
     case tcp
     case tls
     case ws
+    case wss
 
     var via: Via.Transport {
         switch self {
         case .tcp: .tcp
         case .tls: .tls
         case .ws: .ws
+        case .wss: .wss
         }
     }
 }

@@ -1,6 +1,5 @@
 import ClusterRuntime
 import NIOCore
-import NIOWebSocket
 import SIP
 import WebSocketFrames
 
@@ -9,15 +8,15 @@ import WebSocketFrames
 ///
 /// A client that breaks the websocket protocol is told by which code, and closed. Lives on its channel's event loop.
 final class WebSocketHandler: ChannelInboundHandler, SIPSocket {
-    typealias InboundIn = WebSocketFrame
+    typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     private let core: SIPLane.Core
     private let counters: SIPCounters
-    private let messageBytes: Int
+    private let transport: SIPTransport
     /// Closes a connection that has sent no message yet.
     private let patience: Scheduled<Void>
-    private var assembler: MessageAssembler
+    private var reader: MessageReader
     private var context: ChannelHandlerContext?
     private var number: UInt64 = 0
     private var peer: SIPPeer?
@@ -29,19 +28,22 @@ final class WebSocketHandler: ChannelInboundHandler, SIPSocket {
     /// How long a client may take to answer a close frame. Own decision.
     private static let closeTime = TimeAmount.seconds(1)
 
-    init(_ core: SIPLane.Core, counters: SIPCounters, settings: SIPSettings, patience: Scheduled<Void>) {
+    init(
+        _ core: SIPLane.Core, _ transport: SIPTransport, counters: SIPCounters, settings: SIPSettings,
+        patience: Scheduled<Void>
+    ) {
         self.core = core
+        self.transport = transport
         self.counters = counters
         self.patience = patience
-        messageBytes = settings.messageBytes
-        assembler = MessageAssembler(maximumBytes: settings.messageBytes, takesBinary: true)
+        reader = MessageReader(maximumBytes: settings.messageBytes, takesBinary: true)
     }
 
     // MARK: The channel
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        let peer = SIPPeer(.ws, context.remoteAddress)
+        let peer = SIPPeer(transport.via, context.remoteAddress)
         self.peer = peer
         number = core.add(self, from: peer)
     }
@@ -60,19 +62,22 @@ final class WebSocketHandler: ChannelInboundHandler, SIPSocket {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        let frame = Self.unwrapInboundIn(data)
-        guard !isClosing else {
-            // All that matters now is the client's own close frame.
-            if frame.opcode == .connectionClose { context.close(promise: nil) }
-            return
-        }
-        switch assembler.receive(frame) {
-        case .wait, .pong: break
+        reader.feed(Self.unwrapInboundIn(data))
+        while let action = reader.next() { received(action, context) }
+    }
+
+    private func received(_ action: MessageReader.Action, _ context: ChannelHandlerContext) {
+        guard !isClosing else { return }
+        switch action {
+        case .pong: break
         case .text(let message): received(message)
         case .binary(let message):
             usesBinary = true
             received(message)
-        case .ping(let payload): context.write(Self.wrapOutboundOut(Frames.pong(payload)), promise: nil)
+        case .ping(let payload):
+            // A device that reads nothing gets no more answers than its socket holds.
+            guard context.channel.isWritable else { return context.close(promise: nil) }
+            context.write(Self.wrapOutboundOut(Frames.pong(payload)), promise: nil)
         case .close(let code):
             isClosing = true
             context.writeAndFlush(Self.wrapOutboundOut(Frames.close(code, "")), promise: nil)
@@ -99,24 +104,19 @@ final class WebSocketHandler: ChannelInboundHandler, SIPSocket {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        guard let error = error as? NIOWebSocketError else {
-            context.close(promise: nil)  // the connection broke
-            return
-        }
-        switch error {
-        case .invalidFrameLength: fail(.tooBig, "a message may have \(messageBytes) bytes")
-        case .fragmentedControlFrame, .multiByteControlFrameLength:
-            fail(.protocolError, "a control frame that is fragmented or longer than 125 bytes")
-        }
+        context.close(promise: nil)  // the connection broke
     }
 
-    /// Says goodbye; the channel closes with the client's answer or after `closeTime`.
+    /// Says goodbye to a client that broke the rules: nothing more is read or sent, and the channel closes with the
+    /// client's end or after `closeTime` (RFC 6455 section 7.1.7).
     private func fail(_ code: CloseCode, _ reason: String) {
         guard let context, !isClosing else { return }
         counters.malformed.count()
         isClosing = true
-        context.writeAndFlush(Self.wrapOutboundOut(Frames.close(code.rawValue, reason)), promise: nil)
         let channel = context.channel
+        context.writeAndFlush(Self.wrapOutboundOut(Frames.close(code.rawValue, reason))).whenComplete { _ in
+            channel.close(mode: .output, promise: nil)
+        }
         context.eventLoop.scheduleTask(in: Self.closeTime) { channel.close(promise: nil) }
     }
 

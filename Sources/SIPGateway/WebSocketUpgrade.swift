@@ -1,6 +1,5 @@
 import NIOCore
 import NIOHTTP1
-import NIOWebSocket
 import Synchronization
 import WebSocketFrames
 
@@ -9,20 +8,15 @@ final class WebSocketUpgrade: HTTPServerProtocolUpgrader {
     let supportedProtocol = "websocket"
     let requiredUpgradeHeaders: [String] = []
 
-    private let messageBytes: Int
     /// Made when the handshake is done.
     private let makeHandler: () -> WebSocketHandler
 
-    private static let subprotocolHeader = "Sec-WebSocket-Protocol"
-
-    init(messageBytes: Int, makeHandler: @escaping () -> WebSocketHandler) {
-        self.messageBytes = messageBytes
-        self.makeHandler = makeHandler
-    }
+    init(makeHandler: @escaping () -> WebSocketHandler) { self.makeHandler = makeHandler }
 
     /// Sets up a new channel, on its event loop: it is closed unless a SIP message has come by the end of `patience`.
     static func begin(
-        _ channel: any Channel, _ core: SIPLane.Core, counters: SIPCounters, settings: SIPSettings
+        _ channel: any Channel, _ core: SIPLane.Core, _ transport: SIPTransport, counters: SIPCounters,
+        settings: SIPSettings
     ) throws {
         let patience = channel.eventLoop.scheduleTask(in: TimeAmount(settings.firstMessageTime)) {
             channel.close(promise: nil)
@@ -33,8 +27,8 @@ final class WebSocketUpgrade: HTTPServerProtocolUpgrader {
             counters.open.subtract(1, ordering: .relaxed)
         }
         let answerer = HandshakeRefusalHandler(refusal: { problem($0) }, onRefused: { counters.malformed.count() })
-        let upgrade = WebSocketUpgrade(messageBytes: settings.messageBytes) {
-            WebSocketHandler(core, counters: counters, settings: settings, patience: patience)
+        let upgrade = WebSocketUpgrade {
+            WebSocketHandler(core, transport, counters: counters, settings: settings, patience: patience)
         }
         let isolated = NIOLoopBound(answerer, eventLoop: channel.eventLoop)
         let configuration: NIOHTTPServerUpgradeConfiguration = (
@@ -49,8 +43,12 @@ final class WebSocketUpgrade: HTTPServerProtocolUpgrader {
     /// What keeps a request from becoming SIP over websocket; nil when nothing does.
     private static func problem(_ head: HTTPRequestHead) -> HandshakeRefusal? {
         if let problem = OpeningHandshake.problem(head) { return problem }
-        let offered = head.headers[canonicalForm: subprotocolHeader]
-        return offered.contains("sip") ? nil : .bad("expected the subprotocol sip in \(subprotocolHeader)")
+        do throws(HandshakeRefusal) {
+            let offered = try Subprotocols.offered(head.headers)
+            return offered.contains("sip") ? nil : .bad("expected the subprotocol sip in \(Subprotocols.header)")
+        } catch {
+            return error
+        }
     }
 
     func buildUpgradeResponse(
@@ -59,14 +57,11 @@ final class WebSocketUpgrade: HTTPServerProtocolUpgrader {
         // A failure here hands the request to the handler that answers refusals.
         if let problem = Self.problem(upgradeRequest) { return channel.eventLoop.makeFailedFuture(problem) }
         return OpeningHandshake.response(
-            to: upgradeRequest, initialResponseHeaders, channel, adding: [Self.subprotocolHeader: "sip"])
+            to: upgradeRequest, initialResponseHeaders, channel, adding: [Subprotocols.header: "sip"])
     }
 
     func upgrade(context: ChannelHandlerContext, upgradeRequest: HTTPRequestHead) -> EventLoopFuture<Void> {
         let operations = context.channel.pipeline.syncOperations
-        return context.eventLoop.makeCompletedFuture {
-            try operations.addHandler(ByteToMessageHandler(WebSocketFrameDecoder(maxFrameSize: messageBytes)))
-            try operations.addHandler(makeHandler())
-        }
+        return context.eventLoop.makeCompletedFuture { try operations.addHandler(makeHandler()) }
     }
 }

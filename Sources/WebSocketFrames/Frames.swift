@@ -1,5 +1,12 @@
 package import NIOCore
-import NIOWebSocket
+
+/// What a message is to the peer.
+package enum MessageKind: Sendable {
+    case text
+    case binary
+
+    fileprivate var opcode: Frame.Opcode { self == .text ? .text : .binary }
+}
 
 /// Frames as a server sends them: whole, unmasked. Source: RFC 6455 section 5.2.
 package enum Frames {
@@ -7,7 +14,7 @@ package enum Frames {
 
     package static func binary(_ payload: [UInt8]) -> ByteBuffer { message(.binary, payload) }
 
-    private static func message(_ opcode: WebSocketOpcode, _ payload: [UInt8]) -> ByteBuffer {
+    private static func message(_ opcode: Frame.Opcode, _ payload: [UInt8]) -> ByteBuffer {
         var buffer = ByteBuffer()
         buffer.reserveCapacity(payload.count + 10)
         buffer.writeFrameHeader(opcode, length: payload.count)
@@ -15,16 +22,44 @@ package enum Frames {
         return buffer
     }
 
+    /// - Parameter deflater: for connections that take compressed messages.
+    package static func message(_ kind: MessageKind, _ payload: [UInt8], _ deflater: FrameDeflater?) -> ByteBuffer {
+        guard let deflater, payload.count >= leastCompressed,
+            let compressed = payload.withUnsafeBytes({ deflater.compress([$0]) })
+        else { return message(kind.opcode, payload) }
+        var buffer = ByteBuffer()
+        buffer.reserveCapacity(compressed.count + 10)
+        buffer.writeFrameHeader(kind.opcode, length: compressed.count, isCompressed: true)
+        buffer.writeBytes(compressed)
+        return buffer
+    }
+
     /// Several text messages with the same head, end to end.
-    package static func texts(head: [UInt8], tails: [[UInt8]], tailBytes: Int) -> ByteBuffer {
+    /// - Parameter deflater: for connections that take compressed messages.
+    package static func texts(
+        head: [UInt8], tails: [[UInt8]], tailBytes: Int, deflater: FrameDeflater? = nil
+    ) -> ByteBuffer {
         var buffer = ByteBuffer()
         buffer.reserveCapacity(tailBytes + tails.count * (head.count + 10))
         for tail in tails {
-            buffer.writeFrameHeader(.text, length: head.count + tail.count)
-            buffer.writeBytes(head)
-            buffer.writeBytes(tail)
+            let length = head.count + tail.count
+            if length >= leastCompressed, let deflater, let compressed = compress(head, tail, deflater) {
+                buffer.writeFrameHeader(.text, length: compressed.count, isCompressed: true)
+                buffer.writeBytes(compressed)
+            } else {
+                buffer.writeFrameHeader(.text, length: length)
+                buffer.writeBytes(head)
+                buffer.writeBytes(tail)
+            }
         }
         return buffer
+    }
+
+    /// Shorter messages gain too little: `docs/performance.md` has the figures.
+    package static let leastCompressed = 128
+
+    private static func compress(_ head: [UInt8], _ tail: [UInt8], _ deflater: FrameDeflater) -> ArraySlice<UInt8>? {
+        head.withUnsafeBytes { head in tail.withUnsafeBytes { tail in deflater.compress([head, tail]) } }
     }
 
     /// - Parameter payload: at most 125 bytes, as it came in the ping.
@@ -45,12 +80,12 @@ package enum Frames {
     package static func close(_ code: UInt16?, _ reason: String) -> ByteBuffer {
         var buffer = ByteBuffer()
         guard let code else {
-            buffer.writeFrameHeader(.connectionClose, length: 0)
+            buffer.writeFrameHeader(.close, length: 0)
             return buffer
         }
         var text = reason
         while text.utf8.count > 123 { text.removeLast() }
-        buffer.writeFrameHeader(.connectionClose, length: 2 + text.utf8.count)
+        buffer.writeFrameHeader(.close, length: 2 + text.utf8.count)
         buffer.writeInteger(code)
         buffer.writeString(text)
         return buffer
@@ -58,8 +93,8 @@ package enum Frames {
 }
 
 extension ByteBuffer {
-    fileprivate mutating func writeFrameHeader(_ opcode: WebSocketOpcode, length: Int) {
-        writeInteger(0x80 | UInt8(webSocketOpcode: opcode))
+    fileprivate mutating func writeFrameHeader(_ opcode: Frame.Opcode, length: Int, isCompressed: Bool = false) {
+        writeInteger(0x80 | (isCompressed ? 0x40 : 0) | opcode.rawValue)
         switch length {
         case ..<126: writeInteger(UInt8(length))
         case ..<65_536: writeMultipleIntegers(UInt8(126), UInt16(length))

@@ -9,6 +9,7 @@ package enum OpeningHandshake {
     package static func problem(_ head: HTTPRequestHead) -> HandshakeRefusal? {
         guard head.method == .GET else { return .method }
         guard (head.version.major, head.version.minor) >= (1, 1) else { return .bad("a websocket needs HTTP/1.1") }
+        guard head.headers["Host"].count == 1 else { return .bad("expected one Host") }
         let upgrades = head.headers[canonicalForm: "Upgrade"].contains { $0.lowercased() == "websocket" }
         let connects = head.headers[canonicalForm: "Connection"].contains { $0.lowercased() == "upgrade" }
         guard upgrades, connects else { return .upgradeNeeded }

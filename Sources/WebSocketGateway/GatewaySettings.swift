@@ -19,7 +19,7 @@ public struct GatewaySettings: Sendable {
     /// How long the other side may take to answer a close frame.
     public var closeTime: Duration = .seconds(2)
     /// At shutdown, how long the registrations of closed connections may take to be ended.
-    public var drainTime: Duration = .seconds(5)
+    public var unregisterTime: Duration = .seconds(5)
     /// Requests of one client that may wait while its login is under way.
     public var waitingMessages = 32
     /// Logins of all clients that may be under way.
@@ -31,6 +31,9 @@ public struct GatewaySettings: Sendable {
     public var throttledAddresses = 10_000
     /// Bytes of events that may wait for one event loop to write them to its sockets.
     public var laneQueueBytes = 16 << 20
+    /// What the certificate is read from; nil when the port is for plain connections.
+    public var tls: TLSFiles?
+    public var handshakes = HandshakeRules()
     public var limits: Limits
     public var periods: Periods
 

@@ -2,7 +2,8 @@ import Synchronization
 
 /// What the gateway has done since it started, and what it does now.
 public struct GatewayStatistics: Sendable, Hashable {
-    /// TCP connections accepted, and those refused since there were too many.
+    /// TCP connections accepted, and those of them refused at once: there were too many, too many came in a second, or
+    /// the node goes down.
     public var accepted: UInt64 = 0
     public var turnedAway: UInt64 = 0
     /// Handshakes answered with an error.

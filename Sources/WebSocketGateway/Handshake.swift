@@ -1,7 +1,6 @@
 import ClusterRuntime
 import NIOCore
 import NIOHTTP1
-import NIOWebSocket
 import WebSocketFrames
 
 /// One connection's opening handshake: decides about the request, and turns the channel into a websocket.
@@ -12,7 +11,7 @@ final class Handshake: HTTPServerProtocolUpgrader {
     private let environment: SocketEnvironment
     private let lane: SocketLane
     private let peer: Peer
-    private var service: Member?
+    private var terms = HandshakeTerms()
     /// Why the request is refused, when its head alone does not say.
     private(set) var refusal: HandshakeRefusal?
     private var deadline: Scheduled<Void>?
@@ -32,8 +31,9 @@ final class Handshake: HTTPServerProtocolUpgrader {
             environment.counters.handshakesRefused.count()
             channel.close(promise: nil)
         }
+        let rules = environment.settings.handshakes
         let answerer = HandshakeRefusalHandler(
-            refusal: { head in handshake.refusal ?? HandshakeRoute(head).refusal },
+            refusal: { head in handshake.refusal ?? HandshakeRoute(head, rules).refusal },
             onRefused: { environment.counters.handshakesRefused.count() })
         let deadline = handshake.deadline
         channel.closeFuture.whenComplete { _ in deadline?.cancel() }
@@ -53,19 +53,30 @@ final class Handshake: HTTPServerProtocolUpgrader {
     func buildUpgradeResponse(
         channel: any Channel, upgradeRequest: HTTPRequestHead, initialResponseHeaders: HTTPHeaders
     ) -> EventLoopFuture<HTTPHeaders> {
-        let response: @Sendable () -> EventLoopFuture<HTTPHeaders> = {
-            OpeningHandshake.response(to: upgradeRequest, initialResponseHeaders, channel)
+        let route = HandshakeRoute(upgradeRequest, environment.settings.handshakes)
+        guard !environment.isDraining else { return refuse(.drained, channel) }
+        if case .refused(let refusal) = route { return refuse(refusal, channel) }
+        do throws(HandshakeRefusal) {
+            terms = try HandshakeTerms(upgradeRequest.headers, environment.settings.handshakes)
+        } catch {
+            return refuse(error, channel)
         }
-        switch HandshakeRoute(upgradeRequest) {
-        case .user: return response()
-        case .refused(let refusal): return refuse(refusal, channel)
+        let headers = terms.headers
+        let response: @Sendable () -> EventLoopFuture<HTTPHeaders> = {
+            OpeningHandshake.response(to: upgradeRequest, initialResponseHeaders, channel, adding: headers)
+        }
+        switch route {
+        case .refused, .user: return response()
+        case .echo:
+            terms.isEcho = true
+            return response()
         case .service(let token):
             let logins = environment.logins
             let peer = peer
             let handshake = NIOLoopBound(self, eventLoop: channel.eventLoop)
             return channel.eventLoop.makeFutureWithTask { await logins.service(token, from: peer) }.flatMap { member in
                 guard let member else { return handshake.value.refuse(.unauthorized, channel) }
-                handshake.value.service = member
+                handshake.value.terms.service = member
                 return response()
             }
         }
@@ -78,15 +89,11 @@ final class Handshake: HTTPServerProtocolUpgrader {
         return channel.eventLoop.makeFailedFuture(Refused())
     }
 
-    /// The switch to websocket: the frame decoder, and the socket itself.
+    /// The switch to websocket: bytes go to the socket from now on.
     func upgrade(context: ChannelHandlerContext, upgradeRequest: HTTPRequestHead) -> EventLoopFuture<Void> {
         let operations = context.channel.pipeline.syncOperations
         return context.eventLoop.makeCompletedFuture {
-            try operations.addHandler(
-                ByteToMessageHandler(
-                    WebSocketFrameDecoder(maxFrameSize: environment.settings.limits.websocketMessageBytes)))
-            try operations.addHandler(
-                SocketHandler(environment: environment, lane: lane, peer: peer, service: service))
+            try operations.addHandler(SocketHandler(environment: environment, lane: lane, peer: peer, terms: terms))
         }
     }
 }

@@ -7,15 +7,19 @@ enum HandshakeRoute: Equatable {
     case user
     /// `/ws/token/v1/TOKEN`, or without the token in the path and a bearer header: programs of a domain.
     case service(token: String)
+    /// `/ws/echo`: who tries out the protocol. Only where it was asked for.
+    case echo
     case refused(HandshakeRefusal)
 
     static let tokenPath = "/ws/token/v1"
 
-    init(_ head: HTTPRequestHead) {
+    init(_ head: HTTPRequestHead, _ rules: HandshakeRules) {
         let target: HandshakeRoute
         let path = head.uri.prefix { $0 != "?" && $0 != "#" }
         if path == "/ws" {
             target = .user
+        } else if path == "/ws/echo", rules.hasEcho {
+            target = .echo
         } else if path == Self.tokenPath || path.hasPrefix(Self.tokenPath + "/") {
             let inPath = String(path.dropFirst(Self.tokenPath.count + 1))
             guard let token = inPath.isEmpty ? Self.bearer(head.headers) : inPath else {
@@ -27,13 +31,14 @@ enum HandshakeRoute: Equatable {
             self = .refused(.notFound)
             return
         }
-        self = OpeningHandshake.problem(head).map { .refused($0) } ?? target
+        let problem = OpeningHandshake.problem(head) ?? (rules.allows(head.headers["Origin"]) ? nil : .foreign)
+        self = problem.map { .refused($0) } ?? target
     }
 
     /// Nil when the request is a handshake.
     var refusal: HandshakeRefusal? {
         switch self {
-        case .user, .service: nil
+        case .user, .service, .echo: nil
         case .refused(let refusal): refusal
         }
     }
@@ -50,6 +55,9 @@ enum HandshakeRoute: Equatable {
 extension HandshakeRefusal {
     static let notFound = HandshakeRefusal(
         status: .notFound, reason: "nothing is here; expected /ws or \(HandshakeRoute.tokenPath)")
+    static let foreign = HandshakeRefusal(status: .forbidden, reason: "pages of this origin may not connect")
+    static let drained = HandshakeRefusal(
+        status: .serviceUnavailable, reason: "this node is going down; try another", headers: [["Retry-After", "1"]])
     static let unauthorized = HandshakeRefusal(
         status: .unauthorized, reason: "the token is missing or not accepted",
         headers: [["WWW-Authenticate", "Bearer"]])

@@ -1,36 +1,21 @@
 import ClusterRuntime
 import DequeModule
 import NIOCore
-import NIOWebSocket
 import RegistrarEvents
 import WSSubscrActor
 import WebSocketFrames
-
-/// What a socket shares with all others of the gateway.
-final class SocketEnvironment: Sendable {
-    let settings: GatewaySettings
-    let node: WSSubscrNode
-    let logins: LoginService
-    let counters: GatewayCounters
-
-    init(settings: GatewaySettings, node: WSSubscrNode, logins: LoginService, counters: GatewayCounters) {
-        self.settings = settings
-        self.node = node
-        self.logins = logins
-        self.counters = counters
-    }
-}
 
 /// One websocket: carries out what its machines decide about frames, liveness, protocol and flow.
 ///
 /// Lives on its channel's event loop. Frames go out as bytes; there is no encoder behind it.
 final class SocketHandler: ChannelInboundHandler {
-    typealias InboundIn = WebSocketFrame
+    typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
     private let environment: SocketEnvironment
     private let lane: SocketLane
-    private var assembler: MessageAssembler
+    private let terms: HandshakeTerms
+    private var reader: MessageReader
     private var liveness: Liveness
     private var conversation: Conversation
     private var feeds = SocketFeeds()
@@ -51,16 +36,20 @@ final class SocketHandler: ChannelInboundHandler {
     /// Whether the lane may send what is pushed without asking.
     private var hasExpressWay = false
 
-    init(environment: SocketEnvironment, lane: SocketLane, peer: Peer, service: Member?) {
+    /// - Parameter terms: what the handshake agreed on.
+    init(environment: SocketEnvironment, lane: SocketLane, peer: Peer, terms: HandshakeTerms) {
         self.environment = environment
         self.lane = lane
+        self.terms = terms
         let settings = environment.settings
         let now = SystemClock.monotonic()
-        assembler = MessageAssembler(maximumBytes: settings.limits.websocketMessageBytes)
+        reader = MessageReader(
+            maximumBytes: settings.limits.websocketMessageBytes, takesBinary: terms.isEcho,
+            inflater: terms.deflate == nil ? nil : lane.inflater)
         liveness = Liveness(interval: settings.pingInterval, now: now)
         conversation = Conversation(
             peer: peer, site: settings.site, maximumSubscriptions: settings.limits.subscriptionsPerConnection,
-            serves: { [node = environment.node] in node.serves($0) }, service: service)
+            serves: { [node = environment.node] in node.serves($0) }, service: terms.service)
         loginDeadline = now + settings.loginTime
     }
 
@@ -74,8 +63,10 @@ final class SocketHandler: ChannelInboundHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        writer = SocketWriter(context.channel, isPlain: true)
+        writer = SocketWriter(context.channel, isPlain: environment.settings.tls == nil)
         connection = lane.add(self)
+        // Its handshake was under way when the others were told.
+        if environment.isDraining { close(.serviceRestart, SocketLane.farewell) }
     }
 
     func handlerRemoved(context: ChannelHandlerContext) { leave() }
@@ -101,25 +92,32 @@ final class SocketHandler: ChannelInboundHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         liveness.heard(at: SystemClock.monotonic())
-        let frame = Self.unwrapInboundIn(data)
-        if closingUntil != nil {
+        reader.feed(Self.unwrapInboundIn(data))
+        while self.context != nil, let action = reader.next() { received(action, context) }
+    }
+
+    private func received(_ action: MessageReader.Action, _ context: ChannelHandlerContext) {
+        guard closingUntil == nil else {
             // All that matters now is the client's own close frame.
-            if frame.opcode == .connectionClose { context.close(promise: nil) }
+            switch action {
+            case .close, .fail: context.close(promise: nil)
+            case .text, .binary, .ping, .pong: break
+            }
             return
         }
-        switch assembler.receive(frame) {
-        case .wait, .pong: break
-        case .text(let text): received(text)
-        case .binary: preconditionFailure("a binary message, which the assembler was not told to take")
-        case .ping(let payload): write(Frames.pong(payload))
+        switch action {
+        case .pong: break
+        case .text(let text): terms.isEcho ? echo(.text, text) : received(text)
+        case .binary(let bytes):
+            precondition(terms.isEcho, "a binary message, which the reader was not told to take")
+            echo(.binary, bytes)
+        case .ping(let payload): answer(Frames.pong(payload))
         case .close(let code):
             closingUntil = .distantPast
             write(Frames.close(code, ""))
             writer?.flush()
             context.close(promise: nil)
-        case .fail(let code, let reason):
-            environment.counters.protocolErrors.count()
-            close(code, reason)
+        case .fail(let code, let reason): fail(code, reason)
         }
     }
 
@@ -134,17 +132,7 @@ final class SocketHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        guard let error = error as? NIOWebSocketError else {
-            context.close(promise: nil)  // the connection broke
-            return
-        }
-        environment.counters.protocolErrors.count()
-        switch error {
-        case .invalidFrameLength:
-            close(.tooBig, "a message may have \(environment.settings.limits.websocketMessageBytes) bytes")
-        case .fragmentedControlFrame, .multiByteControlFrameLength:
-            close(.protocolError, "a control frame that is fragmented or longer than 125 bytes")
-        }
+        context.close(promise: nil)  // the connection broke
     }
 
     // MARK: Time
@@ -155,7 +143,7 @@ final class SocketHandler: ChannelInboundHandler {
             if now.monotonic >= closingUntil { context.close(promise: nil) }
             return
         }
-        if conversation.member == nil, !conversation.isLoggingIn, now.monotonic >= loginDeadline {
+        if conversation.member == nil, !conversation.isLoggingIn, !terms.isEcho, now.monotonic >= loginDeadline {
             environment.counters.timeouts.count()
             close(.policyViolation, "no login in time")
             return
@@ -265,7 +253,9 @@ final class SocketHandler: ChannelInboundHandler {
         switch action {
         case .write:
             if !batch.tails.isEmpty {
-                write(round.frames(of: batch, head: feeds[index].head))
+                // What it pulls is for nobody else: compressing that costs some fifty times what copying does.
+                let deflate = flow == .pushed ? terms.deflate : nil
+                write(round.frames(of: batch, head: feeds[index].head, deflate: deflate))
                 round.sent += batch.tails.count
             }
             if flow == .pulled(more: false), let json = conversation.synced(number, at: batch.through) {
@@ -293,7 +283,8 @@ final class SocketHandler: ChannelInboundHandler {
         else { return }
         hasExpressWay = true
         lane.setExpressWay(
-            SocketTable.ExpressWay(descriptor: descriptor, number: feed.number, head: feed.head), of: connection)
+            SocketTable.ExpressWay(
+                descriptor: descriptor, number: feed.number, head: feed.head, deflate: terms.deflate), of: connection)
     }
 
     private func closeExpressWay() {
@@ -332,15 +323,29 @@ final class SocketHandler: ChannelInboundHandler {
         return outstanding == 0 || outstanding + bytes <= budget
     }
 
+    /// Replies are never compressed: they are short, and some hold what is secret.
     private func reply(_ json: [UInt8]) {
-        guard closingUntil == nil else { return }
-        guard hasRoom(for: json.count) else {
+        guard closingUntil == nil, answer(Frames.text(json)) else { return }
+        environment.counters.repliesSent.count()
+    }
+
+    private func echo(_ kind: MessageKind, _ message: ByteBuffer) {
+        environment.counters.messagesReceived.count()
+        let deflater = terms.deflate.map { lane.deflater($0) }
+        answer(Frames.message(kind, Array(message.readableBytesView), deflater))
+    }
+
+    /// Sends what the client asked for; one that asks and does not read has to go.
+    /// - Returns: whether it was sent.
+    @discardableResult
+    private func answer(_ frame: ByteBuffer) -> Bool {
+        guard hasRoom(for: frame.readableBytes) else {
             environment.counters.protocolErrors.count()
             close(.policyViolation, "replies are not being read")
-            return
+            return false
         }
-        environment.counters.repliesSent.count()
-        write(Frames.text(json))
+        write(frame)
+        return true
     }
 
     private func write(_ bytes: ByteBuffer) {
@@ -355,5 +360,15 @@ final class SocketHandler: ChannelInboundHandler {
         closingUntil = SystemClock.monotonic() + environment.settings.closeTime
         write(Frames.close(code.rawValue, reason))
         writer?.flush()
+    }
+
+    /// Says goodbye to a client that broke the rules: nothing more is read or sent, and the channel closes with the
+    /// client's end or after `closeTime` (RFC 6455 section 7.1.7).
+    private func fail(_ code: CloseCode, _ reason: String) {
+        guard context != nil else { return }
+        environment.counters.protocolErrors.count()
+        closingUntil = SystemClock.monotonic() + environment.settings.closeTime
+        closeExpressWay()
+        writer?.end(with: Frames.close(code.rawValue, reason))
     }
 }

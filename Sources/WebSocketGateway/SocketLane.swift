@@ -17,6 +17,11 @@ final class SocketLane: SubscriberLane {
         /// Heads that subscriptions have, so that those of the same id have the same array.
         var heads: Set<[UInt8]> = []
         var ticker: RepeatedTask?
+        /// Those that are still to be closed when the node goes down.
+        var leaving: ArraySlice<SocketHandler> = []
+        var inflater: Inflater?
+        /// By their window.
+        var deflaters: [DeflateTerms: FrameDeflater] = [:]
     }
 
     /// How often sockets look at their timeouts.
@@ -73,12 +78,26 @@ final class SocketLane: SubscriberLane {
         eventLoop.execute { self.state.value.ticker?.cancel() }
     }
 
-    /// Says goodbye to every client.
-    func closeAll(_ code: CloseCode, _ reason: String) {
+    static let farewell = "the server is going down; connect again"
+
+    /// Says goodbye to every client, one after the other over a time, so that not all of them come back at once.
+    func closeAll(over time: Duration) {
         eventLoop.execute {
-            for socket in self.state.value.table.sockets { socket.close(code, reason) }
+            // In any order: sockets have nothing to do with each other here.
+            self.state.value.leaving = self.state.value.table.sockets[...]
+            let total = self.state.value.leaving.count
+            let begin = SystemClock.monotonic()
+            self.eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: Self.closeInterval) { task in
+                let left = total - Drain.due(of: total, after: SystemClock.monotonic() - begin, over: time)
+                while self.state.value.leaving.count > left, let socket = self.state.value.leaving.popFirst() {
+                    socket.close(.serviceRestart, Self.farewell)
+                }
+                if left == 0 { task.cancel() }
+            }
         }
     }
+
+    private static let closeInterval = TimeAmount.milliseconds(10)
 
     /// Says goodbye to the clients of accounts that are gone.
     func close(_ users: Set<DirectoryChange.Removed>) {
@@ -87,6 +106,23 @@ final class SocketLane: SubscriberLane {
                 if let user = socket.user, users.contains(user) { socket.close(.policyViolation, "no such account") }
             }
         }
+    }
+
+    // MARK: Compression
+
+    /// For all sockets of the loop that take compressed messages. To be used on the loop.
+    var inflater: Inflater {
+        if let inflater = state.value.inflater { return inflater }
+        let inflater = Inflater()
+        state.value.inflater = inflater
+        return inflater
+    }
+
+    func deflater(_ terms: DeflateTerms) -> FrameDeflater {
+        if let deflater = state.value.deflaters[terms] { return deflater }
+        let deflater = FrameDeflater(windowBits: terms.windowBits)
+        state.value.deflaters[terms] = deflater
+        return deflater
     }
 
     // MARK: Deliveries
@@ -98,7 +134,7 @@ final class SocketLane: SubscriberLane {
 
     private func carryOut(_ deliveries: [Delivery]) {
         let table = state.value.table
-        var round = DeliveryRound()
+        var round = DeliveryRound { self.deflater($0) }
         for delivery in deliveries {
             var pushed: EventBatch?
             if case .events(let batch, .pushed) = delivery.content, !batch.tails.isEmpty { pushed = batch }
@@ -119,7 +155,7 @@ final class SocketLane: SubscriberLane {
         _ batch: EventBatch, by way: SocketTable.ExpressWay, to id: SubscriberID, _ table: SocketTable,
         _ round: inout DeliveryRound
     ) {
-        let frames = round.frames(of: batch, head: way.head)
+        let frames = round.frames(of: batch, head: way.head, deflate: way.deflate)
         let sent = SocketWriter.send(frames, to: way.descriptor)
         round.sent += batch.tails.count
         if sent < frames.readableBytes { table[id.connection]?.writeRest(of: frames, after: sent) }
@@ -127,26 +163,40 @@ final class SocketLane: SubscriberLane {
 }
 
 /// What the sockets of a lane share while they take deliveries: the frames of a batch of events, made once for all
-/// subscriptions of the same id, which most clients have in common; counts; and who has written something.
+/// subscriptions of the same id, which most clients have in common, and once more for those of them that take
+/// compressed messages; counts; and who has written something.
 struct DeliveryRound {
+    /// How frames are made of a batch.
+    private struct Form: Hashable {
+        let head: [UInt8]
+        let deflate: DeflateTerms?
+    }
+
     /// Each once; they flush at the end.
     var touched: [SocketHandler] = []
     var sent = 0
     var dropped = 0
+    private let deflater: (DeflateTerms) -> FrameDeflater
     private var batch: EventBatch?
-    private var made: [[UInt8]: ByteBuffer] = [:]
-    private var last: (head: [UInt8], frames: ByteBuffer)?
+    private var made: [Form: ByteBuffer] = [:]
+    private var last: (form: Form, frames: ByteBuffer)?
 
-    mutating func frames(of batch: EventBatch, head: [UInt8]) -> ByteBuffer {
+    init(deflater: @escaping (DeflateTerms) -> FrameDeflater) { self.deflater = deflater }
+
+    mutating func frames(of batch: EventBatch, head: [UInt8], deflate: DeflateTerms?) -> ByteBuffer {
+        let form = Form(head: head, deflate: deflate)
         if self.batch !== batch {
             self.batch = batch
             made.removeAll(keepingCapacity: true)
-        } else if let last, last.head == head {
+        } else if let last, last.form == form {
             return last.frames
         }
-        let frames = made[head] ?? Frames.texts(head: head, tails: batch.tails, tailBytes: batch.byteCount)
-        made[head] = frames
-        last = (head, frames)
+        let frames =
+            made[form]
+            ?? Frames.texts(
+                head: head, tails: batch.tails, tailBytes: batch.byteCount, deflater: deflate.map(deflater))
+        made[form] = frames
+        last = (form, frames)
         return frames
     }
 }

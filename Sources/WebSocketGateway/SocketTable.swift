@@ -1,4 +1,5 @@
 import WSSubscrActor
+import WebSocketFrames
 
 /// The sockets of a lane, by the numbers of their connections, in one array: an event for thousands of them goes
 /// through it from row to row, and touches nothing else of a socket that has an express way.
@@ -13,6 +14,8 @@ final class SocketTable {
         /// The subscription's number, and `EventJSON.head` for it.
         let number: UInt32
         let head: [UInt8]
+        /// How its messages are compressed.
+        let deflate: DeflateTerms?
     }
 
     private struct Row {

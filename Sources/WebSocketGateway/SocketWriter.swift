@@ -64,6 +64,19 @@ final class SocketWriter {
         if sent < bytes.readableBytes { writeRest(of: bytes, after: sent) }
     }
 
+    /// Writes the last bytes that there will be, and tells the other side so. What it sends is still read.
+    func end(with bytes: ByteBuffer) {
+        isChannelUsed = true
+        let channel = channel
+        if let first = unsent {
+            unsent = nil
+            channel.pipeline.syncOperations.write(NIOAny(first), promise: nil)
+        }
+        let written = channel.eventLoop.makePromise(of: Void.self)
+        channel.pipeline.syncOperations.writeAndFlush(NIOAny(bytes), promise: written)
+        written.futureResult.whenComplete { _ in channel.close(mode: .output, promise: nil) }
+    }
+
     /// The kernel took only so many of these bytes: the channel waits until it takes more, or finds out that the
     /// connection is broken, and closes.
     func writeRest(of bytes: ByteBuffer, after sent: Int) {

@@ -5,6 +5,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import RegistrarEvents
+import ServerTLS
 public import ServiceLifecycle
 import Synchronization
 public import WSSubscrActor
@@ -14,6 +15,7 @@ import WebSocketFrames
 public final class WebSocketServer: Service {
     private let settings: GatewaySettings
     private let environment: SocketEnvironment
+    private let gate: Mutex<ArrivalGate>
     private let registrations: RegistrationActor
     private let log: Logger
     private let lanes = Mutex<[SocketLane]>([])
@@ -30,6 +32,7 @@ public final class WebSocketServer: Service {
         directory: any AccountDirectory, tokens: AccessTokens, log: Logger
     ) {
         self.settings = settings
+        gate = Mutex(ArrivalGate(rate: settings.limits.handshakesPerSecond, now: SystemClock.monotonic()))
         self.registrations = registrations
         self.log = log
         let counters = GatewayCounters()
@@ -44,7 +47,7 @@ public final class WebSocketServer: Service {
 
     public var statistics: GatewayStatistics { environment.counters.statistics }
 
-    /// Whether connections are being accepted.
+    /// Whether connections are being taken.
     public var isAccepting: Bool { isListening.load(ordering: .acquiring) }
 
     /// The port that is listened on; 0 before that.
@@ -72,11 +75,13 @@ public final class WebSocketServer: Service {
         return nil
     }
 
-    /// Serves until cancelled or told to shut down gracefully: then stops accepting, closes every websocket with 1012,
-    /// and waits (within bounds) until their registrations have ended.
-    /// - Throws: when the address cannot be bound.
+    /// Serves until cancelled or told to shut down gracefully: then takes no new connection, closes every websocket
+    /// with 1012, one after the other over the period `drain`, and waits (within bounds) until their registrations
+    /// have ended.
+    /// - Throws: when the certificate cannot be used or the address not be bound.
     public func run() async throws {
         defer { announce.finish() }
+        let certificate = try settings.tls.map { try ServerCertificate($0, log: log) }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads)
         let lanes = group.makeIterator().enumerated().map { index, eventLoop in
             SocketLane(
@@ -84,11 +89,12 @@ public final class WebSocketServer: Service {
                 queueBytes: settings.laneQueueBytes)
         }
         do {
-            let server = try await listen(on: group, lanes)
+            let server = try await listen(on: group, lanes, certificate)
             await waitForShutdown()
             isListening.store(false, ordering: .releasing)
-            try? await server.close().get()  // closed already is closed
+            environment.beginDrain()
             await sayGoodbye(lanes)
+            try? await server.close().get()  // closed already is closed
         } catch {
             try? await group.shutdownGracefully()  // the error that is thrown says more
             throw error
@@ -96,8 +102,9 @@ public final class WebSocketServer: Service {
         try await group.shutdownGracefully()
     }
 
-    private func listen(on group: MultiThreadedEventLoopGroup, _ lanes: [SocketLane]) async throws -> any Channel {
-        let environment = environment
+    private func listen(
+        on group: MultiThreadedEventLoopGroup, _ lanes: [SocketLane], _ certificate: ServerCertificate?
+    ) async throws -> any Channel {
         let highWaterMark = settings.highWaterMark
         let server = try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 4_096)
@@ -111,7 +118,7 @@ public final class WebSocketServer: Service {
                     guard let lane = lanes.first(where: { $0.eventLoop === channel.eventLoop }) else {
                         preconditionFailure("a connection on an event loop without a lane")
                     }
-                    try Self.accept(channel, environment, lane)
+                    try self.accept(channel, lane, certificate)
                 }
             }
             .bind(host: settings.host, port: settings.port).get()
@@ -129,20 +136,33 @@ public final class WebSocketServer: Service {
     }
 
     /// Counts a new connection, and begins its handshake unless there are too many.
-    private static func accept(
-        _ channel: any Channel, _ environment: SocketEnvironment, _ lane: SocketLane
-    ) throws {
+    private func accept(_ channel: any Channel, _ lane: SocketLane, _ certificate: ServerCertificate?) throws {
         let counters = environment.counters
         counters.accepted.count()
         let count = counters.connections.add(1, ordering: .relaxed).newValue
         channel.closeFuture.whenComplete { _ in counters.connections.subtract(1, ordering: .relaxed) }
-        guard count <= environment.settings.limits.connectionsPerNode else {
+        if let retryAfter = refusal(ofConnection: count) {
             counters.turnedAway.count()
-            try channel.pipeline.syncOperations.addHandler(TurnAwayHandler())
-            return
+            // A TLS handshake would cost more than anything else here, so there is no answer.
+            guard certificate == nil else { return channel.close(promise: nil) }
+            return try channel.pipeline.syncOperations.addHandler(TurnAwayHandler(retryAfter: retryAfter))
         }
+        if let certificate { try channel.pipeline.syncOperations.addHandler(certificate.handler()) }
         try Handshake.begin(channel, environment: environment, lane: lane)
     }
+
+    /// - Returns: after how many seconds the client shall come back; nil when it may stay.
+    private func refusal(ofConnection count: Int) -> Int? {
+        guard !environment.isDraining else { return 1 }
+        guard count <= settings.limits.connectionsPerNode else { return Self.fullRetryAfter }
+        switch gate.withLock({ $0.arrived(at: SystemClock.monotonic()) }) {
+        case .admit: return nil
+        case .refuse(let retryAfter): return retryAfter
+        }
+    }
+
+    /// When a node is full, in seconds.
+    private static let fullRetryAfter = 5
 
     private func waitForShutdown() async {
         // Ends early when cancelled, which is a shutdown as well.
@@ -151,35 +171,19 @@ public final class WebSocketServer: Service {
 
     private func sayGoodbye(_ lanes: [SocketLane]) async {
         let counters = environment.counters
-        for lane in lanes { lane.closeAll(.serviceRestart, "the server is going down; connect again") }
+        for lane in lanes { lane.closeAll(over: settings.periods.drain) }
         // Not cancelled with the task that runs the server: clients are told, and unregistered, all the same.
         await Task { [settings, registrations, log] in
-            let deadline = SystemClock.monotonic() + settings.closeTime + .seconds(1)
+            let deadline = SystemClock.monotonic() + settings.periods.drain + settings.closeTime + .seconds(1)
             while counters.open.load(ordering: .relaxed) > 0, SystemClock.monotonic() < deadline {
                 try? await Task.sleep(for: .milliseconds(20))  // nobody cancels this task
             }
-            let left = await registrations.drained(within: settings.drainTime)
+            let left = await registrations.drained(within: settings.unregisterTime)
             if left > 0 { log.warning("\(left) registrations could not be ended in time; they will run out") }
         }.value
         for lane in lanes {
             lane.stop()
             environment.node.lanes.remove(lane)
-        }
-    }
-}
-
-/// Answers 503 to a connection that is one too many, and closes it.
-private final class TurnAwayHandler: ChannelInboundHandler {
-    typealias InboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
-
-    private static let answer =
-        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-
-    func channelActive(context: ChannelHandlerContext) {
-        let context = NIOLoopBound(context, eventLoop: context.eventLoop)
-        context.value.writeAndFlush(Self.wrapOutboundOut(ByteBuffer(string: Self.answer))).whenComplete { _ in
-            context.value.close(promise: nil)
         }
     }
 }

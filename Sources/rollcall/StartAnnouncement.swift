@@ -67,10 +67,13 @@ struct StartAnnouncement {
 
     /// Where browsers, services and phones reach a node.
     private func clientAddresses(of node: NodeSpec) -> String {
-        if let port = node.websocketPort { return "ws://\(node.address):\(port)/ws" }
+        if let websocket = node.websocket {
+            return "\(websocket.tls == nil ? "ws" : "wss")://\(node.address):\(websocket.port)/ws"
+        }
         guard let sip = node.sip else { return "" }
         let listeners: [(transport: String, port: Int?)] = [
             ("UDP", sip.udp), ("TCP", sip.tcp), ("TLS", sip.tls?.port), ("WS", sip.ws),
+            ("WSS", sip.wss?.port),
         ]
         // Transports that share a port, as UDP and TCP usually do, stand together.
         var shown: [(port: Int, transports: [String])] = []

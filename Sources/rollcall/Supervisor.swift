@@ -17,12 +17,15 @@ actor Supervisor {
     private var hasGivenUp = false
 
     /// How long a node has to end by itself.
-    static let stopGrace: Duration = .seconds(10)
+    private let stopGrace: Duration
     /// A node that has lived for so long has its addresses: it binds them first of all.
     static let settledAfter: Duration = .seconds(1)
 
-    /// - Parameter restarts: whether a node that ends is started again.
-    init(nodes: [NodeName], files: NodeFiles, restarts: Bool) {
+    /// - Parameters:
+    ///   - restarts: whether a node that ends is started again.
+    ///   - drain: how long nodes take to part from their clients.
+    init(nodes: [NodeName], files: NodeFiles, restarts: Bool, drain: Duration) {
+        stopGrace = drain + .seconds(10)
         topologyFile = files.topologyFile
         self.nodes = nodes
         self.files = files
@@ -51,7 +54,7 @@ actor Supervisor {
     func stop() async {
         isStopping = true
         await withDiscardingTaskGroup { group in
-            for life in running.values { group.addTask { await life.process.stop(grace: Self.stopGrace) } }
+            for life in running.values { group.addTask { await life.process.stop(grace: self.stopGrace) } }
         }
     }
 

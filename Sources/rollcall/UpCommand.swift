@@ -28,7 +28,8 @@ struct UpCommand: AsyncParsableCommand {
         let files = try NodeFiles(loaded)
         try files.lock(nodes.map(\.name))
         let signals = TerminationSignals()
-        let supervisor = Supervisor(nodes: nodes.map(\.name), files: files, restarts: !stayDown)
+        let supervisor = Supervisor(
+            nodes: nodes.map(\.name), files: files, restarts: !stayDown, drain: loaded.periods.drain)
         Console.error("Starting \(nodes.map(\.name.rawValue).joined(separator: ", ")); logs in \(files.logDirectory)")
         let announcement = Task {
             await StartAnnouncement(topology: loaded, nodes: nodes, supervisor: supervisor).run()

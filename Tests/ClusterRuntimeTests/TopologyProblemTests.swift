@@ -71,6 +71,22 @@ struct SpoiltTopology: Sendable, CustomTestStringConvertible {
             ", websocket: { listen: 8101 }", "",
             "t.yaml:16: sites[1].servers[1].nodes[4]: websocket is missing; expected { listen: PORT }"),
         SpoiltTopology(
+            "listen: 8101", "listen: 8101, tls: { cert: c.pem }",
+            "t.yaml:16: sites[1].servers[1].nodes[4].websocket.tls: key is missing; "
+                + "expected the path of the private key"
+        ),
+        SpoiltTopology(
+            "listen: 8101", "listen: 8101, origins: []",
+            "t.yaml:16: sites[1].servers[1].nodes[4].websocket.origins: no origin; "
+                + "expected at least one, or origins to be left out"),
+        SpoiltTopology(
+            "listen: 8101", "listen: 8101, origins: [https://app.example/path]",
+            "t.yaml:16: sites[1].servers[1].nodes[4].websocket.origins[1]: found `https://app.example/path`; "
+                + "expected an origin such as https://app.example, or \"*.example\" for all hosts below a name"),
+        SpoiltTopology(
+            "listen: 8101", "listen: 8101, deflate: 6",
+            "t.yaml:16: sites[1].servers[1].nodes[4].websocket.deflate: found `6`; expected true or false"),
+        SpoiltTopology(
             "admin: 8112", "admin: 8112, websocket: { listen: 9 }",
             "t.yaml:15: sites[1].servers[1].nodes[3].websocket: not for role sr; "
                 + "expected websocket at wssubscr nodes alone"),
@@ -128,7 +144,8 @@ struct SpoiltTopology: Sendable, CustomTestStringConvertible {
             "t.yaml:17: sites[1].servers[1].nodes[5].sip: not for role sr; expected sip at sg nodes alone"),
         SpoiltTopology(
             "udp: 5060, tcp: 5060", "open: true",
-            "t.yaml:17: sites[1].servers[1].nodes[5].sip: no listener; expected at least one of udp, tcp, tls, ws"),
+            "t.yaml:17: sites[1].servers[1].nodes[5].sip: no listener; "
+                + "expected at least one of udp, tcp, tls, ws, wss"),
         SpoiltTopology(
             "udp: 5060", "udp: 0",
             "t.yaml:17: sites[1].servers[1].nodes[5].sip.udp: found `0`; expected a whole number from 1 to 65535"),
@@ -143,6 +160,10 @@ struct SpoiltTopology: Sendable, CustomTestStringConvertible {
         SpoiltTopology(
             "tcp: 5060", "tls: { listen: 5061, cert: c.pem }",
             "t.yaml:17: sites[1].servers[1].nodes[5].sip.tls: key is missing; expected the path of the private key"),
+        SpoiltTopology(
+            "tcp: 5060", "wss: { listen: 8101, cert: c.pem, key: k.pem }",
+            "t.yaml:17: sip.wss.listen port 8101 of sg1 is taken by websocket.listen of ws1, line 16; "
+                + "expected each port once at 127.0.0.1"),
         SpoiltTopology(
             "tcp: 5060", "service_route: [sip:edge.example]",
             "t.yaml:17: sites[1].servers[1].nodes[5].sip.service_route[1]: found `sip:edge.example`; "

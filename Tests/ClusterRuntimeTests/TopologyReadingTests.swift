@@ -11,7 +11,7 @@ import Testing
         #expect(topology.nodes(of: .sr).map(\.adminPort) == [8111, 8112, 8113])
         #expect(topology.nodes(of: .sr).map(\.clusterPort) == [7101, 7102, 7103])
         #expect(topology.nodes(of: .sr).map(\.server) == ["host-a", "host-b", "host-c"])
-        #expect(topology.nodes(of: .wssubscr).map(\.websocketPort) == [8101, 8102])
+        #expect(topology.nodes(of: .wssubscr).map(\.websocket?.port) == [8101, 8102])
         #expect(topology.nodes(of: .sg).map(\.adminPort) == [8131])
         #expect(topology.nodes(of: .sg).map(\.sip) == [SIPListen(udp: 5060, tcp: 5060)])
         #expect(topology.domains.map(\.name.rawValue) == ["demo.example", "acme.example"])
@@ -26,7 +26,7 @@ import Testing
         let local = try Topology.load(path: root + "local.yaml")
         let single = try Topology.load(path: root + "single.yaml")
         let ports = (local.nodes + single.nodes).flatMap { node in
-            [node.clusterPort, node.adminPort] + [node.websocketPort, node.sip?.udp].compactMap { $0 }
+            [node.clusterPort, node.adminPort] + [node.websocket?.port, node.sip?.udp].compactMap { $0 }
         }
         #expect(Set(ports).count == ports.count)
         #expect(local.coordinator != single.coordinator)
@@ -91,9 +91,27 @@ import Testing
         #expect(
             full?.sip
                 == SIPListen(
-                    udp: 5060, tls: .init(port: 5061, certificatePath: "/t/c.pem", keyPath: "/k.pem"), ws: 5062,
+                    udp: 5060, tls: .init(port: 5061, files: TLSFiles(certificatePath: "/t/c.pem", keyPath: "/k.pem")),
+                    ws: 5062,
                     isOpen: true,
                     serviceRoute: ["sip:edge.example;lr", "sips:in@[::1]:5061;transport=tls;lr"]))
+    }
+
+    @Test func everythingAboutWebSocketsIsRead() throws {
+        func listen(_ keys: String) throws -> WebSocketListen? {
+            let text = TopologyFixture.replacing("{ listen: 8101 }", "{ listen: 8101\(keys) }")
+            return try Topology.parse(text, path: "/t/t.yaml").nodes(of: .wssubscr).first?.websocket
+        }
+        #expect(try listen("") == WebSocketListen(port: 8101))
+        let app = try #require(OriginPattern("https://app.example"))
+        let below = try #require(OriginPattern("*.apps.example"))
+        #expect(
+            try listen(
+                ", tls: { cert: c.pem, key: /k.pem }, origins: [https://app.example, \"*.apps.example\"], "
+                    + "deflate: false, diagnostics: true")
+                == WebSocketListen(
+                    port: 8101, tls: TLSFiles(certificatePath: "/t/c.pem", keyPath: "/k.pem"), origins: [app, below],
+                    deflates: false, hasDiagnostics: true))
     }
 
     @Test func tokenKeysOfOtherIssuersAreRead() throws {

@@ -109,8 +109,7 @@ struct DerivedStatesTests {
         _ body: (inout WebSocketConnection.Iterator) async throws -> Position
     ) async throws -> Position {
         let spec = try node(name, cluster)
-        let endpoint = WebSocketClient.Endpoint(
-            host: spec.address, port: spec.websocketPort ?? 0, path: "/ws/token/v1/\(token)")
+        let endpoint = WebSocketClient.Endpoint(spec, path: "/ws/token/v1/\(token)")
         return try await WebSocketClient().withConnection(to: endpoint) { connection in
             var messages = connection.messages.makeAsyncIterator()
             _ = try await messages.request("subscribe", Self.subscription.merging(["exargs": .object(start)]) { $1 })

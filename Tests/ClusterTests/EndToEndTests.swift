@@ -159,7 +159,7 @@ struct EndToEndTests {
     }
 
     private func endpoint(_ node: NodeSpec) -> WebSocketClient.Endpoint {
-        WebSocketClient.Endpoint(host: node.address, port: node.websocketPort ?? 0, path: "/ws")
+        WebSocketClient.Endpoint(node, path: "/ws")
     }
 
     private func isOfAlice(_ event: RegistrarNotification) -> Bool {

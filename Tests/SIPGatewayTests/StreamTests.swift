@@ -130,9 +130,9 @@ import Testing
     }
 
     @Test func aPhoneRegistersOverTLS() async throws {
-        let files = try TLSFiles()
+        let files = try CertificateFiles()
         defer { files.remove() }
-        let tls = SIPListen.TLS(port: 0, certificatePath: files.certificate, keyPath: files.key)
+        let tls = SIPListen.TLS(port: 0, files: TLSFiles(certificatePath: files.certificate, keyPath: files.key))
         let certificates = try NIOSSLCertificate.fromPEMFile(files.certificate)
         try await RunningServer.run(tls: tls) { running in
             var configuration = TLSConfiguration.makeClientConfiguration()
@@ -162,7 +162,8 @@ import Testing
     }
 
     @Test func withoutItsCertificateAServerDoesNotStart() async {
-        let tls = SIPListen.TLS(port: 0, certificatePath: "/nonexistent.pem", keyPath: "/nonexistent.pem")
+        let tls = SIPListen.TLS(
+            port: 0, files: TLSFiles(certificatePath: "/nonexistent.pem", keyPath: "/nonexistent.pem"))
         await #expect(throws: (any Error).self) {
             let settings = SIPSettings(
                 host: "127.0.0.1", listen: SIPListen(tls: tls, isOpen: true), threads: 1, limits: Limits(),
@@ -177,7 +178,7 @@ import Testing
 }
 
 /// A key and a certificate that it has signed itself, made by openssl.
-struct TLSFiles {
+struct CertificateFiles {
     let directory: URL
 
     init() throws {

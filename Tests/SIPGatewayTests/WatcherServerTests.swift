@@ -55,9 +55,10 @@ import Testing
     }
 
     @Test func aWatcherOverTLSIsToldOverItsConnection() async throws {
-        let files = try TLSFiles()
+        let files = try CertificateFiles()
         defer { files.remove() }
-        let tls = SIPListen.TLS(port: 0, certificatePath: files.certificate, keyPath: files.key)
+        let tls = SIPListen.TLS(
+            port: 0, files: TLSFiles(certificatePath: files.certificate, keyPath: files.key))
         let certificates = try NIOSSLCertificate.fromPEMFile(files.certificate)
         try await RunningServer.run(tls: tls) { running in
             var configuration = TLSConfiguration.makeClientConfiguration()

@@ -15,7 +15,7 @@ import Testing
         "RegistrarEvents": ["MessagePack"],
         "Filtering": ["RegistrarEvents"],
         "SIP": [],
-        "WebSocketFrames": ["NIOCore", "NIOHTTP1", "NIOWebSocket"],
+        "WebSocketFrames": ["CZlib", "NIOCore", "NIOHTTP1", "NIOWebSocket"],
         "ClusterRuntime": [
             "Digests", "RegistrarEvents", "MessagePack", "Crypto", "CryptoExtras", "DequeModule", "Logging", "Yams",
         ],
@@ -32,13 +32,14 @@ import Testing
         ],
         "SQLiteAccounts": ["ClusterRuntime", "Digests", "RegistrarEvents", "GRDB"],
         "AccessTokens": ["ClusterRuntime", "RegistrarEvents", "Crypto", "JWTKit"],
+        "ServerTLS": ["ClusterRuntime", "Logging", "NIOSSL"],
         "WebSocketGateway": [
-            "AccessTokens", "WSSubscrActor", "ClusterRuntime", "Filtering", "RegistrarEvents", "DequeModule",
-            "Logging", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOWebSocket", "ServiceLifecycle", "WebSocketFrames",
+            "AccessTokens", "ServerTLS", "WSSubscrActor", "ClusterRuntime", "Filtering", "RegistrarEvents",
+            "DequeModule", "Logging", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL", "ServiceLifecycle", "WebSocketFrames",
         ],
         "SIPGateway": [
             "SIP", "ClusterRuntime", "Digests", "MessagePack", "RegistrarEvents", "Crypto", "DequeModule", "Logging",
-            "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL", "NIOWebSocket", "ServiceLifecycle", "WebSocketFrames",
+            "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL", "ServerTLS", "ServiceLifecycle", "WebSocketFrames",
         ],
         "AdminAPI": [
             "AccessTokens", "ClusterRuntime", "Filtering", "RegistrarEvents", "HTTPTypes", "Hummingbird",
@@ -54,7 +55,7 @@ import Testing
         ],
         "Drills": [
             "ClusterRuntime", "RegistrarEvents", "AsyncHTTPClient", "Crypto", "DequeModule", "Histogram", "Logging",
-            "NIOCore", "NIOHTTP1", "NIOPosix", "NIOWebSocket", "Yams",
+            "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL", "NIOWebSocket", "Yams",
         ],
         "rollcall": [
             "AccessTokens", "ClusterNode", "ClusterSimulation", "Drills", "ClusterRuntime", "RegistrarEvents",

@@ -101,6 +101,37 @@ import Testing
         }
     }
 
+    @Test func whoSendsPingsAndReadsNothingIsClosed() async throws {
+        try await Gateway.run({ $0.limits.websocketBudgetBytes = 64 << 10 }) { gateway in
+            let client = try await RawClient.open(port: gateway.port, receiveBuffer: 4_096)
+            try await client.pauseReading(true)
+            let pings = Array(repeating: RawClient.frame(9, Array(repeating: 7, count: 125)), count: 1_000)
+                .flatMap(\.self)
+            for _ in 0..<1_000 where gateway.server.statistics.open == 1 {
+                try? await client.send(bytes: pings)  // it may be closed already
+            }
+            try await Gateway.eventually { gateway.server.statistics.open == 0 }
+            #expect(gateway.server.statistics.protocolErrors == 1)
+            client.close()
+        }
+    }
+
+    @Test func theSubprotocolIsChosenWhereItIsOffered() async throws {
+        try await Gateway.run { gateway in
+            for (offer, chosen) in [
+                ("Sec-WebSocket-Protocol: other, rollcall.v1\r\n", true), ("Sec-WebSocket-Protocol: other\r\n", false),
+                ("", false),
+            ] {
+                let client = try await RawClient.connect(port: gateway.port)
+                try await client.send(text: RawClient.handshake("/ws", offer))
+                let head = try await client.head()
+                #expect(
+                    head.hasPrefix("HTTP/1.1 101") && head.contains("Sec-WebSocket-Protocol: rollcall.v1") == chosen)
+                client.close()
+            }
+        }
+    }
+
     @Test func livenessAsksOncePerIntervalAndGivesUpAfterThree() {
         func at(_ second: Int64) -> MonotonicInstant { MonotonicInstant(nanoseconds: second * 1_000_000_000) }
         var liveness = Liveness(interval: .seconds(30), now: at(100))

@@ -115,7 +115,8 @@ struct Gateway {
         _ change: (inout GatewaySettings) -> Void = { _ in }, _ body: @Sendable (Gateway) async throws -> Void
     ) async throws {
         var settings = GatewaySettings(host: "127.0.0.1", port: 0, threads: 2)
-        settings.drainTime = .seconds(2)
+        settings.unregisterTime = .seconds(2)
+        settings.periods.drain = .milliseconds(100)
         settings.closeTime = .milliseconds(500)
         change(&settings)
         let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

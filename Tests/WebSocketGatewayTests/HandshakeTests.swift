@@ -24,7 +24,8 @@ import Testing
             }
             for (request, code) in [
                 (RawClient.handshake("/nothing"), "404"), (RawClient.handshake("/ws/"), "404"),
-                (RawClient.handshake("/wsx"), "404"), (RawClient.handshake("/ws/token/v2/x"), "404"),
+                (RawClient.handshake("/wsx"), "404"), (RawClient.handshake("/ws/echo"), "404"),
+                (RawClient.handshake("/ws/token/v2/x"), "404"),
                 (RawClient.handshake("/ws/token/v1"), "401"), (RawClient.handshake("/ws/token/v1/"), "401"),
                 (RawClient.handshake("/ws/token/v1/abc"), "401"),
                 (RawClient.handshake("/ws/token/v1", "Authorization: Bearer a.b.c\r\n"), "401"),

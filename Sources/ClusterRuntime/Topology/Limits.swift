@@ -26,6 +26,8 @@ public struct Limits: Hashable, Sendable {
     public var parkedRequests = 10_000
     /// Websocket connections of one node.
     public var connectionsPerNode = 18_000
+    /// Websocket connections that a node takes in a second, in the long run; of twice as many at once none is refused.
+    public var handshakesPerSecond = 5_000
     /// Size at which a journal starts a new file, in bytes.
     public var journalSegmentBytes = 64 << 20
     /// Failed logins of one address within `Periods.loginWindow` before it is turned away for
@@ -77,6 +79,7 @@ extension Limits {
         Field("outbox_bytes", \.outboxBytes, 64 << 10...8 << 30, .bytes),
         Field("parked_requests", \.parkedRequests, 0...10_000_000),
         Field("connections_per_node", \.connectionsPerNode, 1...1_000_000),
+        Field("handshakes_per_second", \.handshakesPerSecond, 1...1_000_000),
         Field("journal_segment_bytes", \.journalSegmentBytes, 64 << 10...4 << 30, .bytes),
         Field("login_failures", \.loginFailures, 1...1_000_000),
         Field("pending_logins", \.pendingLogins, 1...1_000_000),

@@ -14,8 +14,8 @@ public struct NodeSpec: Hashable, Sendable {
     public let clusterPort: Int
     /// TCP port of the node's HTTP address: health, metrics, REST.
     public let adminPort: Int
-    /// TCP port for websockets; only a `wssubscr` has one, and every one has it.
-    public let websocketPort: Int?
+    /// Where clients reach the node by websocket; only a `wssubscr` has it, and every one has it.
+    public let websocket: WebSocketListen?
     /// Where SIP devices reach the node; only an `sg` has it, and every one has it.
     public let sip: SIPListen?
 
@@ -27,8 +27,7 @@ public struct NodeSpec: Hashable, Sendable {
     public init(
         name: NodeName, role: NodeRole, order: Int = defaultOrder, weight: Int = defaultWeight,
         site: String = "main", server: String, address: String = "127.0.0.1", clusterPort: Int,
-        adminPort: Int,
-        websocketPort: Int? = nil, sip: SIPListen? = nil
+        adminPort: Int, websocket: WebSocketListen? = nil, sip: SIPListen? = nil
     ) {
         self.name = name
         self.role = role
@@ -39,14 +38,14 @@ public struct NodeSpec: Hashable, Sendable {
         self.address = address
         self.clusterPort = clusterPort
         self.adminPort = adminPort
-        self.websocketPort = websocketPort
+        self.websocket = websocket
         self.sip = sip
     }
 
     /// Every port the node listens on, with the key that sets it.
     var ports: [ListeningPort] {
         [ListeningPort(key: "cluster", .tcp, clusterPort), ListeningPort(key: "admin", .tcp, adminPort)]
-            + (websocketPort.map { [ListeningPort(key: "websocket.listen", .tcp, $0)] } ?? [])
+            + (websocket.map { [ListeningPort(key: "websocket.listen", .tcp, $0.port)] } ?? [])
             + (sip?.ports ?? [])
     }
 }

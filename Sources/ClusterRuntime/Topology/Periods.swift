@@ -32,6 +32,9 @@ public struct Periods: Hashable, Sendable {
     public var loginBan: Duration = .seconds(60)
     /// Between two notifications of changes to one SIP watcher; what changes meanwhile goes into one.
     public var notifyInterval: Duration = .seconds(1)
+    /// When a node goes down: over how long its websockets are closed, so that not all of them come to the others at
+    /// once.
+    public var drain: Duration = .seconds(2)
 
     public init() {}
 }
@@ -67,6 +70,7 @@ extension Periods {
         Field("login_window", \.loginWindow, .seconds(1) ... .seconds(3600)),
         Field("login_ban", \.loginBan, .seconds(1) ... .seconds(86400)),
         Field("notify_interval", \.notifyInterval, .milliseconds(1) ... .seconds(60)),
+        Field("drain", \.drain, .zero ... .seconds(300)),
     ]
 
     /// What does not fit: single periods out of range, then relations that do not hold. Empty when all is

@@ -7,6 +7,8 @@ public struct SIPListen: Hashable, Sendable {
     public let tls: TLS?
     /// TCP port for SIP over websocket (RFC 7118).
     public let ws: Int?
+    /// The same over TLS.
+    public let wss: TLS?
     /// Whether anyone may register any account, without digest. Only with a loopback address: it is for
     /// measuring and trying out.
     public let isOpen: Bool
@@ -14,27 +16,26 @@ public struct SIPListen: Hashable, Sendable {
     /// REGISTER repeat them (RFC 3608). Empty when they may go anywhere.
     public let serviceRoute: [String]
 
-    /// SIP over TLS, with the files of the server's certificate chain and private key, in PEM.
+    /// A TCP port for TLS, and what the server shows there.
     public struct TLS: Hashable, Sendable {
         public let port: Int
-        public let certificatePath: String
-        public let keyPath: String
+        public let files: TLSFiles
 
-        public init(port: Int, certificatePath: String, keyPath: String) {
+        public init(port: Int, files: TLSFiles) {
             self.port = port
-            self.certificatePath = certificatePath
-            self.keyPath = keyPath
+            self.files = files
         }
     }
 
     public init(
-        udp: Int? = nil, tcp: Int? = nil, tls: TLS? = nil, ws: Int? = nil, isOpen: Bool = false,
+        udp: Int? = nil, tcp: Int? = nil, tls: TLS? = nil, ws: Int? = nil, wss: TLS? = nil, isOpen: Bool = false,
         serviceRoute: [String] = []
     ) {
         self.udp = udp
         self.tcp = tcp
         self.tls = tls
         self.ws = ws
+        self.wss = wss
         self.isOpen = isOpen
         self.serviceRoute = serviceRoute
     }
@@ -43,6 +44,7 @@ public struct SIPListen: Hashable, Sendable {
     var ports: [ListeningPort] {
         let all: [(key: String, transport: ListeningPort.Transport, port: Int?)] = [
             ("sip.udp", .udp, udp), ("sip.tcp", .tcp, tcp), ("sip.tls.listen", .tcp, tls?.port), ("sip.ws", .tcp, ws),
+            ("sip.wss.listen", .tcp, wss?.port),
         ]
         return all.compactMap { entry in entry.port.map { ListeningPort(key: entry.key, entry.transport, $0) } }
     }

@@ -5,16 +5,17 @@ extension TopologyReader {
             fields["sip"]?.reject("not for role \(role.name)", expected: "sip at sg nodes alone")
             return nil
         }
-        let known = ["udp", "tcp", "tls", "ws", "open", "service_route"]
+        let known = ["udp", "tcp", "tls", "ws", "wss", "open", "service_route"]
         guard let value = fields.required("sip", "{ udp: PORT, tcp: PORT }"), let sip = value.fields(known) else {
             return nil
         }
-        let listeners = ["udp", "tcp", "tls", "ws"]
+        let listeners = ["udp", "tcp", "tls", "ws", "wss"]
         if listeners.allSatisfy({ sip[$0] == nil }) {
             value.reject("no listener", expected: "at least one of \(listeners.joined(separator: ", "))")
         }
         return SIPListen(
-            udp: port(sip["udp"]), tcp: port(sip["tcp"]), tls: tls(sip["tls"]), ws: port(sip["ws"]),
+            udp: port(sip["udp"]), tcp: port(sip["tcp"]), tls: tls(sip["tls"], "SIP over TLS"), ws: port(sip["ws"]),
+            wss: tls(sip["wss"], "SIP over websocket and TLS"),
             isOpen: sip["open"]?.flag() ?? false, serviceRoute: serviceRoute(sip["service_route"]))
     }
 
@@ -60,12 +61,11 @@ extension TopologyReader {
         return NetworkAddress.isValid(String(text.dropFirst().dropLast()))
     }
 
-    private func tls(_ value: YAMLValue?) -> SIPListen.TLS? {
+    private func tls(_ value: YAMLValue?, _ what: String) -> SIPListen.TLS? {
         guard let fields = value?.fields(["listen", "cert", "key"]) else { return nil }
-        let port = port(fields.required("listen", "the port for SIP over TLS"))
-        let certificate = path(fields.required("cert", "the path of the certificate chain"))
-        let key = path(fields.required("key", "the path of the private key"))
-        guard let port, let certificate, let key else { return nil }
-        return SIPListen.TLS(port: port, certificatePath: certificate, keyPath: key)
+        let port = port(fields.required("listen", "the port for \(what)"))
+        let files = tlsFiles(fields)
+        guard let port, let files else { return nil }
+        return SIPListen.TLS(port: port, files: files)
     }
 }

@@ -58,24 +58,14 @@ extension TopologyReader {
         let weight = fields["weight"]?.integer(in: NodeSpec.rankRange)
         let cluster = port(fields.required("cluster", "the port for other nodes"))
         let admin = port(fields.required("admin", "the port of the admin address"))
-        let websocket = role.flatMap { websocketPort(fields, role: $0) }
+        let websocket = role.flatMap { webSocketListen(fields, role: $0) }
         let sip = role.flatMap { sipListen(fields, role: $0) }
         guard let name, let role, let cluster, let admin else { return nil }
         let spec = NodeSpec(
             name: NodeName(name), role: role, order: order ?? NodeSpec.defaultOrder,
             weight: weight ?? NodeSpec.defaultWeight, site: site, server: server, address: address,
-            clusterPort: cluster, adminPort: admin, websocketPort: websocket, sip: sip)
+            clusterPort: cluster, adminPort: admin, websocket: websocket, sip: sip)
         return Located(value: spec, line: value.line)
-    }
-
-    private func websocketPort(_ fields: YAMLFields, role: NodeRole) -> Int? {
-        guard role == .wssubscr else {
-            fields["websocket"]?.reject(
-                "not for role \(role.name)", expected: "websocket at wssubscr nodes alone")
-            return nil
-        }
-        let websocket = fields.required("websocket", "{ listen: PORT }")?.fields(["listen"], later: ["tls"])
-        return port(websocket?.required("listen", "the port for websockets"))
     }
 
     func port(_ value: YAMLValue?) -> Int? { value?.integer(in: 1...65535) }

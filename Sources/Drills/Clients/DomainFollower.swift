@@ -43,8 +43,7 @@ package struct DomainFollower: Sendable {
     package func run(
         onSynced: () -> Void = {}, _ take: (RegistrarNotification) async throws -> Void
     ) async throws {
-        let endpoint = WebSocketClient.Endpoint(
-            host: node.address, port: node.websocketPort ?? 0, path: "/ws/token/v1/\(token ?? "")")
+        let endpoint = WebSocketClient.Endpoint(node, path: "/ws/token/v1/\(token ?? "")")
         try await WebSocketClient().withConnection(to: endpoint) { connection in
             try await connection.send("subscribe", subscription)
             try await connection.whileAlive(pinging: Self.pingInterval) {

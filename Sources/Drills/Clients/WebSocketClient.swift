@@ -1,4 +1,4 @@
-import ClusterRuntime
+package import ClusterRuntime
 import Foundation
 package import NIOCore
 import NIOHTTP1
@@ -12,11 +12,19 @@ package struct WebSocketClient: Sendable {
         package var port: Int
         /// Such as `/ws` or `/ws/token/v1/TOKEN`.
         package var path: String
+        /// Nil for plain connections.
+        package var trust: ServerTrust?
 
         package init(host: String, port: Int, path: String) {
             self.host = host
             self.port = port
             self.path = path
+        }
+
+        /// - Parameter node: a `wssubscr`.
+        package init(_ node: NodeSpec, path: String) {
+            self.init(host: node.address, port: node.websocket?.port ?? 0, path: path)
+            trust = node.websocket?.tls.map(ServerTrust.init)
         }
     }
 
@@ -71,6 +79,9 @@ package struct WebSocketClient: Sendable {
     private static func configure(
         _ channel: any Channel, _ endpoint: Endpoint, _ timeout: Duration
     ) throws -> EventLoopFuture<Upgrade> {
+        if let trust = endpoint.trust {
+            try channel.pipeline.syncOperations.addHandler(trust.handler(host: endpoint.host))
+        }
         let upgrader = NIOTypedWebSocketClientUpgrader<Upgrade>(maxFrameSize: maximumMessage) { channel, _ in
             channel.eventLoop.makeCompletedFuture {
                 try channel.pipeline.syncOperations.addHandler(
