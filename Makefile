@@ -1,6 +1,8 @@
 # Verbs of the repository. `make` alone lists them.
 
 SEEDS ?= 1000
+# In `make test`, of the debug build.
+TEST_SEEDS ?= 500
 DRILLS ?= $(sort $(wildcard drills/*.yaml))
 TOPOLOGY ?= topology/local.yaml
 ROUNDS ?= 20
@@ -30,7 +32,7 @@ test: test-dependencies ## runs everything that .ci/run runs: lint, simulator, s
 	@$(TIMED) lint $(MAKE) --no-print-directory lint
 	@$(TIMED) vectors $(PYTHON) -B Tests/vectors/frame.py
 	@$(TIMED) build swift build --build-tests
-	@$(TIMED) sim .build/debug/rollcall sim --seed 1 --seeds $(SEEDS)
+	@$(TIMED) sim .build/debug/rollcall sim --seed 1 --seeds $(TEST_SEEDS)
 	@$(TIMED) drills scripts/run-drills.sh .build/debug/rollcall drills/short-kill-owner.yaml drills/short-pause-owner.yaml
 	@$(TIMED) phones timeout -k 10 120 scripts/test-phones.sh .build/debug/rollcall
 	@$(TIMED) websockets timeout -k 10 120 scripts/test-websockets.sh .build/debug/rollcall

@@ -25,8 +25,8 @@ struct AdminError: Error, HTTPResponseError {
         return error
     }
 
-    /// Only the active router answers this: 307 or, with `?redirect=no`, 421 and the address in the body, for pages that
-    /// may not follow.
+    /// Only the active router answers this: 307 or, with `?redirect=no`, 421 and the address in the body, for pages
+    /// that may not follow.
     static func elsewhere(_ leader: String, _ request: Request) -> AdminError {
         let mayRedirect = request.uri.queryParameters["redirect"] != "no"
         var error = AdminError(

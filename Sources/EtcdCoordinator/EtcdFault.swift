@@ -55,9 +55,10 @@ extension EtcdFault {
 
     /// What the HTTP client's errors mean for an operator.
     init(_ error: any Error) {
+        let connecting: [HTTPClientError] = [.connectTimeout, .tlsHandshakeTimeout, .getConnectionFromPoolTimeout]
         switch error {
         case let error as EtcdFault: self = error
-        case let error as HTTPClientError where error == .connectTimeout || error == .tlsHandshakeTimeout:
+        case let error as HTTPClientError where connecting.contains(error):
             self = .unreachable("no connection in time")
         case let error as HTTPClientError where error == .deadlineExceeded || error == .readTimeout:
             self = .unanswered("no answer in time")
@@ -66,8 +67,8 @@ extension EtcdFault {
         case let error as NIOConnectionError:
             let first: (any Error)? = error.connectionErrors.first?.error ?? error.dnsAError ?? error.dnsAAAAError
             self = .unreachable("no connection to \(error.host): \(Self.plain(first ?? error))")
-        case let error as IOError where error.errnoCode == ECONNREFUSED:
-            self = .unreachable("connection refused")
+        case let error as IOError where error.errnoCode == ECONNREFUSED: self = .unreachable(Self.plain(error))
+        case let error as IOError: self = .unanswered(Self.plain(error))
         case let error as NIOSSLError: self = .unreachable("TLS fails: \(Self.plain(error))")
         case let error as NIOSSLExtraError: self = .unreachable("TLS fails: \(error.description)")
         case let error as BoringSSLError: self = .unreachable("TLS fails: \(Self.plain(error))")

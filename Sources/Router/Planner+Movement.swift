@@ -4,9 +4,9 @@ public import RegistrarEvents
 /// Planned movement: which domains are to leave their owners, where they go, and which of them can go now.
 ///
 /// A domain moves in steps, each of them safe by itself, so that whoever leads next can go on from any of them: the
-/// successor becomes a standby (if it is none) and is filled; when it is in sync the owner is ordered to hand over; when
-/// the owner says that nothing is under way any more, a new epoch begins with the successor as owner. The former owner
-/// stays as a standby in sync until the right standbys are, so that there is never a copy too few.
+/// successor becomes a standby (if it is none) and is filled; when it is in sync the owner is ordered to hand over;
+/// when the owner says that nothing is under way any more, a new epoch begins with the successor as owner. The former
+/// owner stays as a standby in sync until the right standbys are, so that there is never a copy too few.
 extension Planner {
     /// Domains that are handed over at one time, and thus serve nobody for a moment.
     public static let handOverLimit = 16

@@ -17,15 +17,12 @@ struct Audience: Sendable {
     /// Those for single accounts, in the order of arrival, and by account.
     private(set) var narrow: [SubscriberID] = []
     private var byAccount: [String: [SubscriberID]] = [:]
-    /// How many ask for net changes.
-    private(set) var changesCount = 0
 
     /// Those to states.
     private(set) var states = StatesAudience()
 
     mutating func insert(_ id: SubscriberID, _ matcher: SubscriptionMatcher) {
         guard !matcher.isOfStates else { return states.insert(id, matcher) }
-        if matcher.changes { changesCount += 1 }
         if let objects = matcher.objects {
             narrow.append(id)
             for object in objects { byAccount[object, default: []].append(id) }
@@ -40,7 +37,6 @@ struct Audience: Sendable {
     /// - Parameter matcher: the one it was inserted with.
     mutating func remove(_ id: SubscriberID, _ matcher: SubscriptionMatcher) {
         guard !matcher.isOfStates else { return states.remove(id, matcher) }
-        if matcher.changes { changesCount -= 1 }
         guard let objects = matcher.objects else {
             guard let place = places[matcher] else { preconditionFailure("\(id) is not in the audience") }
             broad[place].members.removeAll { $0 == id }

@@ -102,17 +102,13 @@ extension Follower {
         return answers + (subscription.isSliceOut ? [] : pull(id, at: now))
     }
 
-    /// The list was replaced: everyone begins anew, but for live subscriptions whose differences can be listed.
-    mutating func restartAll(keepingChanges: Bool, at now: Moment) -> [Directive] {
+    /// The list was replaced: everyone begins anew.
+    mutating func restartAll(at now: Moment) -> [Directive] {
         audience.removeAll()
         var directives: [Directive] = []
         for id in subscriptions.keys.sorted() {
             guard let subscription = subscriptions[id], !subscription.isWaiting else { continue }
-            if keepingChanges, subscription.matcher.changes, subscription.isLive {
-                audience.insert(id, subscription.matcher)
-            } else {
-                directives += resynchronise(id, subscription, at: now)
-            }
+            directives += resynchronise(id, subscription, at: now)
         }
         return directives
     }

@@ -57,9 +57,8 @@ public struct Follower: Sendable {
     var sharedStates: StatesSnapshot?
     /// The owner begins this epoch's log anew, since a snapshot failed: nothing is pushed until the list is whole.
     private(set) var isRebuilding = false
-    /// The list as live subscriptions that want net changes know it, while it is being replaced: they are told of the
-    /// differences when the new one is whole. Nil at all other times, and when there are none.
-    var held: Held?
+    /// The list was given up for another that is not whole yet: what its entries change is not what subscribers know.
+    var isReplacing = false
     private var lastSweep = MonotonicInstant.distantPast
 
     public init(domain: DomainName, settings: FollowerSettings = FollowerSettings()) {
@@ -112,7 +111,7 @@ public struct Follower: Sendable {
         var directives: [Directive] = []
         var (isReplaced, isWhole) = (false, false)
         let wasWhole = receiver.replica.isComplete
-        for directive in receive(event, at: now, &directives) {
+        for directive in receive(event, at: now) {
             switch directive {
             case .send(let message, let peer): directives.append(.send(message, to: peer))
             case .applied(let entries, let replaced, let epoch): take(entries, replaced, epoch: epoch)
@@ -122,7 +121,7 @@ public struct Follower: Sendable {
                 isReplaced = true
             case .replayed(_, let void):
                 isWhole = true
-                if held == nil, !isRebuilding { directives += tell(void, at: now) }
+                if !isReplacing, !isRebuilding { directives += tell(void: void, at: now) }
             case .alarm(let text): directives.append(.alarm(text))
             case .store: preconditionFailure("a follower keeps no journal, but was told to store for \(domain)")
             }
@@ -130,8 +129,9 @@ public struct Follower: Sendable {
         if isRebuilding, receiver.replica.isComplete { (isRebuilding, isReplaced) = (false, true) }
         if isReplaced {
             directives += replaced(at: now)
-        } else if isWhole, let differences = takeDifferences(at: now) {
-            directives += tell(differences, at: now)
+        } else if isWhole, isReplacing {
+            isReplacing = false
+            directives += restartChanges(at: now)
         }
         if !isReplaced, !wasWhole, receiver.replica.isComplete { directives += restartStates(at: now) }
         if recent.last != .start { states.follow(through: recent.last, endOfReplay: receiver.endOfReplay) }
@@ -148,7 +148,7 @@ public struct Follower: Sendable {
             skipStates()
         } else {
             for (entry, replaced) in zip(entries, replaced) {
-                let effect = held == nil ? RecentEvents.Effect(of: entry, replaced: replaced) : .none
+                let effect = !isReplacing ? RecentEvents.Effect(of: entry, replaced: replaced) : .none
                 recent.append(entry, epoch: epoch, effect: effect)
             }
         }
@@ -156,12 +156,11 @@ public struct Follower: Sendable {
 
     /// A whole list has taken the place of the one there was.
     private mutating func replaced(at now: Moment) -> [Directive] {
+        isReplacing = false
         pushed = recent.end
         shared = nil
         skipStates()
-        let differences = takeDifferences(at: now)
-        let isListed = differences.map { recent.append(differences: $0) } ?? false
-        return restartAll(keepingChanges: isListed, at: now)
+        return restartAll(at: now)
     }
 
     // MARK: Time

@@ -51,7 +51,7 @@ extension RecentEvents {
     private mutating func tail(at index: Int, keeping mask: Mask<EventProperty>?) -> [UInt8]? {
         guard let mask else { return tail(at: index) }
         guard let view = view(at: index) else { return nil }
-        let epoch = event(at: index).epoch
+        let epoch = event(at: index).position.epoch
         return workbench.masked(number(at: index), mask) { [domain] in
             view.tail(keeping: mask, domain: domain, epoch: epoch)
         }
@@ -62,12 +62,12 @@ extension RecentEvents {
     private func leaving(at index: Int, _ replaced: PackedContact, _ matcher: SubscriptionMatcher) -> [UInt8]? {
         let event = event(at: index)
         let entry = LogEntry(
-            seq: event.entry.seq, timestamp: event.entry.timestamp,
-            change: .unregistered(replaced, Difference.reason))
+            seq: event.position.seq, timestamp: event.entry.timestamp,
+            change: .unregistered(replaced, Self.voidReason))
         // An unreadable one raised an alarm when it came.
         guard let registration = try? replaced.registration(), let view = EventView(entry, registration),
             matcher.matches(view)
         else { return nil }
-        return view.tail(keeping: matcher.mask, domain: domain, epoch: event.epoch)
+        return view.tail(keeping: matcher.mask, domain: domain, epoch: event.position.epoch)
     }
 }

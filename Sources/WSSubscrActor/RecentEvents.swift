@@ -6,15 +6,11 @@ import RegistrarEvents
 /// Each is encoded when it is first needed, and then kept. Invariant: an event of the log is followed by its successor
 /// in the same epoch, or by number 1 (a `clear`) of a later one, so whoever has one event can go on with the next.
 ///
-/// It also knows which events changed the list. Where the list changed otherwise (what was not restated after a
-/// `clear`, or was different in a snapshot), *differences* stand between the events of the log, at the position of the
-/// one before them. They are for those that want net changes only; nobody else sees them.
+/// It also knows which events changed the list. What was not restated after a `clear` is told by *differences*: they
+/// stand at the end of the replay, at the position of its last event, and are for those that want net changes only.
 struct RecentEvents: Sendable {
     struct Event: Sendable {
-        /// Its place in the order.
         let position: Position
-        /// The epoch it is told with; the entry has the sequence number.
-        let epoch: UInt64
         let entry: LogEntry
         let effect: Effect
         /// Nil for `clear`.
@@ -29,8 +25,8 @@ struct RecentEvents: Sendable {
         case none
         /// What it replaces, if it does.
         case change(replaced: PackedContact?)
-        /// The same, and it is not in the log.
-        case difference(replaced: PackedContact?)
+        /// The end of a contact, which is not in the log.
+        case difference
     }
 
     /// Whom an event is about.
@@ -46,6 +42,9 @@ struct RecentEvents: Sendable {
         /// Of the event after it; events are numbered as they come, and no number is used again.
         let number: UInt64
     }
+
+    /// Why a contact ended that was not restated: the registrar does not have it any more.
+    static let voidReason = UnregisterReason.deleteContact
 
     let domain: DomainName
     let maximumCount: Int
@@ -81,23 +80,15 @@ struct RecentEvents: Sendable {
 
     mutating func append(_ entry: LogEntry, epoch: UInt64, effect: Effect) {
         last = Position(epoch: epoch, seq: entry.seq)
-        append(Event(position: last, epoch: epoch, entry: entry, effect: effect))
+        append(Event(position: last, entry: entry, effect: effect))
     }
 
     /// Adds differences at the position of the last event.
-    /// - Returns: false when there are too many to be kept; net changes can then be listed from here on only.
-    mutating func append(differences: [Difference]) -> Bool {
-        let weight = differences.reduce(0) { $0 + $1.entry.weight }
-        guard differences.count <= maximumCount / 2, weight <= maximumBytes / 2 else {
-            loseChanges()
-            return false
-        }
-        for difference in differences {
-            append(
-                Event(
-                    position: last, epoch: difference.epoch, entry: difference.entry,
-                    effect: .difference(replaced: difference.replaced)))
-        }
+    /// - Returns: false when there are too many to be kept.
+    mutating func append(differences: [LogEntry]) -> Bool {
+        let weight = differences.reduce(0) { $0 + $1.weight }
+        guard differences.count <= maximumCount / 2, weight <= maximumBytes / 2 else { return false }
+        for entry in differences { append(Event(position: last, entry: entry, effect: .difference)) }
         return true
     }
 
@@ -213,7 +204,7 @@ struct RecentEvents: Sendable {
             return events[index].tail
         }
         let event = events[index]
-        keep(EventJSON.tail(of: event.entry, registration: nil, domain: domain, epoch: event.epoch), index)
+        keep(EventJSON.tail(of: event.entry, registration: nil, domain: domain, epoch: event.position.epoch), index)
         return events[index].tail
     }
 
@@ -236,7 +227,7 @@ struct RecentEvents: Sendable {
         do {
             guard let view = EventView(event.entry, try contact.registration()) else { return nil }
             if event.subject == nil { events[index].subject = Subject(type: view.type, account: view.account) }
-            if event.tail == nil { keep(view.tail(keeping: nil, domain: domain, epoch: event.epoch), index) }
+            if event.tail == nil { keep(view.tail(keeping: nil, domain: domain, epoch: event.position.epoch), index) }
             return view
         } catch {
             // The owner packed it, so this is a fault of a peer: the follower raises an alarm (`isUnreadable(at:)`).
@@ -251,24 +242,15 @@ struct RecentEvents: Sendable {
     }
 }
 
-/// A change of the list that the log does not tell.
-struct Difference: Sendable {
-    /// Of the position that it is told with.
-    let epoch: UInt64
-    let entry: LogEntry
-    let replaced: PackedContact?
-
-    /// Why a contact ended of which only that is known: the registrar does not have it any more.
-    static let reason = UnregisterReason.deleteContact
-}
-
 extension RecentEvents.Effect {
     /// - Parameter replaced: what the entry replaced or ended in the list.
     init(of entry: LogEntry, replaced: PackedContact?) {
         switch entry.change {
         case .registered(let contact, _, _):
             if let replaced, contact.restates(replaced) { self = .none } else { self = .change(replaced: replaced) }
-        case .unregistered: self = replaced == nil ? .none : .change(replaced: nil)
+        case .unregistered(let contact, _):
+            // After a restart from an older copy it may be another state of the contact than the list had.
+            self = replaced.map { .change(replaced: contact.restates($0) ? nil : $0) } ?? .none
         case .clear(let reason): self = reason == .storageCleared ? .change(replaced: nil) : .none
         }
     }
@@ -279,10 +261,8 @@ extension RecentEvents.Effect {
     }
 
     var replaced: PackedContact? {
-        switch self {
-        case .none: nil
-        case .change(let replaced), .difference(let replaced): replaced
-        }
+        if case .change(let replaced) = self { return replaced }
+        return nil
     }
 
     /// Whether it is for those that want net changes, or for those that want the log.

@@ -21,7 +21,7 @@ struct DrainCommand: AsyncParsableCommand {
         commandName: "drain",
         abstract: "Move every domain away from an sr node, and give it nothing new.",
         discussion: """
-            Domains go to their standbys in sync, a few at a time, each with a gap of some ten milliseconds in which
+            Domains go to their standbys in sync, a few at a time, each with a short gap in which
             requests wait; other nodes are filled as standbys in its place. The node stays drained, also when it or a
             router is restarted, until it is undrained. Ends when the node is empty and may be stopped. Routers,
             websocket and SIP nodes own no domains: stop them, and their clients go elsewhere.

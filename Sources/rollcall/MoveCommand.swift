@@ -10,7 +10,7 @@ struct MoveCommand: AsyncParsableCommand {
         abstract: "Make an sr node the owner of a domain.",
         discussion: """
             The node is filled as a standby if it is none, then the owner hands the domain over: nothing is lost, and
-            requests wait for some ten milliseconds. The former owner stays as a standby until the right ones are in
+            requests wait for a moment. The former owner stays as a standby until the right ones are in
             sync. It is no pin: after a failover the domain stays where it then is.
 
             Exits with 1 when it is refused (the node is down or drained), given up because the node went down, or not

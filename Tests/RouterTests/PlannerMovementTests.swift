@@ -72,8 +72,9 @@ import Testing
     @Test func aDrainedNodeEndsEmpty() {
         var scene = scene([standby(sr2)]) { $0.drain(sr1.name) }
         settle(&scene)
-        #expect(scene.assignments[0].owner == sr2)
-        #expect(scene.assignments[0].standbys == [standby(sr3)])
+        let found = scene.assignments[0]
+        #expect(Set([found.owner] + found.standbys.map(\.node)) == [sr2, sr3])
+        #expect(found.inSync.count == 1)
         #expect(scene.plan().movements == [])
     }
 

@@ -35,7 +35,8 @@ import Testing
         "ServerTLS": ["ClusterRuntime", "Logging", "NIOSSL"],
         "WebSocketGateway": [
             "AccessTokens", "ServerTLS", "WSSubscrActor", "ClusterRuntime", "Filtering", "RegistrarEvents",
-            "DequeModule", "Logging", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL", "ServiceLifecycle", "WebSocketFrames",
+            "DequeModule", "Logging", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL", "ServiceLifecycle",
+            "WebSocketFrames",
         ],
         "SIPGateway": [
             "SIP", "ClusterRuntime", "Digests", "MessagePack", "RegistrarEvents", "Crypto", "DequeModule", "Logging",

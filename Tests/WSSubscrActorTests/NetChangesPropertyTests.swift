@@ -206,7 +206,8 @@ private struct World {
         case 3: nodes[node].inbox.removeAll { !Self.isAssignment($0) }
         case 4, 5: if !readers[reader].isSteady { try reconnect(reader) }
         case 6, 7: if !readers[reader].isSteady { readers[reader].client.dropsPushed.toggle() }
-        case 42 where !readers[reader].isSteady: readers[reader].client.breaksAfter = 1 + below(6)
+        case 42 where !readers[reader].isSteady && !readers[reader].client.isBroken:
+            readers[reader].client.breaksAfter = 1 + below(6)
         case 8, 9: try pull(reader)
         case 10..<16: try deliver(1 + below(4), to: node)
         case 16..<19: try handle(.turnEnded, at: node)
@@ -218,6 +219,8 @@ private struct World {
 
     mutating func settle() throws {
         replay(.max)
+        // Owners repeat where the replay ended with each heartbeat.
+        send(owner.append([]))
         for node in nodes.indices {
             while !nodes[node].inbox.isEmpty { try deliver(.max, to: node) }
             try handle(.turnEnded, at: node)
@@ -247,7 +250,7 @@ private struct World {
             }
             let names = Set(expected.keys).union(reader.client.list.keys)
             let wrong = names.filter { expected[$0] != reader.client.list[$0] }.sorted()
-            #expect(wrong.isEmpty, "seed \(seed), subscriber \(reader.client.id.number)")
+            #expect(wrong.isEmpty, "seed \(seed), subscriber \(reader.client.id.number) at node \(reader.node)")
         }
     }
 

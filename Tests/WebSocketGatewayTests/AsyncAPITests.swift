@@ -76,22 +76,25 @@ import Yams
             contacts.map { .registered($0, ttl: 1_000, replay: false) }
             + contacts.map { .unregistered($0, .expiredContact) } + [.clear(.restart)]
         return try changes.map { change in
-            let tail = try EventJSON.tail(
-                of: LogEntry(seq: 1, timestamp: 1, change: change), domain: demo, epoch: 1)
-            let bytes = Data(EventJSON.head(id: Array("1".utf8)) + tail)
-            let message = try #require(try JSONSerialization.jsonObject(with: bytes) as? [Any])
-            let event = try #require((message[1] as? Object)?["event"] as? Object)
+            let event = try event(
+                EventJSON.tail(of: LogEntry(seq: 1, timestamp: 1, change: change), domain: demo, epoch: 1))
             return (
                 try #require(event["type"] as? String), Set(try #require(event["data"] as? Object).keys)
             )
         }
     }
 
+    private static func event(_ tail: [UInt8]) throws -> Object {
+        let bytes = Data(EventJSON.head(id: Array("1".utf8)) + tail)
+        let message = try #require(try JSONSerialization.jsonObject(with: bytes) as? [Any])
+        return try #require((message[1] as? Object)?["event"] as? Object)
+    }
+
     @Test func everyEventIsThereWithItsData() throws {
         let events = try Self.events()
         let listed = try #require(try schema("event")["oneOf"] as? [[String: String]])
             .compactMap { $0["$ref"]?.split(separator: "/").last.map(String.init) }
-        #expect(listed.sorted() == events.map(\.type).sorted())
+        #expect(listed.sorted() == (events.map(\.type) + ["data_changed"]).sorted())
         for (type, data) in events {
             let properties = try #require(try schema(type)["properties"] as? [String: Object], "\(type)")
             #expect(properties["type"]?["const"] as? String == type)
@@ -100,6 +103,22 @@ import Yams
             #expect(Set(try #require(described["required"] as? [String])) == data, "\(type)")
             #expect(Set(try #require(described["properties"] as? Object).keys) == data, "\(type)")
         }
+    }
+
+    @Test func noticesOfStatesAreThere() throws {
+        let event = try Self.event(
+            EventJSON.tail(
+                of: AccountState(AccountID(.sipuser, "a"), isOnline: true), .changed, domain: demo,
+                position: Position(epoch: 1, seq: 1), timestamp: 1))
+        let properties = try #require(try schema("data_changed")["properties"] as? [String: Object])
+        #expect(properties["class"]?["const"] as? String == event["class"] as? String)
+        #expect(properties["type"]?["const"] as? String == event["type"] as? String)
+        let data = try #require(event["data"] as? Object)
+        #expect(Set(try #require(properties["data"]?["properties"] as? Object).keys) == Set(data.keys))
+        let views = (properties["data"]?["properties"] as? [String: Object])?["eclass"]?["enum"] as? [String]
+        #expect(views == AccountKind.allCases.map(\.statesView))
+        let entity = try #require(data["entity"] as? Object)
+        #expect(Set(try #require(try schema("accountState")["properties"] as? Object).keys) == Set(entity.keys))
     }
 
     @Test func everyReasonAndCodeIsThere() throws {

@@ -105,6 +105,7 @@ import Testing
         try await Gateway.run({ $0.limits.websocketBudgetBytes = 64 << 10 }) { gateway in
             let client = try await RawClient.open(port: gateway.port, receiveBuffer: 4_096)
             try await client.pauseReading(true)
+            try await Gateway.eventually { gateway.server.statistics.open == 1 }
             let pings = Array(repeating: RawClient.frame(9, Array(repeating: 7, count: 125)), count: 1_000)
                 .flatMap(\.self)
             for _ in 0..<1_000 where gateway.server.statistics.open == 1 {
