@@ -70,7 +70,7 @@ struct DrainCommand: AsyncParsableCommand {
         let entry = status.nodes.first { $0.name == node }
         // A node that is down cannot be told from a drained one by its status, but it holds nothing either.
         if owned + kept == 0, entry?.status == .drained || entry?.status == .down { return .done }
-        return .underWay("\(node) still owns \(owned) domains and stands by for \(kept)")
+        return .underWay("\(node) still owns \(owned) of \(status.domains.count) domains and stands by for \(kept)")
     }
 }
 
