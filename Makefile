@@ -13,7 +13,8 @@ TIMED := scripts/timed.sh
 PYTHON ?= /usr/bin/python3
 ROLLCALL := .build/release/rollcall
 FORMATTED := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Benchmarks/Sources) \
-	$(wildcard Fuzz/Package.swift Fuzz/Sources/FuzzSIP)
+	$(wildcard Fuzz/Package.swift Fuzz/Sources/FuzzSIP) \
+	$(wildcard Examples/*/Package.swift Examples/*/Sources)
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test lint format sim drill resume bench bench-sip bench-ws fuzz clean dependencies test-dependencies \
@@ -35,6 +36,7 @@ test: test-dependencies ## runs everything that .ci/run runs: lint, simulator, s
 	@$(TIMED) sim .build/debug/rollcall sim --seed 1 --seeds $(TEST_SEEDS)
 	@$(TIMED) drills scripts/run-drills.sh .build/debug/rollcall drills/short-kill-owner.yaml drills/short-pause-owner.yaml
 	@$(TIMED) phones timeout -k 10 120 scripts/test-phones.sh .build/debug/rollcall
+	@$(TIMED) consumers timeout -k 10 180 scripts/test-consumers.sh .build/debug/rollcall
 	@$(TIMED) websockets timeout -k 10 120 scripts/test-websockets.sh .build/debug/rollcall
 	@$(TIMED) subscribers timeout -k 10 420 scripts/test-subscribers.sh .build/debug/rollcall isolation resume 2 slow-readers
 	@# One after the other: on few cores the simulator's histories would starve what waits for sockets.
@@ -71,7 +73,7 @@ fuzz: ## feeds FUZZ_RUNS=1000000 inputs to the reader of SIP; what breaks it sta
 		-artifact_prefix=Fuzz/.build/ $(FUZZ_CORPUS) Tests/SIPTests/Vectors
 
 clean: ## removes what was built; keeps topology/var
-	rm -rf .build Benchmarks/.build Fuzz/.build
+	rm -rf .build Benchmarks/.build Fuzz/.build Examples/*/.build
 
 dependencies:
 	@scripts/install-dependencies.sh

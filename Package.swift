@@ -79,6 +79,7 @@ let package = Package(
         .rollcall("Digests", ["CNettle"]),
         .rollcall("RegistrarEvents", ["MessagePack"]),
         .rollcall("Filtering", ["RegistrarEvents"]),
+        .rollcall("Conformance", ["RegistrarEvents"]),
         .rollcall("SIP"),
         .rollcall("WebSocketFrames", ["CZlib", .nioCore, .nioHTTP1, .nioWebSocket]),
         .rollcall(
@@ -143,7 +144,7 @@ let package = Package(
         .executableTarget(
             name: "rollcall",
             dependencies: [
-                "AccessTokens", "ClusterNode", "ClusterRuntime", "ClusterSimulation", "Drills",
+                "AccessTokens", "ClusterNode", "ClusterRuntime", "ClusterSimulation", "Conformance", "Drills",
                 "RegistrarEvents", .argumentParser, .asyncHTTPClient, .logging, .nioCore, .serviceLifecycle,
             ],
             swiftSettings: strict),
@@ -153,6 +154,7 @@ let package = Package(
         .tests("MessagePackTests", ["MessagePack"]),
         .tests("DigestsTests", ["Digests"]),
         .tests("RegistrarEventsTests", ["RegistrarEvents", "MessagePack"]),
+        .tests("ConformanceTests", ["Conformance", "RegistrarEvents"]),
         .tests("FilteringTests", ["Filtering", "ClusterRuntime", "RegistrarEvents"]),
         .tests("SIPTests", ["SIP"], exclude: ["Vectors"]),
         .tests(

@@ -22,6 +22,8 @@ if [ "${1:-}" = "--test" ]; then
     packages+=(chromium-headless-shell python3-yaml python3-jsonschema)
     # The tests start members of etcd of their own; the service that the package may start stays out of it.
     packages+=(etcd-server etcd-client)
+    # Consumers: scripts/test-consumers.sh tries one in JavaScript.
+    packages+=(nodejs)
     # Phones: scripts/test-phones.sh. The third comes from PyPI, into an environment of its own.
     packages+=(sip-tester baresip-core python3-venv python3-pip)
 fi

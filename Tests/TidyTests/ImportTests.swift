@@ -14,6 +14,7 @@ import Testing
         "Digests": ["CNettle"],
         "RegistrarEvents": ["MessagePack"],
         "Filtering": ["RegistrarEvents"],
+        "Conformance": ["RegistrarEvents"],
         "SIP": [],
         "WebSocketFrames": ["CZlib", "NIOCore", "NIOHTTP1", "NIOWebSocket"],
         "ClusterRuntime": [
@@ -59,7 +60,8 @@ import Testing
             "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL", "NIOWebSocket", "Yams",
         ],
         "rollcall": [
-            "AccessTokens", "ClusterNode", "ClusterSimulation", "Drills", "ClusterRuntime", "RegistrarEvents",
+            "AccessTokens", "ClusterNode", "ClusterSimulation", "Conformance", "Drills", "ClusterRuntime",
+            "RegistrarEvents",
             "ArgumentParser", "AsyncHTTPClient", "Logging", "NIOCore", "ServiceLifecycle",
         ],
     ]
