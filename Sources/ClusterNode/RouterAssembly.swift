@@ -7,7 +7,9 @@ extension NodeEnvironment {
     func assembleRouter(_ coordinator: any Coordinator, _ accounts: AccountsAtHand) -> AssembledNode {
         let router = RouterNode(
             node: life, layout: ClusterLayout(topology), periods: topology.periods, pid: pid,
-            coordinator: coordinator, transport: transport, logger: log)
+            coordinator: coordinator, transport: transport, logger: log,
+            // A router's own requests (REST on its address) go by the assignments that it has stored or been told.
+            onAssigned: { inlet.assigned($0) })
         metrics.counter("rollcall_router_events_dropped_total", help: "Transport events that found the mailbox full.") {
             router.droppedEvents
         }
@@ -18,7 +20,7 @@ extension NodeEnvironment {
             "rollcall_coordinator_answers", help: "Whether the coordinator answered (1) or not (0) when last asked."
         ) { router.latestGauges.coordinatorAnswers ? 1 : 0 }
         var backend = makeBackend(
-            assignment: { domain in await router.assignments().first { $0.domain == domain } },
+            assignment: { await router.assignment(of: $0) },
             problems: { await problems(of: router) },
             status: {
                 // While nobody leads, what this router sees is better than nothing.
@@ -33,7 +35,6 @@ extension NodeEnvironment {
         return AssembledNode(
             services: [
                 LoopService { await router.run() },
-                LoopService { await followAssignments(of: router) },
                 makeAdmin(backend),
             ],
             receive: { event in
@@ -46,18 +47,5 @@ extension NodeEnvironment {
         let status = await router.status()
         let isLed = status.routers.contains { $0.state == .active }
         return (isLed ? [] : ["no router leads"]) + (status.coordinator?.complaint.map { [$0] } ?? [])
-    }
-
-    /// A router's own requests (REST on its address) go by the assignments that it has stored or been told.
-    private func followAssignments(of router: RouterNode) async {
-        var known: [Assignment] = []
-        while !Task.isCancelled {
-            let assignments = await router.assignments()
-            if assignments != known {
-                known = assignments
-                inlet.assigned(assignments)
-            }
-            try? await Task.sleep(for: .milliseconds(100))  // ends early only when cancelled, which the loop sees
-        }
     }
 }

@@ -2,10 +2,16 @@ public import ClusterRuntime
 public import RegistrarEvents
 
 /// The active router's copy of what the coordinator stores.
+///
+/// It knows the order of changes, so that what a node has missed costs what it has missed, and not what there is.
 public struct AssignmentBook: Sendable {
     /// The highest revision stored.
     public private(set) var revision: UInt64
-    private var assignments: [DomainName: Assignment]
+    /// How many domains each node life owns.
+    private(set) var ownedCounts: [NodeID: Int] = [:]
+    private var assignments: [DomainName: Assignment] = [:]
+    /// Which domain each change was of, by revision. Of those of one domain only the last one counts.
+    private var changes: [(revision: UInt64, domain: DomainName)] = []
 
     /// Assignments in one update, so that it stays well within a frame. The rest follows when the node has told that
     /// it has these.
@@ -13,7 +19,7 @@ public struct AssignmentBook: Sendable {
 
     public init(_ stored: StoredAssignments) {
         revision = stored.revision
-        assignments = Dictionary(stored.assignments.map { ($0.domain, $0) }) { $0.revision > $1.revision ? $0 : $1 }
+        for assignment in stored.assignments.sorted(by: { $0.revision < $1.revision }) { take(assignment) }
     }
 
     public subscript(domain: DomainName) -> Assignment? { assignments[domain] }
@@ -21,27 +27,49 @@ public struct AssignmentBook: Sendable {
     /// By domain name.
     public var all: [Assignment] { assignments.values.sorted { $0.domain < $1.domain } }
 
-    /// How many domains each node life owns.
-    var ownedCounts: [NodeID: Int] {
-        assignments.values.reduce(into: [:]) { counts, assignment in
-            if let owner = assignment.owner { counts[owner, default: 0] += 1 }
+    /// Whether the node owns a domain or stands by for one.
+    func concerns(_ name: NodeName) -> Bool {
+        assignments.values.contains { assignment in
+            assignment.owner?.name == name || assignment.standbys.contains { $0.node.name == name }
         }
     }
 
-    public mutating func take(_ stored: [Assignment]) {
-        for assignment in stored {
-            assignments[assignment.domain] = assignment
-            revision = max(revision, assignment.revision)
+    /// Takes what was stored, in the order of revisions.
+    /// - Returns: the assignment that it replaces.
+    @discardableResult
+    public mutating func take(_ stored: Assignment) -> Assignment? {
+        let former = assignments.updateValue(stored, forKey: stored.domain)
+        if let owner = former?.owner { count(owner, -1) }
+        if let owner = stored.owner { count(owner, 1) }
+        revision = max(revision, stored.revision)
+        changes.append((stored.revision, stored.domain))
+        if changes.count > 2 * assignments.count + Self.updateLimit {
+            changes.removeAll { assignments[$0.domain]?.revision != $0.revision }
         }
+        return former
+    }
+
+    private mutating func count(_ owner: NodeID, _ more: Int) {
+        let count = (ownedCounts[owner] ?? 0) + more
+        ownedCounts[owner] = count > 0 ? count : nil
     }
 
     /// What a node that knows everything up to `known` has missed.
     func update(since known: UInt64, term: UInt64) -> AssignmentUpdate {
-        let missed = assignments.values.filter { $0.revision > known }.sorted { $0.revision < $1.revision }
-        guard missed.count > Self.updateLimit else {
-            return AssignmentUpdate(term: term, from: known, to: revision, assignments: missed)
+        var (low, high) = (0, changes.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if changes[middle].revision > known { high = middle } else { low = middle + 1 }
         }
-        let part = Array(missed.prefix(Self.updateLimit))
-        return AssignmentUpdate(term: term, from: known, to: part[part.count - 1].revision, assignments: part)
+        var missed: [Assignment] = []
+        for change in changes[low...] {
+            guard let assignment = assignments[change.domain], assignment.revision == change.revision else { continue }
+            if missed.count == Self.updateLimit {
+                let reached = missed[missed.count - 1].revision
+                return AssignmentUpdate(term: term, from: known, to: reached, assignments: missed)
+            }
+            missed.append(assignment)
+        }
+        return AssignmentUpdate(term: term, from: known, to: revision, assignments: missed)
     }
 }

@@ -97,7 +97,7 @@ extension Planner {
     func openWishes(_ facts: Facts) -> MovementWishes {
         var open = facts.wishes
         for (domain, node) in facts.wishes.moves {
-            let isWanted = layout.domains.contains { $0.name == domain } && nodes.contains { $0.name == node }
+            let isWanted = places[domain] != nil && nodes.contains { $0.name == node }
             let isThere = facts.book[domain]?.owner?.name == node
             let isPossible = !facts.wishes.isDrained(node) && facts.membership[node]?.standing != .down
             if !isWanted || isThere || !isPossible { open.settle(domain) }

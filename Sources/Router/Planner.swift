@@ -54,26 +54,25 @@ public struct Planner: Sendable {
     }
 
     public struct Plan: Hashable, Sendable {
-        /// What to store, changes of owners first, each kind in the order of domain names. At most `changeLimit`.
+        /// What to store, changes of owners first, each kind in the order of domain names.
         public var changes: [AssignmentChange] = []
         /// Every domain without a living owner, by name, whether a new one is among the changes or not.
         public var lost: [DomainName] = []
-        /// Domains that get an owner later: when more is known, or time has passed.
-        public var waiting = 0
+        /// Domains that get an owner later, by name: when more is known, or time has passed.
+        public var waiting: [DomainName] = []
         /// Domains that are to move, by name.
         public var movements: [Movement] = []
         /// What is left of the operators' wishes.
         public var wishes = MovementWishes()
     }
 
-    /// Changes in one plan: one store. The next plan goes on.
-    public static let changeLimit = AssignmentChange.storeLimit
-
     let layout: ClusterLayout
     /// The `sr` nodes, by name.
     let nodes: [ClusterLayout.Node]
     /// For each domain of the layout the places of `nodes` by rank.
     let ranks: [[Int]]
+    /// Where the layout has each domain.
+    let places: [DomainName: Int]
     private let restartGrace: Duration
 
     public init(_ layout: ClusterLayout, restartGrace: Duration) {
@@ -81,30 +80,35 @@ public struct Planner: Sendable {
         self.layout = layout
         self.nodes = nodes
         ranks = layout.domains.map { Ranking.ranked(nodes, for: $0.name) }
+        places = Dictionary(uniqueKeysWithValues: layout.domains.enumerated().map { ($1.name, $0) })
         self.restartGrace = restartGrace
     }
 
-    public func plan(_ facts: Facts) -> Plan {
+    /// - Parameter domains: those to look at; nil for all of them. What a plan says of a domain does not depend on which
+    ///   others are looked at, but for where new domains go and while operators have something moved: then all of them
+    ///   are to be looked at.
+    public func plan(_ facts: Facts, of domains: Set<DomainName>? = nil) -> Plan {
         var round = Round(facts, nodes)
         round.successors = successors(&round)
         var plan = Plan()
         var ownerChanges: [AssignmentChange] = []
         var standbyChanges: [AssignmentChange] = []
-        for place in layout.domains.indices {
+        let chosen = domains.map { $0.compactMap { places[$0] }.sorted() } ?? Array(layout.domains.indices)
+        for place in chosen {
             let name = layout.domains[place].name
             let current = facts.book[name]
             let isLost = current.map { facts.isLost($0) } ?? false
             if isLost { plan.lost.append(name) }
             let next = current.map { revise($0, isLost: isLost, at: place, round) } ?? settle(place, &round)
             guard let next else {
-                plan.waiting += 1
+                plan.waiting.append(name)
                 continue
             }
             guard next != current else { continue }
             let change = AssignmentChange(assignment: next, expected: current?.revision ?? 0)
             if next.epoch != current?.epoch { ownerChanges.append(change) } else { standbyChanges.append(change) }
         }
-        plan.changes = Array((ownerChanges + standbyChanges).prefix(Self.changeLimit))
+        plan.changes = ownerChanges + standbyChanges
         plan.movements = movements(plan, round)
         plan.wishes = openWishes(facts)
         return plan

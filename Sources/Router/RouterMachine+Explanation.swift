@@ -6,7 +6,7 @@ extension RouterMachine {
     /// Nil unless this router leads and the layout has the domain.
     public func explanation(of name: DomainName, at now: Moment) -> DomainExplanation? {
         guard let leadership, let book = leadership.book,
-            let place = layout.domains.firstIndex(where: { $0.name == name })
+            let place = planner.places[name]
         else { return nil }
         let assignment = book[name]
         let owned = book.ownedCounts.reduce(into: [NodeName: Int]()) { $0[$1.key.name, default: 0] += $1.value }

@@ -68,6 +68,7 @@ extension RouterMachine {
 
     mutating func load() {
         guard let term = leadership?.term else { return }
+        dropRestOfPlan()
         leadership?.book = nil
         leadership?.isLoading = true
         emit(.load(term: term))
@@ -82,10 +83,11 @@ extension RouterMachine {
             leadership?.book = book
             leadership?.baseline = book.revision
             leadership?.mustKnow = [:]
+            leadership?.told = [:]
             leadership?.wishes = stored.wishes
-            leadership?.needsPlan = true
+            leadership?.due = .everything
             coordinatorAnswered()
-            push()
+            push(at: now.monotonic)
         case .failure(let error):
             // The next tick tries again.
             note(error, at: now)

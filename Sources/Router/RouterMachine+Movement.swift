@@ -24,7 +24,7 @@ extension RouterMachine {
         guard leadership.orders.count < Self.orderLimit else { return emit(.answer(id, .tooManyWaiting)) }
         if let objection = objection(to: order, leadership, book) { return emit(.answer(id, objection)) }
         self.leadership?.orders.append(WaitingOrder(id: id, order: order))
-        self.leadership?.needsPlan = true
+        self.leadership?.due = .everything
     }
 
     private func objection(
@@ -37,7 +37,7 @@ extension RouterMachine {
             return isKnown ? nil : .unknown("there is no node \(node)")
         case .drain(let node): return objectionToTarget(node) ?? objectionToDraining(node, leadership)
         case .move(let domain, let node):
-            guard layout.domains.contains(where: { $0.name == domain }) else {
+            guard planner.places[domain] != nil else {
                 return .unknown("there is no domain \(domain)")
             }
             if let objection = objectionToTarget(node) { return objection }
@@ -108,11 +108,11 @@ extension RouterMachine {
     }
 
     /// Tells of wishes that end, and how.
-    mutating func note(_ wishes: MovementWishes, after former: MovementWishes, _ book: AssignmentBook) {
+    mutating func note(_ wishes: MovementWishes, after former: MovementWishes) {
         for node in wishes.drained where !former.isDrained(node) { emit(.log(.draining(node))) }
         for node in former.drained where !wishes.isDrained(node) { emit(.log(.undrained(node))) }
         for (domain, node) in former.moves.sorted(by: { $0.key < $1.key })
-        where wishes.moves[domain] == nil && book[domain]?.owner?.name != node {
+        where wishes.moves[domain] == nil && leadership?.book?[domain]?.owner?.name != node {
             emit(.log(.moveGivenUp(domain, to: node)))
         }
     }
@@ -120,9 +120,6 @@ extension RouterMachine {
     /// Whether a node is to be empty, and is.
     func drainState(of name: NodeName) -> ClusterStatus.Node.Status? {
         guard let leadership, leadership.wishes.isDrained(name), let book = leadership.book else { return nil }
-        let isEmpty = book.all.allSatisfy { assignment in
-            assignment.owner?.name != name && !assignment.standbys.contains { $0.node.name == name }
-        }
-        return isEmpty ? .drained : .draining
+        return book.concerns(name) ? .draining : .drained
     }
 }

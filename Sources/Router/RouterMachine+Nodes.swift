@@ -8,9 +8,9 @@ extension RouterMachine {
         if changed {
             if before?.incarnation != life.incarnation { buryEarlierLives(of: life) }
             emit(.log(.nodeUp(life)))
-            leadership?.needsPlan = true
+            leadership?.due = .everything
         }
-        answer(heartbeat, of: life)
+        answer(heartbeat, of: life, at: now.monotonic)
     }
 
     /// Lives that are over never ask for a lease again.
@@ -20,66 +20,82 @@ extension RouterMachine {
     }
 
     /// Tells the node what it has missed, and that it was heard, if it may have a lease for that.
-    private mutating func answer(_ heartbeat: Heartbeat, of life: NodeID) {
+    private mutating func answer(_ heartbeat: Heartbeat, of life: NodeID, at now: MonotonicInstant) {
         guard let leadership, let book = leadership.book else { return }
-        if heartbeat.revision < book.revision {
-            emit(.send(.assignments(book.update(since: heartbeat.revision, term: leadership.term)), to: life.name))
-        }
+        if heartbeat.revision < book.revision { tell(life, knowing: heartbeat.revision, at: now) }
         let mustKnow = max(leadership.baseline, leadership.mustKnow[life] ?? 0)
         guard heartbeat.revision >= mustKnow, !isBeingDeposed(life) else { return }
         emit(.send(.lead(Lead(term: leadership.term, echo: heartbeat.sentAt)), to: life.name))
     }
 
     private func isBeingDeposed(_ life: NodeID) -> Bool {
-        guard let leadership, let book = leadership.book, let storing = leadership.storing else { return false }
-        return storing.changes.contains { change in
-            book[change.assignment.domain]?.owner == life && change.assignment.owner != life
-        }
+        leadership?.losers.contains(life) ?? false
     }
 
     /// Sends every living node what it has missed, as far as is known.
-    mutating func push() {
-        guard let leadership, let book = leadership.book else { return }
+    mutating func push(at now: MonotonicInstant) {
+        guard let revision = leadership?.book?.revision else { return }
         for member in membership.members where member.isAlive {
-            guard let known = member.heartbeat?.revision, known < book.revision else { continue }
-            emit(.send(.assignments(book.update(since: known, term: leadership.term)), to: member.node.name))
+            guard let known = member.heartbeat?.revision, known < revision else { continue }
+            tell(member.life, knowing: known, at: now)
+        }
+    }
+
+    /// Sends a node the assignments that it lacks, less those that are on their way to it. When it has not shown for a
+    /// heartbeat's time that it has those, they are taken for lost.
+    private mutating func tell(_ life: NodeID, knowing known: UInt64, at now: MonotonicInstant) {
+        guard let leadership, let book = leadership.book else { return }
+        var (since, shown, waitingSince) = (known, known, now)
+        if let told = leadership.told[life.name], told.life == life, told.revision > known {
+            shown = max(known, told.known)
+            if known <= told.known { waitingSince = told.waitingSince }
+            if now - waitingSince < periods.heartbeat { since = told.revision } else { waitingSince = now }
+        }
+        guard since < book.revision else { return note(since) }
+        let update = book.update(since: since, term: leadership.term)
+        emit(.send(.assignments(update), to: life.name))
+        note(update.to)
+
+        func note(_ revision: UInt64) {
+            self.leadership?.told[life.name] = Told(
+                life: life, known: shown, revision: revision, waitingSince: waitingSince)
         }
     }
 
     mutating func received(_ reports: CopyReports, from life: NodeID) {
         guard membership[life.name]?.node.role == .sr else { return }
         copies.take(reports, from: life)
-        if let leadership, leadership.isWaiting || !leadership.isSettled { self.leadership?.needsPlan = true }
+        planAgainForThoseWaiting()
     }
 
-    mutating func received(_ change: ReplicaChange, from life: NodeID) {
-        guard let leadership, let book = leadership.book, let assignment = book[change.domain] else { return }
+    mutating func received(_ change: ReplicaChange, from life: NodeID, at now: MonotonicInstant) {
+        guard let assignment = leadership?.book?[change.domain] else { return }
         guard assignment.revision == change.revision, assignment.owner == life else {
             // The owner goes by an assignment that is no more; most likely the news were lost on the way.
             if change.revision < assignment.revision, membership.isAlive(life) {
                 let known = min(change.revision, membership[life.name]?.heartbeat?.revision ?? 0)
-                emit(.send(.assignments(book.update(since: known, term: leadership.term)), to: life.name))
+                tell(life, knowing: known, at: now)
             }
             return
         }
+        // In place: thousands of domains may ask at once, and a copy for each would take all the time there is.
         let request = Planner.ReplicaRequest(sender: life, change: change)
-        var requests = leadership.requests[change.domain] ?? []
-        guard !requests.contains(request), requests.count < Self.requestLimit else { return }
-        requests.append(request)
-        self.leadership?.requests[change.domain] = requests
-        self.leadership?.needsPlan = true
+        let isNew = leadership?.requests[change.domain].map { !$0.contains(request) && $0.count < Self.requestLimit }
+        guard isNew ?? true else { return }
+        leadership?.requests[change.domain, default: []].append(request)
+        leadership?.due.add(change.domain)
     }
 
     mutating func refused(_ name: NodeName, at now: Moment) {
         guard membership.refused(name, at: now.monotonic), let member = membership[name] else { return }
         if member.incarnation > 0 { emit(.log(.nodeDown(member.life, why: "its process is gone"))) }
-        leadership?.needsPlan = true
+        leadership?.due = .everything
     }
 
     mutating func judgeSilence(at now: Moment) {
         let before = membership.members
         guard membership.sweep(at: now.monotonic) else { return }
-        leadership?.needsPlan = true
+        leadership?.due = .everything
         for (old, new) in zip(before, membership.members) where old.standing != new.standing && new.incarnation > 0 {
             switch new.standing {
             case .up, .unknown: break

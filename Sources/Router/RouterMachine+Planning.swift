@@ -2,43 +2,98 @@ import ClusterRuntime
 import RegistrarEvents
 
 extension RouterMachine {
+    /// Plans what is due, once everything planned before is stored; or stores the next piece of that.
     mutating func planIfNeeded(at now: Moment) {
-        guard let leadership, let book = leadership.book, leadership.storing == nil else { return }
-        if !leadership.isSettled, isSettled(at: now, since: leadership.began) {
-            self.leadership?.isSettled = true
-            self.leadership?.needsPlan = true
+        guard leadership?.book != nil, leadership?.storing == nil else { return }
+        if leadership?.isSettled == false, isSettled(at: now) {
+            leadership?.isSettled = true
+            leadership?.due = .everything
         }
-        guard self.leadership?.needsPlan == true else { return }
+        guard let due = leadership?.due else { return }
+        switch due {
+        case .everything:
+            dropRestOfPlan()
+            plan(nil, at: now)
+        case .domains(let domains):
+            if leadership?.rest.isEmpty == false {
+                storeNextPiece(nil)
+            } else if !domains.isEmpty {
+                // What moves is chosen among all domains.
+                plan(wishes.isEmpty && leadership?.successors.isEmpty == true ? domains : nil, at: now)
+            }
+        }
+    }
+
+    /// - Parameter domains: to look at; nil for all of them.
+    private mutating func plan(_ domains: Set<DomainName>?, at now: Moment) {
+        guard let leadership, let book = leadership.book else { return }
         var facts = Planner.Facts(
-            now: now, membership: membership, copies: copies, book: book,
-            isSettled: self.leadership?.isSettled == true)
+            now: now, membership: membership, copies: copies, book: book, isSettled: leadership.isSettled)
         facts.requests = leadership.requests
         facts.lostSince = leadership.lostSince
         facts.wishes = wishes
-        let plan = planner.plan(facts)
+        let plan = planner.plan(facts, of: domains)
 
-        self.leadership?.needsPlan = false
-        self.leadership?.isWaiting = plan.waiting > 0 || !plan.movements.isEmpty
-        // A full plan has left some for the next one; any other has looked at all there is to grant.
-        let isFull = plan.changes.count == Planner.changeLimit
-        let planned = Set(plan.changes.map(\.assignment.domain))
-        self.leadership?.requests = isFull ? leadership.requests.filter { !planned.contains($0.key) } : [:]
-        self.leadership?.lostSince = plan.lost.reduce(into: [:]) { $0[$1] = leadership.lostSince[$1] ?? now }
+        self.leadership?.due = .nothing
+        self.leadership?.granted = leadership.requests
+        self.leadership?.requests = [:]
+        if let domains {
+            self.leadership?.waiting.subtract(domains)
+            for domain in domains { self.leadership?.lostSince[domain] = nil }
+        } else {
+            self.leadership?.waiting = []
+            self.leadership?.lostSince = [:]
+        }
+        self.leadership?.waiting.formUnion(plan.waiting)
+        for domain in plan.lost { self.leadership?.lostSince[domain] = leadership.lostSince[domain] ?? now }
         // What is not stored yet might be forgotten with this router, and is not acted upon.
         let changed = plan.wishes == leadership.wishes ? nil : plan.wishes
         if changed == nil { send(plan.movements, at: now) }
-        store(plan.changes, changed)
+        guard !plan.changes.isEmpty || changed != nil else {
+            self.leadership?.losers = []
+            return answerOrders(leadership.orders.count)
+        }
+        self.leadership?.rest = plan.changes[...]
+        let losers = losers(by: plan.changes, book)
+        self.leadership?.losers = losers
+        storeNextPiece(changed)
     }
 
-    private mutating func store(_ changes: [AssignmentChange], _ wishes: MovementWishes?) {
+    private func losers(by changes: [AssignmentChange], _ book: AssignmentBook) -> Set<NodeID> {
+        var losers: Set<NodeID> = []
+        for change in changes {
+            if let owner = book[change.assignment.domain]?.owner, owner != change.assignment.owner {
+                losers.insert(owner)
+            }
+        }
+        return losers
+    }
+
+    /// - Parameter wishes: those that the plan was made for, unless they are stored.
+    private mutating func storeNextPiece(_ wishes: MovementWishes?) {
         guard let leadership else { return }
-        guard !changes.isEmpty || wishes != nil else { return answerOrders(leadership.orders.count) }
-        self.leadership?.storing = Store(changes: changes, wishes: wishes, orders: leadership.orders.count)
-        emit(.store(changes, wishes: wishes, term: leadership.term))
+        let piece = Array(leadership.rest.prefix(AssignmentChange.storeLimit))
+        // Whoever gave an order meanwhile is not answered for a plan that was made before.
+        let orders = wishes == nil && leadership.rest.startIndex > 0 ? 0 : leadership.orders.count
+        self.leadership?.rest = leadership.rest.dropFirst(piece.count)
+        self.leadership?.storing = Store(changes: piece, wishes: wishes, orders: orders)
+        emit(.store(piece, wishes: wishes, term: leadership.term))
+    }
+
+    /// What is planned and not stored is forgotten, and what owners asked for is theirs to be granted again.
+    mutating func dropRestOfPlan() {
+        guard let leadership, !leadership.rest.isEmpty else { return }
+        self.leadership?.rest = []
+        for change in leadership.rest {
+            guard let asked = leadership.granted[change.assignment.domain] else { continue }
+            let more = leadership.requests[change.assignment.domain] ?? []
+            self.leadership?.requests[change.assignment.domain] = Array((asked + more).prefix(Self.requestLimit))
+        }
     }
 
     /// Placing domains while nodes are still starting would give the first ones too much.
-    private func isSettled(at now: Moment, since began: MonotonicInstant) -> Bool {
+    private func isSettled(at now: Moment) -> Bool {
+        guard let began = leadership?.began else { return false }
         if now.monotonic - began >= max(Self.settlingTime, periods.down) { return true }
         return membership.members.allSatisfy {
             $0.node.role != .sr || $0.standing == .up && copies.hasReported($0.life)
@@ -46,18 +101,20 @@ extension RouterMachine {
     }
 
     mutating func stored(_ result: Result<StoreOutcome, CoordinatorError>, term: UInt64, at now: Moment) {
-        guard let leadership, leadership.term == term else { return }
-        self.leadership?.storing = nil
+        guard leadership?.term == term, let store = leadership?.storing else { return }
+        leadership?.storing = nil
         switch result {
         case .success(.stored(let assignments)):
             coordinatorAnswered()
-            took(assignments, in: leadership, at: now)
-            if let wishes = leadership.storing?.wishes, let book = self.leadership?.book {
-                note(wishes, after: leadership.wishes, book)
-                self.leadership?.wishes = wishes
+            took(assignments, at: now)
+            if let wishes = store.wishes, let former = leadership?.wishes {
+                note(wishes, after: former)
+                leadership?.wishes = wishes
+                // Now that they are stored, they may be acted upon.
+                leadership?.due = .everything
             }
-            answerOrders(leadership.storing?.orders ?? 0)
-            push()
+            answerOrders(store.orders)
+            push(at: now.monotonic)
         case .success(.conflict):
             coordinatorAnswered()
             load()
@@ -71,26 +128,24 @@ extension RouterMachine {
         }
     }
 
-    private mutating func took(_ assignments: [Assignment], in leadership: Leadership, at now: Moment) {
-        guard let book = leadership.book else { preconditionFailure("a store's result, but nothing was loaded") }
-        self.leadership?.book?.take(assignments)
-        // There may be more than one plan could hold.
-        self.leadership?.needsPlan = true
+    private mutating func took(_ assignments: [Assignment], at now: Moment) {
         var notices: [RouterNotice] = []
         for assignment in assignments {
-            let before = book[assignment.domain]
+            let before = leadership?.book?.take(assignment)
+            // A plan that it was part of may have more to say of it.
+            leadership?.due.add(assignment.domain)
             if let loser = before?.owner, loser != assignment.owner {
-                self.leadership?.mustKnow[loser] = assignment.revision
+                leadership?.mustKnow[loser] = assignment.revision
             }
             guard before?.epoch != assignment.epoch else { continue }
-            let detected = detection(of: assignment, in: leadership) ?? now
+            let detected = detection(of: assignment) ?? now
             let change = OwnerChange(
                 epoch: assignment.epoch, cause: assignment.cause.name, previous: before?.owner?.description,
                 next: assignment.owner?.description, detectedAt: detected.wall, storedAt: now.wall,
                 tookMilliseconds: (now.monotonic - detected.monotonic).milliseconds)
             let earlier = history[assignment.domain] ?? []
             history[assignment.domain] = earlier.suffix(Self.historyLimit - 1) + [change]
-            self.leadership?.lostSince[assignment.domain] = nil
+            leadership?.lostSince[assignment.domain] = nil
             notices.append(.ownerChanged(assignment.domain, change))
         }
         if notices.count > Self.noticeLimit { notices = [.ownersChanged(count: notices.count)] }
@@ -98,8 +153,8 @@ extension RouterMachine {
     }
 
     /// Since when the change was due: the loss of the owner, or the order to hand over.
-    private func detection(of assignment: Assignment, in leadership: Leadership) -> Moment? {
+    private func detection(of assignment: Assignment) -> Moment? {
         assignment.cause == .moved
-            ? leadership.movements[assignment.domain]?.since : leadership.lostSince[assignment.domain]
+            ? leadership?.movements[assignment.domain]?.since : leadership?.lostSince[assignment.domain]
     }
 }

@@ -9,9 +9,11 @@ import RegistrarEvents
 ///
 /// Invariants:
 /// - It leads only until the lease that it asked for would end if it had been granted the moment it was asked for.
-/// - One store at a time; the next plan is made from what was stored, not from what was wished.
+/// - One store at a time; the next plan is made from what was stored, not from what was wished. A plan that is more than
+///   a store takes is stored in pieces; when anything changes that concerns more than single domains, what is left of it
+///   is dropped and planned anew.
 /// - *No lease for the deposed.* A lone owner may acknowledge until `ownerLease` after a heartbeat that was answered
-///   with `Lead`. So `Lead` goes only to a life that is not down, whose ownership no store under way takes away, and
+///   with `Lead`. So `Lead` goes only to a life that is not down, whose ownership the plan being stored does not take away, and
 ///   whose heartbeat shows that it knows every change by which it lost a domain: those made in this term, and, since
 ///   this router cannot tell which of the earlier ones did, all that were stored before.
 /// - Nobody is down by silence before this router has listened for `Periods.down` since it took the lead: until then
@@ -63,8 +65,14 @@ public struct RouterMachine: Sendable {
         /// What must be known before any life gets a lease, and for some lives more.
         var baseline: UInt64 = 0
         var mustKnow: [NodeID: UInt64] = [:]
+        /// What each node was sent of the assignments.
+        var told: [NodeName: Told] = [:]
         /// The store under way.
         var storing: Store?
+        /// What is left of the plan, to be stored piece by piece.
+        var rest: ArraySlice<AssignmentChange> = []
+        /// Whom the plan, as far as it is not stored, takes a domain away from.
+        var losers: Set<NodeID> = []
         var wishes = MovementWishes()
         /// Orders in the order of arrival; those of a store under way stay until it has come through.
         var orders: [WaitingOrder] = []
@@ -73,10 +81,45 @@ public struct RouterMachine: Sendable {
         var successors: [DomainName: NodeID] = [:]
         var requests: [DomainName: [Planner.ReplicaRequest]] = [:]
         var lostSince: [DomainName: Moment] = [:]
+        /// What owners asked for and the plan grants, until that is stored.
+        var granted: [DomainName: [Planner.ReplicaRequest]] = [:]
         var isSettled = false
-        var needsPlan = true
-        /// Whether a domain waits for reports or for its grace to end, so that plans are to be made again.
-        var isWaiting = false
+        var due = Due.everything
+        /// Domains that wait for reports or for their grace to end, so that plans are to be made again.
+        var waiting: Set<DomainName> = []
+    }
+
+    /// What may need another plan.
+    enum Due: Sendable {
+        case domains(Set<DomainName>)
+        /// Who is there, or what operators wish, has changed. What is left of an earlier plan is void.
+        case everything
+
+        static let nothing = Due.domains([])
+
+        mutating func add(_ domain: DomainName) {
+            guard case .domains(var domains) = self else { return }
+            // Not copied: this is called for each request of each owner.
+            self = .nothing
+            domains.insert(domain)
+            self = .domains(domains)
+        }
+
+        mutating func add(_ more: Set<DomainName>) {
+            guard case .domains(let domains) = self else { return }
+            self = .domains(domains.union(more))
+        }
+    }
+
+    /// What a node was sent of the assignments.
+    struct Told: Sendable {
+        let life: NodeID
+        /// What it last said it knows.
+        let known: UInt64
+        /// Up to where it was sent everything.
+        let revision: UInt64
+        /// Since when it has not shown that it knows more than that.
+        let waitingSince: MonotonicInstant
     }
 
     /// What the coordinator was asked to store.
@@ -136,7 +179,7 @@ public struct RouterMachine: Sendable {
         case .tick: tick(at: now)
         case .received(.heartbeat(let heartbeat), let sender): received(heartbeat, from: sender, at: now)
         case .received(.copies(let reports), let sender): received(reports, from: sender)
-        case .received(.replicaChange(let change), let sender): received(change, from: sender)
+        case .received(.replicaChange(let change), let sender): received(change, from: sender, at: now.monotonic)
         case .received(.lead, _), .received(.assignments, _), .received(.request, _), .received(.reply, _),
             .received(.follow, _), .received(.append, _), .received(.chunk, _), .received(.handOver, _):
             break
@@ -171,6 +214,15 @@ public struct RouterMachine: Sendable {
         judgeSilence(at: now)
         campaignIfDue(at: now)
         if let leadership, leadership.book == nil, !leadership.isLoading { load() }
-        if leadership?.isWaiting == true { leadership?.needsPlan = true }
+        planAgainForThoseWaiting()
+    }
+
+    mutating func planAgainForThoseWaiting() {
+        guard let leadership else { return }
+        if !leadership.movements.isEmpty || !leadership.successors.isEmpty {
+            self.leadership?.due = .everything
+        } else if !leadership.waiting.isEmpty {
+            self.leadership?.due.add(leadership.waiting)
+        }
     }
 }

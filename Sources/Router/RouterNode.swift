@@ -26,6 +26,7 @@ public actor RouterNode {
     private let coordinator: any Coordinator
     private let transport: any Transport
     private let now: @Sendable () -> Moment
+    private let onAssigned: @Sendable ([Assignment]) -> Void
     private let logger: Logger
     private nonisolated let mailbox = RouterMailbox(limit: RouterNode.mailboxLimit)
     private nonisolated let gauges = Mutex(Gauges())
@@ -41,9 +42,11 @@ public actor RouterNode {
     /// - Parameters:
     ///   - node: must be a router of the layout.
     ///   - pid: told in heartbeats, for people.
+    ///   - onAssigned: called in order with assignments that this router has stored or been told; must return soon.
     public init(
         node: NodeID, layout: ClusterLayout, periods: Periods, pid: UInt64, coordinator: any Coordinator,
-        transport: any Transport, logger: Logger, now: @escaping @Sendable () -> Moment = { SystemClock.now() }
+        transport: any Transport, logger: Logger, now: @escaping @Sendable () -> Moment = { SystemClock.now() },
+        onAssigned: @escaping @Sendable ([Assignment]) -> Void = { _ in }
     ) {
         let started = now()
         self.node = node
@@ -51,6 +54,7 @@ public actor RouterNode {
         self.coordinator = coordinator
         self.transport = transport
         self.now = now
+        self.onAssigned = onAssigned
         self.logger = logger
         machine = RouterMachine(node: node, layout: layout, periods: periods, at: started)
         agent = NodeAgent(
@@ -94,6 +98,9 @@ public actor RouterNode {
             feed(.ordered(order, id: id), at: now())
         }
     }
+
+    /// Who serves a domain, as far as this router knows.
+    public func assignment(of domain: DomainName) -> Assignment? { agent.table[domain] }
 
     /// Who serves what, as far as this router knows.
     public func assignments() -> [Assignment] { agent.table.all }
@@ -168,7 +175,8 @@ public actor RouterNode {
         for directive in directives {
             switch directive {
             case .send(let message, let peer): send(message, to: peer)
-            case .assigned, .lease: break  // A router owns no domain; the table is the agent's own.
+            case .assigned(let assignments): onAssigned(assignments)
+            case .lease: break  // A router owns no domain.
             }
         }
     }

@@ -25,7 +25,7 @@ import Testing
         var scene = Scene(alive: [sr1, sr2, sr3])
         scene.isSettled = false
         #expect(scene.plan().changes == [])
-        #expect(scene.plan().waiting == 1)
+        #expect(scene.plan().waiting.count == 1)
     }
 
     @Test func aRestoredClusterWithoutAssignmentsGoesOnFromTheBestCopy() throws {
@@ -80,7 +80,7 @@ import Testing
         let plan = scene.plan()
         #expect(plan.changes == [])
         #expect(plan.lost == [domain("d.example")])
-        #expect(plan.waiting == 1)
+        #expect(plan.waiting.count == 1)
     }
 
     @Test func whenAllMembersAreBackTheMostAdvancedCopyGoesOn() throws {
@@ -194,21 +194,6 @@ import Testing
         }
     }
 
-    @Test func aPlanIsBoundedAndTheNextOneGoesOn() {
-        let names = (0..<600).map { "d\($0).example" }
-        var scene = Scene(
-            layout(sr: [("sr1", "a"), ("sr2", "b"), ("sr3", "c")], domains: names), alive: [sr1, sr2, sr3])
-        var sizes: [Int] = []
-        while true {
-            let plan = scene.plan()
-            if plan.changes.isEmpty { break }
-            sizes.append(plan.changes.count)
-            scene.carryOut(plan)
-        }
-        #expect(sizes == [120, 120, 120, 120, 120])
-        #expect(scene.assignments.count == 600)
-    }
-
     @Test func lostOwnersComeBeforeStandbyRepairs() {
         let names = (0..<400).map { "d\(1000 + $0).example" }
         var scene = Scene(layout(sr: [("sr1", "a"), ("sr2", "b"), ("sr3", "c")], domains: names), alive: [sr2, sr3])
@@ -218,7 +203,7 @@ import Testing
                 standbys: [standby(index < 300 ? sr1 : sr3)])
         }
         let changes = scene.plan().changes
-        #expect(changes.count == Planner.changeLimit)
+        #expect(changes.count == names.count)
         #expect(changes.prefix(100).allSatisfy { $0.assignment.owner == sr3 && $0.assignment.epoch == 2 })
         #expect(changes.dropFirst(100).allSatisfy { $0.assignment.epoch == 1 })
     }
