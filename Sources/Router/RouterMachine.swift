@@ -9,13 +9,13 @@ import RegistrarEvents
 ///
 /// Invariants:
 /// - It leads only until the lease that it asked for would end if it had been granted the moment it was asked for.
-/// - One store at a time; the next plan is made from what was stored, not from what was wished. A plan that is more than
-///   a store takes is stored in pieces; when anything changes that concerns more than single domains, what is left of it
+/// - One store at a time; the next plan is made from what was stored, not from what was wished. A plan of more than a
+///   store takes is stored in pieces; when anything changes that concerns more than single domains, what is left of it
 ///   is dropped and planned anew.
 /// - *No lease for the deposed.* A lone owner may acknowledge until `ownerLease` after a heartbeat that was answered
-///   with `Lead`. So `Lead` goes only to a life that is not down, whose ownership the plan being stored does not take away, and
-///   whose heartbeat shows that it knows every change by which it lost a domain: those made in this term, and, since
-///   this router cannot tell which of the earlier ones did, all that were stored before.
+///   with `Lead`. So `Lead` goes only to a life that is not down, whose ownership the plan being stored does not take
+///   away, and whose heartbeat shows that it knows every change by which it lost a domain: those made in this term,
+///   and, since this router cannot tell which of the earlier ones did, all that were stored before.
 /// - Nobody is down by silence before this router has listened for `Periods.down` since it took the lead: until then
 ///   a lease that the former leader granted may last.
 ///
