@@ -84,9 +84,9 @@ public struct Planner: Sendable {
         self.restartGrace = restartGrace
     }
 
-    /// - Parameter domains: those to look at; nil for all of them. What a plan says of a domain does not depend on which
-    ///   others are looked at, except where new domains go, and while operators have something moved: then all of them
-    ///   are to be looked at.
+    /// - Parameter domains: those to look at; nil for all of them. What a plan says of a domain does not depend on
+    ///   which others are looked at, except where new domains go, and while operators have something moved: then all
+    ///   of them are to be looked at.
     public func plan(_ facts: Facts, of domains: Set<DomainName>? = nil) -> Plan {
         var round = Round(facts, nodes)
         round.successors = successors(&round)
