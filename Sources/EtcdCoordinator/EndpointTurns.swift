@@ -10,6 +10,7 @@ struct EndpointTurns: Sendable {
         /// Nil before it was first asked.
         fileprivate(set) var answers: Bool?
         fileprivate var restsUntil: MonotonicInstant = .distantPast
+        fileprivate var answeredAt: MonotonicInstant = .distantPast
     }
 
     /// How long an endpoint that failed is left alone while others answer.
@@ -32,10 +33,20 @@ struct EndpointTurns: Sendable {
             + resting.sorted { endpoints[$0].restsUntil < endpoints[$1].restsUntil }
     }
 
+    /// Every endpoint, the one that answered last first: for what must not wait for an endpoint that is just found to be
+    /// gone. Nobody's turn is taken.
+    func surest() -> [Int] {
+        endpoints.indices.sorted { left, right in
+            (endpoints[left].answers != false ? 0 : 1, endpoints[right].answeredAt, left)
+                < (endpoints[right].answers != false ? 0 : 1, endpoints[left].answeredAt, right)
+        }
+    }
+
     /// - Returns: whether that is news.
-    mutating func answered(_ index: Int) -> Bool {
+    mutating func answered(_ index: Int, at now: MonotonicInstant) -> Bool {
         defer {
             endpoints[index].answers = true
+            endpoints[index].answeredAt = now
             endpoints[index].restsUntil = .distantPast
         }
         return endpoints[index].answers == false

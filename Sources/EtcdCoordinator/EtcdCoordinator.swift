@@ -28,15 +28,15 @@ public final class EtcdCoordinator: Coordinator {
     private let ledger = Mutex<Ledger?>(nil)
     /// How long an endpoint is given to answer: short, so that another can be asked while the lease lasts.
     private let patience: Duration
-    /// The outcome of a store cannot be asked for elsewhere, so it is waited for as long as it matters.
-    private let storePatience: Duration
+    /// Pages of everything are larger.
+    private let readPatience: Duration
 
     /// Prepares the way; nothing is asked yet.
     /// - Parameter leadership: the lease that routers will campaign for; from it follow the time limits of calls.
     /// - Throws: `unavailable` when a file of the TLS settings cannot be used.
     public init(_ spec: EtcdSpec, leadership: Duration, logger: Logger) throws(CoordinatorError) {
         patience = leadership / 4
-        storePatience = leadership
+        readPatience = leadership
         gateway = try EtcdGateway(spec, connecting: leadership / 8, reading: leadership, logger: logger)
         keys = Keyspace(prefix: spec.prefix)
     }
@@ -96,7 +96,9 @@ public final class EtcdCoordinator: Coordinator {
         guard let plan = known.plan(changes, wishes) else { return .conflict }
         let reply: Gateway.TransactionReply
         do throws(EtcdFault) {
-            reply = try await gateway.call("kv/txn", plan.transaction, within: storePatience, isRepeatable: false)
+            // Of a transaction that is asked for twice one is carried out: each moves the counter that each compares.
+            // The other is a conflict, upon which everything is read again.
+            reply = try await gateway.call("kv/txn", plan.transaction, within: patience, isUrgent: true)
         } catch {
             throw error.coordinatorError
         }
@@ -198,7 +200,7 @@ extension EtcdCoordinator {
         var contents = Contents()
         var page = Gateway.Range(key: keys.first, range_end: keys.end, limit: .init(Self.pageSize))
         while true {
-            let reply: Gateway.RangeReply = try await gateway.call("kv/range", page, within: storePatience)
+            let reply: Gateway.RangeReply = try await gateway.call("kv/range", page, within: readPatience, isUrgent: true)
             let pairs = reply.kvs ?? []
             for pair in pairs { try contents.take(pair, keys) }
             guard reply.more == true, let last = pairs.last else { return contents }

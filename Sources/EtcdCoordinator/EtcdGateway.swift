@@ -84,13 +84,13 @@ final class EtcdGateway: Sendable {
     /// Asks one endpoint after the other until one answers.
     /// - Parameters:
     ///   - method: the path after `/v3/`.
-    ///   - limit: for each endpoint.
-    ///   - isRepeatable: whether it may be asked elsewhere although it may have been carried out.
+    ///   - limit: for each endpoint. What was carried out nevertheless is asked for once more at the next one.
+    ///   - isUrgent: whether to begin with the endpoint that answered last, instead of the one whose turn it is.
     func call<Answer: Gateway.Reply>(
-        _ method: String, _ question: some Encodable & Sendable, within limit: Duration, isRepeatable: Bool = true
+        _ method: String, _ question: some Encodable & Sendable, within limit: Duration, isUrgent: Bool = false
     ) async throws(EtcdFault) -> Answer {
         let body = ByteBuffer(bytes: JSONForm.bytes(question))
-        return try await tryEach(isRepeatable: isRepeatable) { url throws(EtcdFault) -> Answer in
+        return try await tryEach(isUrgent: isUrgent) { url throws(EtcdFault) -> Answer in
             try await self.ask(url, method, body, within: limit)
         }
     }
@@ -101,7 +101,7 @@ final class EtcdGateway: Sendable {
         _ take: @Sendable (Gateway.WatchLine) throws(EtcdFault) -> Void
     ) async throws(EtcdFault) {
         let body = ByteBuffer(bytes: JSONForm.bytes(create))
-        let response: HTTPClientResponse = try await tryEach(isRepeatable: true) { url throws(EtcdFault) in
+        let response: HTTPClientResponse = try await tryEach { url throws(EtcdFault) in
             try await self.authorised(url, within: limit) { token throws(EtcdFault) in
                 let response = try await self.post(
                     url, "watch", body, token: token, through: self.watcher, within: limit)
@@ -122,13 +122,16 @@ final class EtcdGateway: Sendable {
 
 extension EtcdGateway {
     private func tryEach<Answer: Sendable>(
-        isRepeatable: Bool, _ attempt: (String) async throws(EtcdFault) -> Answer
+        isUrgent: Bool = false, _ attempt: (String) async throws(EtcdFault) -> Answer
     ) async throws(EtcdFault) -> Answer {
         let (order, urls) = state.withLock { state in
-            (state.turns.order(at: SystemClock.monotonic()), state.turns.endpoints.map(\.url))
+            (
+                isUrgent ? state.turns.surest() : state.turns.order(at: SystemClock.monotonic()),
+                state.turns.endpoints.map(\.url)
+            )
         }
         var failures: [(url: String, fault: EtcdFault)] = []
-        attempts: for index in order {
+        for index in order {
             if let division = state.withLock(\.division) { throw .damaged(division) }
             do throws(EtcdFault) {
                 let answer = try await attempt(urls[index])
@@ -147,7 +150,6 @@ extension EtcdGateway {
                 if Task.isCancelled { throw error }
                 note(index, urls[index], error)
                 failures.append((urls[index], error))
-                if case .unanswered = error, !isRepeatable { break attempts }
             }
         }
         let text = failures.map { "\($0.url): \($0.fault)" }.joined(separator: "; ")
@@ -156,9 +158,10 @@ extension EtcdGateway {
     }
 
     private func note(_ index: Int, _ url: String, _ fault: EtcdFault?) {
+        let now = SystemClock.monotonic()
         let isNews = state.withLock { state in
-            guard fault != nil else { return state.turns.answered(index) }
-            return state.turns.failed(index, at: SystemClock.monotonic())
+            guard fault != nil else { return state.turns.answered(index, at: now) }
+            return state.turns.failed(index, at: now)
         }
         guard isNews else { return }
         if let fault {

@@ -15,14 +15,26 @@ import Testing
         #expect(turns.endpoints.map(\.answers) == [nil, nil, nil])
         #expect(turns.failed(2, at: at(0).monotonic) == true)
         #expect(turns.failed(2, at: at(1000).monotonic) == false)
-        #expect(turns.answered(0) == false)
+        #expect(turns.answered(0, at: at(0).monotonic) == false)
         #expect(turns.order(at: at(1000).monotonic) == [0, 1, 2])
         #expect(turns.order(at: at(1000).monotonic) == [0, 1, 2])
         #expect(turns.order(at: at(1000).monotonic) == [1, 0, 2])
         #expect(turns.endpoints.map(\.answers) == [true, nil, false])
         // The rest is over five seconds after the last failure.
         #expect(turns.order(at: at(6000).monotonic) == [2, 0, 1])
-        #expect(turns.answered(2) == true)
+        #expect(turns.answered(2, at: at(6000).monotonic) == true)
+    }
+
+    @Test func whatIsUrgentGoesToTheEndpointThatAnsweredLast() {
+        var turns = EndpointTurns(["a", "b", "c"])
+        #expect(turns.surest() == [0, 1, 2])
+        _ = turns.answered(1, at: at(100).monotonic)
+        _ = turns.answered(2, at: at(200).monotonic)
+        #expect(turns.surest() == [2, 1, 0])
+        _ = turns.failed(2, at: at(300).monotonic)
+        #expect(turns.surest() == [1, 0, 2])
+        // Nobody's turn was taken.
+        #expect(turns.order(at: at(400).monotonic) == [0, 1, 2])
     }
 
     @Test func ofEndpointsThatAllFailedTheOneThatRestedLongestIsFirst() {
