@@ -4,6 +4,8 @@ SEEDS ?= 1000
 # In `make test`, of the debug build.
 TEST_SEEDS ?= 500
 DRILLS ?= $(sort $(wildcard drills/*.yaml))
+# Such as --without-network, where no drill can have hosts of its own (no root, or no /dev/net/tun).
+DRILL_OPTIONS ?=
 TOPOLOGY ?= topology/local.yaml
 ROUNDS ?= 20
 FUZZ_RUNS ?= 1000000
@@ -34,7 +36,7 @@ test: test-dependencies ## runs everything that .ci/run runs: lint, simulator, s
 	@$(TIMED) vectors $(PYTHON) -B Tests/vectors/frame.py
 	@$(TIMED) build swift build --build-tests
 	@$(TIMED) sim .build/debug/rollcall sim --seed 1 --seeds $(TEST_SEEDS)
-	@$(TIMED) drills scripts/run-drills.sh .build/debug/rollcall drills/short-kill-owner.yaml drills/short-pause-owner.yaml
+	@$(TIMED) drills timeout -k 20 300 .build/debug/rollcall drills $(DRILL_OPTIONS) $(wildcard drills/short-*.yaml)
 	@$(TIMED) phones timeout -k 10 120 scripts/test-phones.sh .build/debug/rollcall
 	@$(TIMED) consumers timeout -k 10 180 scripts/test-consumers.sh .build/debug/rollcall
 	@$(TIMED) websockets timeout -k 10 120 scripts/test-websockets.sh .build/debug/rollcall
@@ -51,8 +53,8 @@ format: ## lays out the Swift files
 sim: build ## runs the simulator: SEEDS=1000
 	$(ROLLCALL) sim --seeds $(SEEDS)
 
-drill: build ## runs the drills against real processes: DRILLS=drills/kill-owner.yaml
-	scripts/run-drills.sh $(ROLLCALL) $(DRILLS)
+drill: build test-dependencies ## runs the drills against real processes: DRILLS=drills/kill-owner.yaml
+	$(ROLLCALL) drills $(DRILL_OPTIONS) $(DRILLS)
 
 resume: build test-dependencies ## cuts followers while owners are killed: ROUNDS=20
 	scripts/test-subscribers.sh $(ROLLCALL) resume $(ROUNDS)

@@ -24,6 +24,8 @@ if [ "${1:-}" = "--test" ]; then
     packages+=(etcd-server etcd-client)
     # Consumers: scripts/test-consumers.sh tries one in JavaScript.
     packages+=(nodejs)
+    # Drills give their clusters machines of their own: networks within the kernel, and the means to set them up.
+    packages+=(iproute2 util-linux)
     # Phones: scripts/test-phones.sh. The third comes from PyPI, into an environment of its own.
     packages+=(sip-tester baresip-core python3-venv python3-pip)
 fi

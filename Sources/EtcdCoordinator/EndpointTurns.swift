@@ -33,8 +33,8 @@ struct EndpointTurns: Sendable {
             + resting.sorted { endpoints[$0].restsUntil < endpoints[$1].restsUntil }
     }
 
-    /// Every endpoint, the one that answered last first: for what must not wait for an endpoint that is just found to be
-    /// gone. Nobody's turn is taken.
+    /// Every endpoint, the one that answered last first: for what must not wait for an endpoint that is just found to
+    /// be gone. Nobody's turn is taken.
     func surest() -> [Int] {
         endpoints.indices.sorted { left, right in
             (endpoints[left].answers != false ? 0 : 1, endpoints[right].answeredAt, left)

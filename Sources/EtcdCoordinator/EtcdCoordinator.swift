@@ -200,7 +200,8 @@ extension EtcdCoordinator {
         var contents = Contents()
         var page = Gateway.Range(key: keys.first, range_end: keys.end, limit: .init(Self.pageSize))
         while true {
-            let reply: Gateway.RangeReply = try await gateway.call("kv/range", page, within: readPatience, isUrgent: true)
+            let reply: Gateway.RangeReply = try await gateway.call(
+                "kv/range", page, within: readPatience, isUrgent: true)
             let pairs = reply.kvs ?? []
             for pair in pairs { try contents.take(pair, keys) }
             guard reply.more == true, let last = pairs.last else { return contents }

@@ -46,7 +46,7 @@ struct CommandFailure: Error, Hashable {
         case let error as DrillFailure:
             switch error {
             case .badFile, .running: self = .badInput(error.description)
-            case .unreachable: self = .unreachable(error.description)
+            case .unreachable, .noNetwork: self = .unreachable(error.description)
             }
         case is ValidationError, is ExitCode, is CleanExit: return nil
         default:

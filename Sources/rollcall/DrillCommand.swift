@@ -15,6 +15,10 @@ struct DrillCommand: AsyncParsableCommand {
             the router's status showed it (detect), until the first write sent after it was acknowledged (accept), and
             until every subscriber had the whole set again (converge). Exits with 1 when a promise was broken.
 
+            The servers of a topology that are not on loopback become hosts in a private network of the drill's own,
+            which takes root, /dev/net/tun and Debian's iproute2. Where the topology names etcd, the drill runs its
+            members.
+
             Example: rollcall drill topology/local.yaml drills/kill-owner.yaml
                      rollcall drill topology/local.yaml drills/kill-owner.yaml --repeat 20 --json
             """)
@@ -35,9 +39,13 @@ struct DrillCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
+        guard ParentWatch.begin() else { throw CommandFailure.no("whoever started this is gone") }
         let run = DrillRun(
             drill: try DrillFile.load(path: drill), topology: try topology.load(), executable: Executable.path,
             useRunning: useRunning, credentials: Self.credentials, progress: { Console.error($0) })
+        if !useRunning, run.drill.needsPrivateNetwork(on: run.topology), !PrivateNetwork.isEntered {
+            try await PrivateNetwork.enter(executable: Executable.path)
+        }
         signal(SIGPIPE, SIG_IGN)
         let repetitions = repetitions
         let asJSON = json.isOn
@@ -90,6 +98,12 @@ struct DrillText {
             table.row("  SIP answers", answers.joined(separator: ", "))
             table.row("  SIP errors, unanswered, sent again", "\(sip.errors), \(sip.unanswered), \(sip.retransmitted)")
         }
+        if let packets = report.packets {
+            table.row(
+                "  packets passed, delayed, lost, cut",
+                "\(packets.passed), \(packets.delayed), \(packets.lost), \(packets.cut)")
+        }
+        if report.voided > 0 { table.row("  told by clear to be void", String(report.voided)) }
         let latency = report.latency
         table.row("  latency p50, p99, max", "\(latency.median), \(latency.p99), \(latency.max) ms")
         return ([table.text] + report.violations.map { "  - \($0)" }).joined(separator: "\n")

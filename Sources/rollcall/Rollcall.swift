@@ -33,7 +33,9 @@ struct Rollcall: AsyncParsableCommand {
                 name: "Move", subcommands: [DrainCommand.self, UndrainCommand.self, MoveCommand.self]),
             CommandGroup(
                 name: "Set up", subcommands: [CheckCommand.self, AccountCommand.self, TokenCommand.self]),
-            CommandGroup(name: "Prove", subcommands: [DrillCommand.self, SimCommand.self, ConformanceCommand.self]),
+            CommandGroup(
+                name: "Prove",
+                subcommands: [DrillCommand.self, DrillsCommand.self, SimCommand.self, ConformanceCommand.self]),
         ])
 
     static func main() async {

@@ -23,6 +23,8 @@ struct UpCommand: AsyncParsableCommand {
     var stayDown = false
 
     func run() async throws {
+        // A drill that comes to a sudden end takes its cluster with it.
+        guard ParentWatch.begin() else { throw CommandFailure.no("whoever started this is gone") }
         let loaded = try topology.load()
         let nodes = try chooseNodes(of: loaded)
         let files = try NodeFiles(loaded)

@@ -96,15 +96,55 @@ import Testing
               - { at: 1s, kill: owner, pause: owner }
               - { at: 1s, kill: killed }
               - { at: 1s, cut: [a, b] }
+              - { at: 1s, slow: host-a }
+              - { at: 1s, kill: owner, way: in }
+              - { at: 1s, cut: killed, way: up }
             for: 2 days
             """
         let problems = problems(text)
-        #expect(problems.map(\.line) == [1, 2, 3, 3, 3, 5, 6, 7, 8, 8, 9])
+        #expect(problems.map(\.line) == [1, 2, 3, 3, 3, 5, 6, 7, 8, 9, 10, 11, 12])
         #expect(problems.contains { $0.description.contains("x.yaml:2: unknown key `topologie`; expected `topology`") })
         #expect(
             problems.contains { $0.description.contains("unknown key `load.renewal_per_s`; expected `renewals_per_s`") }
         )
-        #expect(problems.contains { $0.wrong == "steps[4].cut is not supported by this version" })
+        #expect(problems.contains { $0.wrong == "steps[5].slow: slow without delay and loss" })
+        #expect(problems.contains { $0.wrong == "steps[6].way: given with kill" })
+        #expect(problems.contains { $0.wrong == "steps[7].cut: found `killed`" })
+    }
+
+    @Test func stepsOnHostsAreRead() throws {
+        let text =
+            Self.minimal
+                + """
+                steps:
+                  - { at: 1s, cut: host-a }
+                  - { at: 2s, cut: owner, way: in }
+                  - { at: 3s, slow: all, delay: 200ms, loss: 20% }
+                  - { at: 4s, heal: all }
+                  - { at: 5s, kill: copies }
+                  - { at: 6s, kill: etcd-leader }
+                  - { at: 7s, fill: owner }
+                  - { at: 8s, free: filled }
+                expect: { lost: told, detect_within: 3s }
+                """
+        let drill = try DrillFile.parse(text, path: "x.yaml")
+        #expect(
+            drill.steps.map(\.action) == [
+                .cut(.named("host-a"), .both), .cut(.of(.owner), .in),
+                .slow(.everywhere, DrillFile.Slowness(delay: .milliseconds(200), loss: 20)), .heal(.everywhere),
+                .kill(.copies), .kill(.etcdLeader), .fill(.owner), .free(.filled),
+            ])
+        #expect(drill.steps.map(\.action.isFault) == [true, true, false, false, true, true, false, false])
+        #expect(drill.faults.count == 6 && drill.faults[2] == "slow all by 200 ms, losing 20%")
+        #expect(drill.expect.mayBeVoided && drill.expect.detectWithin == .seconds(3))
+        let sites = try Topology.load(path: TestCluster.repository + "/topology/two-sites-etcd.yaml")
+        #expect(drill.problems(with: sites) == [])
+        #expect(drill.needsPrivateNetwork(on: sites))
+        // On loopback there are no hosts to cut off, and the coordinator is a file.
+        let local = try Topology.load(path: TestCluster.repository + "/topology/local.yaml")
+        #expect(drill.problems(with: local).map(\.line) == [6, 7, 8, 9, 11])
+        let unknown = try DrillFile.parse(Self.minimal + "steps: [ { at: 1s, cut: host-z } ]\n", path: "x.yaml")
+        #expect(unknown.problems(with: sites).map(\.wrong) == ["\(sites.file) has no server and no site host-z"])
     }
 
     @Test func movementsAreSteps() throws {

@@ -1,7 +1,7 @@
 import Foundation
 
 /// What can be said of an address without asking the network.
-enum NetworkAddress {
+package enum NetworkAddress {
     /// Whether the text is an IPv4 or IPv6 address, or a host name (RFC 1123 section 2.1).
     static func isValid(_ text: String) -> Bool {
         if isIPv4(text) || isIPv6(text) { return true }
@@ -17,7 +17,7 @@ enum NetworkAddress {
     }
 
     /// Whether only this machine can reach the address: 127.0.0.0/8, ::1 and `localhost`.
-    static func isLoopback(_ text: String) -> Bool {
+    package static func isLoopback(_ text: String) -> Bool {
         if isIPv4(text) { return text.hasPrefix("127.") }
         if isIPv6(text) { return ipv6Bytes(text) == [UInt8](repeating: 0, count: 15) + [1] }
         return text.lowercased() == "localhost"

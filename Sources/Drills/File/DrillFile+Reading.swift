@@ -80,21 +80,31 @@ extension DrillFile {
 
     private static func readStep(_ value: DrillValue) -> Step? {
         let actions: [(String, allowed: [String], make: (Target) -> Action)] = [
-            ("kill", ["owner", "standby", "router"], Action.kill),
-            ("pause", ["owner", "standby", "router"], Action.pause),
+            ("kill", ["owner", "standby", "router", "copies", "etcd-leader", "etcd", "everything"], Action.kill),
+            ("pause", ["owner", "standby", "router", "etcd-leader", "etcd"], Action.pause),
             ("resume", ["paused"], Action.resume),
             ("start", ["killed"], Action.start),
             ("drain", ["owner", "standby"], Action.drain),
             ("undrain", ["drained"], Action.undrain),
             ("move", ["standby"], Action.move),
+            ("fill", ["owner", "standby"], Action.fill),
+            ("free", ["filled"], Action.free),
         ]
-        let later = ["cut", "heal", "slow", "stop"]
-        guard let fields = value.fields(["at"] + actions.map(\.0), later: later) else { return nil }
+        let network = ["cut", "slow", "heal"]
+        let keys = actions.map(\.0) + network
+        guard let fields = value.fields(["at"] + keys + ["way", "delay", "loss"]) else { return nil }
         let at = fields.required("at", "when, counted from the start of the load")?.duration(upTo: maximumDuration)
-        let given = actions.filter { fields[$0.0] != nil }
-        guard given.count == 1, let (key, allowed, make) = given.first, let item = fields[key] else {
-            value.reject("\(given.count) actions", expected: "one of \(actions.map(\.0).joined(separator: ", "))")
+        let given = keys.filter { fields[$0] != nil }
+        guard given.count == 1, let key = given.first, let item = fields[key] else {
+            value.reject("\(given.count) actions", expected: "one of \(keys.joined(separator: ", "))")
             return nil
+        }
+        for (extra, owner) in [("way", "cut"), ("delay", "slow"), ("loss", "slow")] where key != owner {
+            fields[extra]?.reject("given with \(key)", expected: "it with \(owner) alone")
+        }
+        guard let (_, allowed, make) = actions.first(where: { $0.0 == key }) else {
+            guard let at, let action = readNetworkAction(fields, key, item) else { return nil }
+            return Step(at: at, action: action, line: value.line)
         }
         guard let at, let text = item.text("\(allowed.joined(separator: ", ")) or a node's name") else { return nil }
         let target = Target(text)
@@ -110,15 +120,21 @@ extension DrillFile {
     private static func readExpectations(_ value: DrillValue?) -> Expectations {
         var result = Expectations()
         let keys = [
-            "lost", "stale", "duplicated", "sip_errors", "failed", "accept_within", "gap_within", "converge_within",
+            "lost", "stale", "duplicated", "sip_errors", "failed", "detect_within", "accept_within", "gap_within",
+            "converge_within",
         ]
         guard let fields = value?.fields(keys) else { return result }
         let counts = 0...Load.maximumRegistrations
-        result.lost = fields["lost"]?.integer(in: counts) ?? 0
+        if fields["lost"]?.isWord("told") == true {
+            result.mayBeVoided = true
+        } else {
+            result.lost = fields["lost"]?.integer(in: counts) ?? 0
+        }
         result.stale = fields["stale"]?.integer(in: counts) ?? 0
         result.duplicated = fields["duplicated"]?.integer(in: counts) ?? 0
         result.sipErrors = fields["sip_errors"]?.integer(in: counts) ?? 0
         result.failed = fields["failed"]?.integer(in: counts)
+        result.detectWithin = fields["detect_within"]?.duration(upTo: maximumDuration)
         result.acceptWithin = fields["accept_within"]?.duration(upTo: maximumDuration)
         result.gapWithin = fields["gap_within"]?.duration(upTo: maximumDuration)
         result.convergeWithin = fields["converge_within"]?.duration(upTo: maximumDuration)

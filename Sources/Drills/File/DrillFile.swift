@@ -60,6 +60,15 @@ package struct DrillFile: Hashable, Sendable {
         case undrain(Target)
         /// Makes a node the owner of the load's domain.
         case move(Target)
+        /// Takes the links between hosts and all others away, which of them `Way` says.
+        case cut(Place, Way)
+        /// Makes those links slow or lossy, in both directions.
+        case slow(Place, Slowness)
+        /// Makes those links as they were.
+        case heal(Place)
+        /// Fills the disk of a node's journal, and gives the room back.
+        case fill(Target)
+        case free(Target)
     }
 
     /// Whom a step means; roles are looked up in the moment of the step.
@@ -70,24 +79,37 @@ package struct DrillFile: Hashable, Sendable {
         case standby
         /// The active router.
         case router
+        /// The owner and every in-sync standby, at once.
+        case copies
+        /// The member of etcd that leads, and all members.
+        case etcdLeader
+        case etcd
+        /// Every process of the cluster and of its etcd, at once.
+        case everything
         /// Everything killed so far and not started again.
         case killed
         /// Everything paused so far and not resumed.
         case paused
         /// Everything drained so far and not undrained.
         case drained
+        /// Everything filled so far and not freed.
+        case filled
         case node(NodeName)
     }
 
     /// What must hold for the drill to pass. That positions are whole and one order is kept is not negotiable.
     package struct Expectations: Hashable, Sendable {
         package var lost = 0
+        /// Whether what is missing may have been voided: `clear` told every subscriber so, and nobody holds it.
+        package var mayBeVoided = false
         package var stale = 0
         package var duplicated = 0
         /// Answers that no phone should get (`SIPCounts.errors`).
         package var sipErrors = 0
         /// Writes that were not acknowledged; nil when that is no matter, as with most faults.
         package var failed: Int?
+        /// From a fault to the routers' status showing what follows from it.
+        package var detectWithin: Duration?
         /// From a fault to the first write that was sent after it and acknowledged.
         package var acceptWithin: Duration?
         /// The longest stretch without any acknowledgement, where the owner changes.
@@ -130,9 +152,9 @@ extension DrillFile {
                     file: file, line: lines.subscribers, wrong: "\(topology.file) has no wssubscr node",
                     expected: "one, or no subscribers"))
         }
-        problems += sipProblems(with: topology)
+        problems += sipProblems(with: topology) + hostProblems(with: topology)
         for step in steps {
-            guard case .node(let name) = step.action.target, topology.node(named: name) == nil else { continue }
+            guard case .node(let name)? = step.action.target, topology.node(named: name) == nil else { continue }
             let names = topology.nodes.map(\.name.rawValue)
             problems.append(
                 FileProblem(
@@ -145,19 +167,30 @@ extension DrillFile {
 }
 
 extension DrillFile.Action {
-    package var target: DrillFile.Target {
+    /// Whose processes the action is about; nil when it is about hosts.
+    package var target: DrillFile.Target? {
         switch self {
         case .kill(let target), .pause(let target), .resume(let target), .start(let target), .drain(let target),
-            .undrain(let target), .move(let target):
+            .undrain(let target), .move(let target), .fill(let target), .free(let target):
             target
+        case .cut(let place, _), .slow(let place, _), .heal(let place):
+            if case .of(let target) = place { target } else { nil }
+        }
+    }
+
+    /// Whether the action does something to the cluster, and does not only take that back.
+    var isHarm: Bool {
+        switch self {
+        case .kill, .pause, .drain, .move, .cut, .slow, .fill: true
+        case .resume, .start, .undrain, .heal, .free: false
         }
     }
 
     /// Whether the action takes something away or moves it, so that times are measured from it.
     package var isFault: Bool {
         switch self {
-        case .kill, .pause, .drain, .move: true
-        case .resume, .start, .undrain: false
+        case .kill, .pause, .drain, .move, .cut: true
+        case .resume, .start, .undrain, .slow, .heal, .fill, .free: false
         }
     }
 }
@@ -172,32 +205,27 @@ extension DrillFile.Action: CustomStringConvertible {
         case .drain(let target): "drain \(target)"
         case .undrain(let target): "undrain \(target)"
         case .move(let target): "move to \(target)"
+        case .cut(let place, let way): way == .both ? "cut \(place)" : "cut \(place) \(way)"
+        case .slow(let place, let slowness): "slow \(place) \(slowness)"
+        case .heal(let place): "heal \(place)"
+        case .fill(let target): "fill \(target)"
+        case .free(let target): "free \(target)"
         }
     }
 }
 
 extension DrillFile.Target: CustomStringConvertible {
-    package init(_ text: String) {
-        switch text {
-        case "owner": self = .owner
-        case "standby": self = .standby
-        case "router": self = .router
-        case "killed": self = .killed
-        case "paused": self = .paused
-        case "drained": self = .drained
-        default: self = .node(NodeName(text))
-        }
-    }
+    /// The words that are no node's name.
+    private static let words: [String: Self] = [
+        "owner": .owner, "standby": .standby, "router": .router, "copies": .copies, "etcd-leader": .etcdLeader,
+        "etcd": .etcd, "everything": .everything, "killed": .killed, "paused": .paused, "drained": .drained,
+        "filled": .filled,
+    ]
+
+    package init(_ text: String) { self = Self.words[text] ?? .node(NodeName(text)) }
 
     package var description: String {
-        switch self {
-        case .owner: "owner"
-        case .standby: "standby"
-        case .router: "router"
-        case .killed: "killed"
-        case .paused: "paused"
-        case .drained: "drained"
-        case .node(let name): name.rawValue
-        }
+        if case .node(let name) = self { return name.rawValue }
+        return Self.words.first { $0.value == self }?.key ?? ""
     }
 }

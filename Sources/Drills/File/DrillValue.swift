@@ -74,6 +74,16 @@ struct DrillValue {
         return duration
     }
 
+    /// Such as `20%`.
+    func percentage() -> Int? {
+        guard let text = node.scalar?.string, text.hasSuffix("%"), let number = Int(text.dropLast()),
+            (0...100).contains(number)
+        else { return mismatch("a percentage such as 20%") }
+        return number
+    }
+
+    func isWord(_ word: String) -> Bool { node.scalar?.string == word }
+
     func items(atMost limit: Int) -> [DrillValue] {
         guard let sequence = node.sequence else { return mismatch("a list") ?? [] }
         if sequence.count > limit { reject("\(sequence.count) entries", expected: "at most \(limit)") }
@@ -82,9 +92,8 @@ struct DrillValue {
         }
     }
 
-    /// The mapping that stands here; a key not among `known` is reported with the nearest of them, one of `later` as
-    /// something that this version does not do.
-    func fields(_ known: [String], later: [String] = []) -> DrillFields? {
+    /// The mapping that stands here; a key not among `known` is reported with the nearest of them.
+    func fields(_ known: [String]) -> DrillFields? {
         guard let mapping = node.mapping else {
             return mismatch("a mapping with \(known.joined(separator: ", "))")
         }
@@ -94,10 +103,6 @@ struct DrillValue {
             let place = path.isEmpty ? name : "\(path).\(name)"
             if known.contains(name) {
                 values[name] = DrillValue(node: value, path: place, problems: problems)
-            } else if later.contains(name) {
-                problems.report(
-                    line: key.mark?.line ?? line, "\(place) is not supported by this version",
-                    expected: "one of \(known.joined(separator: ", "))")
             } else {
                 let hint = NearestName.of(name, among: known).map { "`\($0)`" }
                 problems.report(

@@ -31,15 +31,19 @@ package struct Operation: Hashable, Sendable {
     /// Just after the answer came, or when the client gave up.
     package var ended: MonotonicInstant
     package var outcome: Outcome
+    /// Where it was sent to, where that matters.
+    package var node: NodeName?
 
     package init(
-        contact: ContactNumber, kind: Kind, sent: MonotonicInstant, ended: MonotonicInstant, outcome: Outcome
+        contact: ContactNumber, kind: Kind, sent: MonotonicInstant, ended: MonotonicInstant, outcome: Outcome,
+        node: NodeName? = nil
     ) {
         self.contact = contact
         self.kind = kind
         self.sent = sent
         self.ended = ended
         self.outcome = outcome
+        self.node = node
     }
 
     package var isRegister: Bool {
@@ -144,4 +148,24 @@ package struct Violation: Hashable, Sendable {
 
 extension Violation: CustomStringConvertible {
     package var description: String { "\(kind.rawValue): \(text)" }
+}
+
+extension History {
+    /// The contacts of these findings that were told to be void: a `clear` of a later epoch than their last
+    /// acknowledgement came, and nobody holds them any more. (That each subscriber saw every `clear` follows from its
+    /// positions, which are checked.)
+    func voided(among violations: [Violation]) -> Set<ContactNumber> {
+        let missing = Set(violations.filter { $0.kind == .lost }.compactMap(\.contact))
+        let clears = events.filter { $0.value.kind == .clear }.keys
+        guard !missing.isEmpty, let last = clears.map(\.epoch).max() else { return [] }
+        var epochs: [ContactNumber: UInt64] = [:]
+        for operation in operations where missing.contains(operation.contact) {
+            guard let epoch = operation.position?.epoch else { continue }
+            epochs[operation.contact] = max(epochs[operation.contact] ?? 0, epoch)
+        }
+        return missing.filter { contact in
+            (epochs[contact] ?? .max) < last && !list.contains(contact)
+                && subscribers.allSatisfy { !$0.set.contains(contact) }
+        }
+    }
 }

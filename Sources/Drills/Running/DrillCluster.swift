@@ -10,46 +10,84 @@ final class DrillCluster: Sendable {
     /// Where the private copy and the logs are; nil for a running cluster.
     let directory: String?
     private let executable: String
+    /// The machines it runs on, when those are of the drill's own.
+    let hosts: HostNetwork?
+    /// The etcd that the drill runs for it, if it does.
+    let etcd: DrillEtcd?
     private let started = Mutex<[ChildProcess]>([])
+    /// Journals with a small disk of their own.
+    private let disks = Mutex<[String]>([])
 
     /// How long everything may take to be up and in sync.
     static let startLimit: Duration = .seconds(60)
     static let stopGrace: Duration = .seconds(15)
 
-    private init(topology: Topology, directory: String?, executable: String) {
+    private init(
+        topology: Topology, directory: String?, executable: String, hosts: HostNetwork? = nil, etcd: DrillEtcd? = nil
+    ) {
         self.topology = topology
         self.directory = directory
         self.executable = executable
+        self.hosts = hosts
+        self.etcd = etcd
     }
 
     static func running(_ topology: Topology, executable: String) -> DrillCluster {
         DrillCluster(topology: topology, directory: nil, executable: executable)
     }
 
-    /// Copies the topology to a directory of its own; nothing is started yet.
-    static func privateCopy(of topology: Topology, executable: String) throws -> DrillCluster {
+    /// Copies the topology to a directory of its own, and makes the hosts that it needs; nothing is started yet.
+    /// - Throws: `DrillFailure`.
+    static func privateCopy(of topology: Topology, executable: String) async throws -> DrillCluster {
         let copy = try PrivateCopy(of: topology)
+        let copied = try Topology.load(path: copy.topologyFile)
+        let hosts = PrivateNetwork.isNeeded(by: copied) ? try await HostNetwork.make(for: copied) : nil
+        var etcd: DrillEtcd?
+        if case .etcd(let spec) = copied.coordinator {
+            etcd = DrillEtcd(spec, directory: copy.directory, hosts: hosts)
+        }
         return DrillCluster(
-            topology: try Topology.load(path: copy.topologyFile), directory: copy.directory, executable: executable)
+            topology: copied, directory: copy.directory, executable: executable, hosts: hosts, etcd: etcd)
     }
 
-    /// Starts every node. Those that end stay down: a drill decides when they come back.
+    /// Starts every node, each host's by a supervisor of its own. Those that end stay down: a drill decides when they
+    /// come back.
     func start() async throws {
         guard let directory else { return }
-        let process = try await ChildProcess.start(
-            .init(
-                executable: executable, arguments: ["up", topology.file, "--no-restart"], log: "\(directory)/up.log"))
-        started.withLock { $0.append(process) }
+        try await etcd?.start()
+        let addresses: [String?] = hosts?.addresses ?? [nil]
+        for (number, address) in addresses.enumerated() {
+            let log = number == 0 ? "\(directory)/up.log" : "\(directory)/up\(number + 1).log"
+            try await start(
+                .init(
+                    executable: executable, arguments: ["up", topology.file, "--no-restart"],
+                    environment: [ParentWatch.variable: String(getpid())], log: log), on: address)
+        }
     }
 
     /// Starts a node that was killed. A running cluster's own supervisor does that by itself.
     func start(_ node: NodeName) async throws {
         guard let directory else { return }
-        let process = try await ChildProcess.start(
+        try await start(
             .init(
                 executable: executable, arguments: ["node", topology.file, node.rawValue],
-                environment: [ParentWatch.variable: String(getpid())], log: "\(directory)/var/log/\(node).log"))
+                environment: [ParentWatch.variable: String(getpid())], log: "\(directory)/var/log/\(node).log"),
+            on: topology.node(named: node)?.address)
+    }
+
+    private func start(_ command: ChildProcess.Command, on address: String?) async throws {
+        var command = command
+        if let hosts, let address { command = hosts.command(command, on: address) }
+        let process = try await ChildProcess.start(command)
         started.withLock { $0.append(process) }
+    }
+
+    /// The address of what a step is done to.
+    func address(of victim: FaultInjector.Victim) -> String? {
+        switch victim {
+        case .node(let name): topology.node(named: name)?.address
+        case .member(let name): etcd?.members.first { $0.name == name }?.address
+        }
     }
 
     /// The process of a node. Only a node of this very topology file is ever found, and so signalled.
@@ -65,7 +103,7 @@ final class DrillCluster: Sendable {
         let deadline = SystemClock.monotonic() + Self.startLimit
         var missing = "nothing was asked yet"
         while SystemClock.monotonic() < deadline {
-            if let process = started.withLock(\.first), let ending = process.ending {
+            if let process = started.withLock({ $0.first { $0.ending != nil } }), let ending = process.ending {
                 throw DrillFailure.unreachable("the cluster did not start: `up` ended with \(ending)\n\(logTail())")
             }
             guard let reason = await notReady(client, domain: domain) else { return }
@@ -81,6 +119,19 @@ final class DrillCluster: Sendable {
         let processes = started.withLock { $0 }
         await withDiscardingTaskGroup { group in
             for process in processes { group.addTask { await process.stop(grace: Self.stopGrace) } }
+        }
+        await etcd?.stop()
+        await hosts?.stop()
+        await removeDisks()
+    }
+
+    func noteDisk(_ path: String) { disks.withLock { $0.append(path) } }
+
+    /// The disks that were made, which are forgotten.
+    func takeDisks() -> [String] {
+        disks.withLock { disks in
+            defer { disks = [] }
+            return disks
         }
     }
 
@@ -113,7 +164,9 @@ final class DrillCluster: Sendable {
         guard let directory else { return "" }
         // It goes into a message about something worse.
         let logs = (try? FileManager.default.contentsOfDirectory(atPath: "\(directory)/var/log")) ?? []
-        return (["\(directory)/up.log"] + logs.sorted().map { "\(directory)/var/log/\($0)" }).map { path in
+        let supervisors = (0..<max(hosts?.addresses.count ?? 1, 1)).map { $0 == 0 ? "up.log" : "up\($0 + 1).log" }
+        let paths = supervisors.map { "\(directory)/\($0)" } + logs.sorted().map { "\(directory)/var/log/\($0)" }
+        return paths.map { path in
             let text = FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) } ?? ""
             let lines = text.split(separator: "\n").suffix(10).map { "    \($0)" }
             return "  \(path):\n" + lines.joined(separator: "\n")

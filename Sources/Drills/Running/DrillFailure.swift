@@ -8,11 +8,13 @@ package enum DrillFailure: Error, Hashable, CustomStringConvertible {
     case running(String)
     /// The cluster did not start, or cannot be spoken to.
     case unreachable(String)
+    /// This machine makes no network of its own for the drill.
+    case noNetwork(String)
 
     package var description: String {
         switch self {
         case .badFile(let problems): problems.map(\.description).joined(separator: "\n")
-        case .running(let text), .unreachable(let text): text
+        case .running(let text), .unreachable(let text), .noNetwork(let text): text
         }
     }
 }

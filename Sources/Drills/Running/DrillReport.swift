@@ -1,4 +1,4 @@
-package import ClusterRuntime
+import ClusterRuntime
 import Foundation
 import Histogram
 import RegistrarEvents
@@ -29,6 +29,25 @@ package struct DrillReport: Codable, Hashable, Sendable {
     package var violations: [String]
     /// What phones were answered; null when the load was not SIP.
     package var sip: SIPCounts?
+    /// Contacts that are missing after a `clear` told everybody so; only where the drill allows that.
+    package var voided = 0
+    /// What the links between hosts did; null when the drill made no hosts.
+    package var packets: Packets?
+
+    /// Packets between hosts, and between hosts and clients.
+    package struct Packets: Codable, Hashable, Sendable {
+        package var passed: Int
+        package var delayed: Int
+        package var lost: Int
+        package var cut: Int
+
+        init(_ counts: LinkTable.Counts) {
+            passed = counts.passed
+            delayed = counts.delayed
+            lost = counts.lost
+            cut = counts.cut
+        }
+    }
 
     /// From request to acknowledgement, in milliseconds.
     package struct Latency: Codable, Hashable, Sendable {
@@ -67,7 +86,7 @@ package struct DrillReport: Codable, Hashable, Sendable {
         case converge = "converge_ms"
         case acknowledged, failed, delivered
         case latency = "latency_ms"
-        case faults, violations, sip
+        case faults, violations, sip, voided, packets
     }
 
     package static let maximumViolations = 50
@@ -77,11 +96,12 @@ extension DrillReport {
     /// Puts together what one run gave, and judges it by what the drill expects.
     package init(
         drill: DrillFile, violations found: [Violation], operations: [Operation], sip: SIPCounts?, delivered: Int,
-        faults timed: [(step: String, node: NodeName, times: FaultTimes, movesOwner: Bool)]
+        faults timed: [(step: String, subject: String, times: FaultTimes, movesOwner: Bool)]
     ) {
         let counts = Self.count(found)
         var misses: [String] = []
         for fault in timed {
+            misses += Self.miss(fault.times.detect, drill.expect.detectWithin, "\(fault.step): the routers' status")
             misses += Self.miss(fault.times.accept, drill.expect.acceptWithin, "\(fault.step): the first write")
             if fault.movesOwner {
                 misses += Self.miss(
@@ -113,7 +133,7 @@ extension DrillReport {
             latency: Self.latency(acknowledged),
             faults: timed.map { fault in
                 Fault(
-                    step: fault.step, node: fault.node.rawValue, detect: fault.times.detect?.inMilliseconds,
+                    step: fault.step, node: fault.subject, detect: fault.times.detect?.inMilliseconds,
                     accept: fault.times.accept?.inMilliseconds, gap: fault.times.gap?.inMilliseconds,
                     converge: fault.times.converge?.inMilliseconds)
             },
@@ -180,6 +200,8 @@ extension DrillReport {
         try container.encode(faults, forKey: .faults)
         try container.encode(violations, forKey: .violations)
         try container.encode(sip, forKey: .sip)
+        try container.encode(voided, forKey: .voided)
+        try container.encode(packets, forKey: .packets)
     }
 }
 

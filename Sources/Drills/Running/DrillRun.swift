@@ -32,14 +32,17 @@ package struct DrillRun: Sendable {
     package func run() async throws -> DrillReport {
         let problems = drill.problems(with: topology)
         guard problems.isEmpty else { throw DrillFailure.badFile(problems) }
+        if PrivateNetwork.isEntered { try await HostNetwork.startLoopback() }
         let cluster =
             useRunning
             ? DrillCluster.running(topology, executable: executable)
-            : try DrillCluster.privateCopy(of: topology, executable: executable)
+            : try await DrillCluster.privateCopy(of: topology, executable: executable)
         let tokens = try await credentials(cluster.topology, drill.load.domain)
         let client = ClusterClient(topology: cluster.topology, token: tokens.admin)
         do {
-            if !useRunning { try await refuseWhenRunning(client) }
+            // In a network of its own the drill is alone.
+            if !useRunning, !PrivateNetwork.isEntered { try await refuseWhenRunning(client) }
+            if drill.needsDisks { try await cluster.makeDisks() }
             progress(useRunning ? "using the running cluster" : "starting the cluster")
             try await cluster.start()
             try await cluster.waitUntilReady(client, domain: drill.load.domain.rawValue)

@@ -61,9 +61,9 @@ struct DrillSession: Sendable {
             progress("registering \(drill.load.registrations) contacts")
             try await load.registerAll(within: Self.registrationLimit)
             progress("load and faults for \(drill.duration.components.seconds) s")
-            let faults = try await runLoadWithFaults()
+            let (faults, isolations) = try await runLoadWithFaults()
             progress("settling and checking")
-            let report = try await judge(faults)
+            let report = try await judge(faults, isolations)
             if cleanUp { await load.cleanUp() }
             await load.close()
             following.cancelAll()
@@ -90,7 +90,7 @@ struct DrillSession: Sendable {
         var epoch: UInt64?
     }
 
-    private func runLoadWithFaults() async throws -> [ObservedFault] {
+    private func runLoadWithFaults() async throws -> ([ObservedFault], [Isolation]) {
         let start = SystemClock.monotonic()
         return try await withThrowingTaskGroup(of: ObservedFault?.self) { group in
             group.addTask {
@@ -101,16 +101,17 @@ struct DrillSession: Sendable {
             for step in drill.steps {
                 try await Task.sleep(for: max(.zero, start + step.at - SystemClock.monotonic()))
                 for fault in try await injector.carryOut(step.action) {
-                    progress("\(fault.step): \(fault.node)")
+                    progress("\(fault.step): \(fault.subject)")
                     group.addTask { await watch(fault, until: start + drill.duration) }
                 }
                 if !step.action.isFault { progress("\(step.action)") }
             }
             try await Task.sleep(for: max(.zero, start + drill.duration - SystemClock.monotonic()))
             load.stop()
-            return try await group.reduce(into: []) { found, fault in
+            let faults = try await group.reduce(into: [ObservedFault]()) { found, fault in
                 if let fault { found.append(fault) }
-            }.sorted { $0.fault.at < $1.fault.at }
+            }
+            return (faults.sorted { $0.fault.at < $1.fault.at }, injector.isolations)
         }
     }
 
@@ -127,7 +128,7 @@ struct DrillSession: Sendable {
     }
 
     /// Checks again and again until nothing is missing any more or the time is up: events are still on their way.
-    private func judge(_ faults: [ObservedFault]) async throws -> DrillReport {
+    private func judge(_ faults: [ObservedFault], _ isolations: [Isolation]) async throws -> DrillReport {
         let checker = HistoryChecker(settledAfter: cluster.topology.periods.requestDeadline)
         let deadline = SystemClock.monotonic() + Self.settleLimit
         while true {
@@ -138,23 +139,37 @@ struct DrillSession: Sendable {
             let history = History(
                 operations: operations, events: recorder.events, subscribers: views.map(\.record), list: list,
                 takenAt: SystemClock.monotonic())
-            let violations = checker.check(history) + recorder.disagreements
+            var violations = checker.check(history) + recorder.disagreements
+            let lease = cluster.topology.periods.ownerLease
+            violations += isolations.flatMap { $0.violations(lease: lease, operations) }
+            let voided = drill.expect.mayBeVoided ? history.voided(among: violations) : []
+            violations.removeAll { $0.kind == .lost && $0.contact.map(voided.contains) ?? false }
             let unsettled = violations.contains { $0.kind == .lost || $0.kind == .stale }
             guard unsettled, SystemClock.monotonic() < deadline else {
-                return report(violations, operations, views, faults)
+                var report = report(violations, operations, views, faults)
+                report.voided = voided.count
+                report.packets = cluster.hosts.map { DrillReport.Packets($0.counts) }
+                return report
             }
             try await Task.sleep(for: .milliseconds(250))
         }
     }
 
     private func listedContacts() async throws -> Set<ContactNumber> {
-        do throws(ClusterClient.Failure) {
-            return Set(
-                try await client.contacts(of: drill.load.domain).compactMap {
-                    names.number(id: $0.contactID, uri: $0.contactURI ?? "")
-                })
-        } catch {
-            throw DrillFailure.unreachable("no node has the list of \(drill.load.domain):\n\(error)")
+        let deadline = SystemClock.monotonic() + Self.settleLimit
+        while true {
+            do throws(ClusterClient.Failure) {
+                return Set(
+                    try await client.contacts(of: drill.load.domain).compactMap {
+                        names.number(id: $0.contactID, uri: $0.contactURI ?? "")
+                    })
+            } catch {
+                // The last fault may just be over.
+                guard SystemClock.monotonic() < deadline else {
+                    throw DrillFailure.unreachable("no node has the list of \(drill.load.domain):\n\(error)")
+                }
+            }
+            try await Task.sleep(for: .milliseconds(250))
         }
     }
 
@@ -175,7 +190,7 @@ struct DrillSession: Sendable {
                 movesOwner = true
                 times.gap = observed.detectedAt.map { FaultTimes.gap(from: at, until: $0 + .seconds(1), operations) }
             }
-            return (step: observed.fault.step, node: observed.fault.node, times: times, movesOwner: movesOwner)
+            return (step: observed.fault.step, subject: observed.fault.subject, times: times, movesOwner: movesOwner)
         }
         return DrillReport(
             drill: drill, violations: violations, operations: operations, sip: load.sip,

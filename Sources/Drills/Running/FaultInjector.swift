@@ -14,22 +14,35 @@ struct InjectedFault: Sendable {
         case nodeDown(String)
         /// The node serves nothing any more.
         case drained(String)
+        /// The domain has an owner: nothing was taken away that it needs.
+        case unharmed
     }
 
     let step: String
-    let node: NodeName
+    /// What it was done to: a node, a member of etcd, or hosts.
+    let subject: String
     let at: MonotonicInstant
     let sign: Sign
 }
 
 /// Does to the cluster what a drill's steps say.
 struct FaultInjector {
+    /// What a step is done to.
+    enum Victim: Hashable, Sendable {
+        case node(NodeName)
+        /// Of etcd.
+        case member(String)
+    }
+
     private let cluster: DrillCluster
-    private let client: ClusterClient
-    private let domain: DomainName
-    private var killed: [NodeName] = []
-    private var paused: [NodeName] = []
-    private var drained: [NodeName] = []
+    let client: ClusterClient
+    let domain: DomainName
+    private var killed: [Victim] = []
+    private var paused: [Victim] = []
+    private var drained: [Victim] = []
+    private var filled: [Victim] = []
+    /// The sides of cuts that can have acknowledged nothing, until healed and after.
+    var isolations: [Isolation] = []
 
     /// How long a node that is started again may take until it has a process.
     static let startLimit: Duration = .seconds(15)
@@ -44,38 +57,95 @@ struct FaultInjector {
     /// - Returns: the faults done, if it is one.
     mutating func carryOut(_ action: DrillFile.Action) async throws -> [InjectedFault] {
         let status = await client.status()
-        let nodes = try resolve(action.target, status)
-        var faults: [InjectedFault] = []
-        for node in nodes {
-            let sign = sign(of: action, node, status)
-            let at = SystemClock.monotonic()
-            switch action {
-            case .kill:
-                _ = try cluster.signal(SIGKILL, node)
-                killed.append(node)
-            case .pause:
-                _ = try cluster.signal(SIGSTOP, node)
-                paused.append(node)
-            case .resume:
-                _ = try cluster.signal(SIGCONT, node)
-                paused.removeAll { $0 == node }
-            case .start:
-                try await cluster.start(node)
-                try await waitForProcess(of: node)
-                killed.removeAll { $0 == node }
-            case .drain:
-                try await order(.drain(node))
-                drained.append(node)
-            case .undrain:
-                try await order(.undrain(node))
-                drained.removeAll { $0 == node }
-            case .move: try await order(.move(domain, to: node))
+        let victims = try await resolve(action.target, status)
+        if let place = action.place { return try changeLinks(action, of: place, victims, status) }
+        let signs = victims.map { sign(of: action, $0, status) }
+        let at = SystemClock.monotonic()
+        switch action {
+        case .kill:
+            // All at once: nobody is to notice the first before the last is gone.
+            for victim in victims { try signal(SIGKILL, victim, mayBeGone: action == .kill(.everything)) }
+            killed += victims
+        case .pause:
+            for victim in victims { try signal(SIGSTOP, victim) }
+            paused += victims
+        case .resume:
+            for victim in victims { try signal(SIGCONT, victim) }
+            paused.removeAll { victims.contains($0) }
+        case .start:
+            // Members first, and together: one alone has no majority.
+            for case .member(let name) in victims { try await cluster.etcd?.start(name) }
+            for case .node(let node) in victims { try await start(node) }
+            killed.removeAll { victims.contains($0) }
+        case .drain:
+            for case .node(let node) in victims { try await order(.drain(node)) }
+            drained += victims
+        case .undrain:
+            for case .node(let node) in victims { try await order(.undrain(node)) }
+            drained.removeAll { victims.contains($0) }
+        case .move: for case .node(let node) in victims { try await order(.move(domain, to: node)) }
+        case .fill:
+            for case .node(let node) in victims { try cluster.fillDisk(of: node) }
+            filled += victims
+        case .free:
+            for case .node(let node) in victims { cluster.freeDisk(of: node) }
+            filled.removeAll { victims.contains($0) }
+        case .cut, .slow, .heal: preconditionFailure("\(action) is about hosts")
+        }
+        guard action.isFault else { return [] }
+        if victims.count > 3, let worst = signs.max(by: { $0.weight < $1.weight }) {
+            return [InjectedFault(step: "\(action)", subject: "\(victims.count) processes", at: at, sign: worst)]
+        }
+        return zip(victims, signs).map { InjectedFault(step: "\(action)", subject: "\($0)", at: at, sign: $1) }
+    }
+
+    private mutating func changeLinks(
+        _ action: DrillFile.Action, of place: DrillFile.Place, _ victims: [Victim], _ status: ClusterStatus?
+    ) throws -> [InjectedFault] {
+        guard let network = cluster.hosts else {
+            throw DrillFailure.unreachable("\(action) takes a cluster that the drill has started on hosts of its own")
+        }
+        let side: Set<Int>
+        switch place {
+        case .everywhere: side = network.everywhere
+        case .named(let name): side = network.hosts(named: name)
+        case .of: side = Set(victims.compactMap { cluster.address(of: $0) }.compactMap(network.host))
+        }
+        let at = SystemClock.monotonic()
+        switch action {
+        case .cut(_, let way):
+            network.change(side, way) { $0.isCut = true }
+            let isolation = cluster.isolated(by: side, since: at).flatMap { cluster.mute($0, status, domain) }
+            if let isolation { isolations.append(isolation) }
+            let names = side.sorted().map { network.addresses[$0] }.joined(separator: ", ")
+            let isolated = Set((isolation?.nodes ?? []).map(\.rawValue))
+            return [
+                InjectedFault(step: "\(action)", subject: names, at: at, sign: sign(without: isolated, status))
+            ]
+        case .slow(_, let slowness):
+            network.change(side, .both) { fault in
+                fault.delay = slowness.delay
+                fault.loss = Double(slowness.loss) / 100
             }
-            if action.isFault {
-                faults.append(InjectedFault(step: "\(action)", node: node, at: at, sign: sign))
+        case .heal:
+            network.change(side, .both) { $0 = LinkTable.Fault() }
+            for index in isolations.indices where isolations[index].until == nil { isolations[index].until = at }
+        case .kill, .pause, .resume, .start, .drain, .undrain, .move, .fill, .free:
+            preconditionFailure("\(action) is not about hosts")
+        }
+        return []
+    }
+
+    private func signal(_ number: Int32, _ victim: Victim, mayBeGone: Bool = false) throws {
+        switch victim {
+        case .member(let name): cluster.etcd?.signal(number, name)
+        case .node(let node):
+            do {
+                _ = try cluster.signal(number, node)
+            } catch  where mayBeGone {
+                // Killed by an earlier step.
             }
         }
-        return faults
     }
 
     private func order(_ order: MovementOrder) async throws {
@@ -86,63 +156,50 @@ struct FaultInjector {
         }
     }
 
-    /// Whether a status shows what follows from a fault.
-    static func shows(_ sign: InjectedFault.Sign, _ status: ClusterStatus, domain: String) -> Bool {
-        let entry = status.domains.first { $0.name == domain }
-        switch sign {
-        case .newEpoch(let old): return (entry?.epoch ?? 0) > old && entry?.owner != nil
-        case .standbyGone(let name): return entry?.standbys.contains { $0.name == name && $0.inSync } == false
-        case .otherRouter(let name): return status.routers.contains { $0.state == .active && $0.name != name }
-        case .nodeDown(let name): return status.nodes.contains { $0.name == name && $0.status == .down }
-        case .drained(let name): return status.nodes.contains { $0.name == name && $0.status == .drained }
-        }
-    }
-
-    private func resolve(_ target: DrillFile.Target, _ status: ClusterStatus?) throws -> [NodeName] {
+    private func resolve(_ target: DrillFile.Target?, _ status: ClusterStatus?) async throws -> [Victim] {
         let entry = status?.domains.first { $0.name == domain.rawValue }
-        let name: String?
+        let standbys = entry?.standbys.filter(\.inSync).map(\.name) ?? []
+        let members = cluster.etcd?.members.map { Victim.member($0.name) } ?? []
+        var names: [String] = []
         switch target {
+        case nil: return []
         case .killed: return killed
         case .paused: return paused
         case .drained: return drained
-        case .node(let node): return [node]
-        case .owner: name = entry?.owner
-        case .standby: name = entry?.standbys.first(where: \.inSync)?.name
-        case .router: name = status?.routers.first { $0.state == .active }?.name
+        case .filled: return filled
+        case .node(let node): return [.node(node)]
+        case .owner: names = [entry?.owner].compactMap(\.self)
+        case .standby: names = Array(standbys.prefix(1))
+        case .copies: names = [entry?.owner].compactMap(\.self) + standbys
+        case .router: names = status?.routers.filter { $0.state == .active }.map(\.name) ?? []
+        case .etcd: return members
+        case .etcdLeader: return await cluster.etcd?.leader().map { [.member($0.name)] } ?? []
+        case .everything: return members + cluster.topology.nodes.map { .node($0.name) }
         }
-        guard let name else {
-            throw DrillFailure.unreachable("there is no \(target) of \(domain) to be found at this moment")
+        guard !names.isEmpty else {
+            throw DrillFailure.unreachable(
+                "there is no \(target?.description ?? "target") of \(domain) to be found at this moment")
         }
-        return [NodeName(name)]
+        return names.map { .node(NodeName($0)) }
     }
 
-    private func sign(
-        of action: DrillFile.Action, _ node: NodeName, _ status: ClusterStatus?
-    ) -> InjectedFault.Sign {
-        let entry = status?.domains.first { $0.name == domain.rawValue }
-        let isOwner = entry?.owner == node.rawValue
-        switch action {
-        case .move: return .newEpoch(after: entry?.epoch ?? 0)
-        case .drain: return isOwner ? .newEpoch(after: entry?.epoch ?? 0) : .drained(node.rawValue)
-        case .kill, .pause, .resume, .start, .undrain: break
-        }
-        if let entry, isOwner { return .newEpoch(after: entry.epoch) }
-        if entry?.standbys.contains(where: { $0.name == node.rawValue && $0.inSync }) == true {
-            return .standbyGone(node.rawValue)
-        }
-        if status?.routers.contains(where: { $0.name == node.rawValue && $0.state == .active }) == true {
-            return .otherRouter(than: node.rawValue)
-        }
-        return .nodeDown(node.rawValue)
-    }
-
-    private func waitForProcess(of node: NodeName) async throws {
+    private func start(_ node: NodeName) async throws {
+        try await cluster.start(node)
         let deadline = SystemClock.monotonic() + Self.startLimit
         while NodeProcess.find(node, of: cluster.topology.file) == nil {
             guard SystemClock.monotonic() < deadline else {
                 throw DrillFailure.unreachable("node \(node) did not start again\n\(cluster.logTail())")
             }
             try await Task.sleep(for: .milliseconds(20))
+        }
+    }
+}
+
+extension FaultInjector.Victim: CustomStringConvertible {
+    var description: String {
+        switch self {
+        case .node(let name): name.rawValue
+        case .member(let name): name
         }
     }
 }

@@ -14,6 +14,8 @@ final class LoadGenerator: DrillLoad {
         var stopped = false
         var nextNode = 0
         var avoided: [NodeName: MonotonicInstant] = [:]
+        /// Requests under way by node.
+        var waiting: [NodeName: Int] = [:]
         var skipped = 0
     }
 
@@ -104,9 +106,11 @@ final class LoadGenerator: DrillLoad {
             for lane in 0..<Self.registrars {
                 group.addTask {
                     for contact in stride(from: lane, to: self.load.registrations, by: Self.registrars) {
+                        let node = self.pickNode()
                         _ = await self.client.unregister(
-                            self.names.name(contact), in: self.load.domain, through: self.pickNode(),
+                            self.names.name(contact), in: self.load.domain, through: node,
                             timeout: self.requestTimeout)
+                        self.state.withLock { $0.waiting[node.name, default: 1] -= 1 }
                     }
                 }
             }
@@ -173,6 +177,7 @@ final class LoadGenerator: DrillLoad {
         case .unregister:
             answer = await client.unregister(name, in: load.domain, through: node, timeout: requestTimeout)
         }
+        state.withLock { $0.waiting[node.name, default: 1] -= 1 }
         let outcome: Operation.Outcome
         switch answer {
         case .acknowledged(let position, let granted, let changed):
@@ -185,18 +190,23 @@ final class LoadGenerator: DrillLoad {
         }
         recorder.record(
             Operation(
-                contact: contact, kind: kind, sent: sent, ended: SystemClock.monotonic(), outcome: outcome))
+                contact: contact, kind: kind, sent: sent, ended: SystemClock.monotonic(), outcome: outcome,
+                node: node.name))
         return outcome
     }
 
+    /// The next node in turn, unless it has just refused a connection, or half of all requests wait for it: clients of
+    /// a node that is cut off must not hold up those of the others.
     private func pickNode() -> NodeSpec {
         state.withLock { state in
             let now = SystemClock.monotonic()
-            for _ in nodes.indices {
-                state.nextNode = (state.nextNode + 1) % nodes.count
-                let node = nodes[state.nextNode]
-                if (state.avoided[node.name] ?? .distantPast) <= now { return node }
+            let inTurn = nodes.indices.map { (state.nextNode + 1 + $0) % nodes.count }
+            let free = inTurn.first { index in
+                (state.avoided[nodes[index].name] ?? .distantPast) <= now
+                    && state.waiting[nodes[index].name, default: 0] < Self.maximumUnderWay / 2
             }
+            state.nextNode = free ?? inTurn[0]
+            state.waiting[nodes[state.nextNode].name, default: 0] += 1
             return nodes[state.nextNode]
         }
     }

@@ -24,12 +24,9 @@ struct PrivateCopy {
         }
         switch topology.coordinator {
         case .embedded(let path): _ = own(path, "the coordinator")
-        case .etcd(let etcd):
-            problems.append(
-                FileProblem(
-                    file: topology.file, line: 1, wrong: "the coordinator is etcd, at \(etcd.prefix)",
-                    expected: "a running cluster (--use-running): a copy would change the assignments of the original"))
+        case .etcd(let etcd): problems += DrillEtcd.problems(etcd, of: topology)
         }
+        if PrivateNetwork.isNeeded(by: topology) { problems += HostNetwork.problems(topology) }
         switch topology.secret {
         case .file(let path): _ = own(path, "the secret")
         case .none: break
