@@ -12,12 +12,17 @@ extension Registrar {
         let (key, route) = (request.transaction, request.route)
         if !route.isReliable {
             switch transactions.begin(key, at: now.monotonic) {
+            case .new where isLeaving:
+                transactions.drop(key)
+                return counters.leftToRepeat.count()
             case .new: break
             case .repetition(let answer):
                 counters.repetitions.count()
                 if let answer { out.answers.append((answer, route.answering(request.essentials.via))) }
                 return
             }
+        } else if isLeaving {
+            return counters.leftToRepeat.count()
         }
         switch request.message.method {
         case .register:

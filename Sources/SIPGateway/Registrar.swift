@@ -12,6 +12,9 @@ import SIP
 ///   afterwards.
 /// - A 200 to a REGISTER leaves only with the owner's word that the change is committed.
 ///
+/// - One that *leaves* takes on nothing new: whoever asks repeats the request, or connects again, and is answered by
+///   another node or the node's next life. What waits is still answered.
+///
 /// What it does not know: sockets, and why an owner refuses.
 struct Registrar {
     /// What is to be sent, in order. The shell empties it.
@@ -48,6 +51,8 @@ struct Registrar {
     var waitingByDomain: [DomainName: Int] = [:]
     /// Requests that the watchers of domains have not answered yet.
     var watchesWaiting = 0
+    /// Whether it leaves.
+    var isLeaving = false
     var random: SplitMix64
     private var nextID: UInt64
 
@@ -116,6 +121,9 @@ struct Registrar {
         if !probing.searches.isEmpty { return DeviceProbe.tickPeriod }
         return transactions.count > 0 ? .seconds(1) : nil
     }
+
+    /// Requests that are to be answered yet.
+    var underWay: Int { waiting.count + probing.searches.count + watchesWaiting }
 
     // MARK: The owner
 

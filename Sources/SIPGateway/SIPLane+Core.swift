@@ -133,6 +133,12 @@ extension SIPLane {
             }
         }
 
+        /// Requests that are to be answered yet.
+        var underWay: Int { registrar.underWay }
+
+        /// Takes on nothing new from now on.
+        func leave() { registrar.isLeaving = true }
+
         /// Stops: nothing is answered any more.
         func stop() {
             ticker?.cancel()

@@ -31,6 +31,9 @@ public final class SIPServer: Service {
     /// Between attempts to open a datagram socket again.
     private static let reopenWait = TimeAmount.milliseconds(100)
 
+    /// A supervisor that stops the node waits for about so long.
+    private static let longestFarewell = Duration.seconds(8)
+
     /// The ports that are listened on; nil before that, and for what is not.
     public struct BoundPorts: Sendable, Hashable {
         public var udp: Int?
@@ -110,7 +113,8 @@ public final class SIPServer: Service {
 
     // MARK: Running
 
-    /// Serves until cancelled or told to shut down gracefully: then closes its sockets, so that devices go elsewhere.
+    /// Serves until cancelled or told to shut down gracefully: then takes on nothing new, answers what is under way, and
+    /// closes its sockets, those of UDP last, so that devices go elsewhere.
     /// - Throws: when an address cannot be bound or a certificate cannot be read.
     public func run() async throws {
         do {
@@ -119,9 +123,10 @@ public final class SIPServer: Service {
             async let _: Void = watchers.run()
             try? await gracefulShutdown()  // ends early when cancelled, which is a shutdown as well
             isListening.store(false, ordering: .releasing)
+            await answerWhatIsUnderWay()
             // Before the sockets close: what a loop is given later comes later.
             await watchers.stop()
-            for channel in channels { try? await channel.close().get() }  // closed already is closed
+            for channel in channels.reversed() { try? await channel.close().get() }  // closed already is closed
             for lane in lanes { lane.eventLoop.execute { lane.core.stop() } }
         } catch {
             try? await group.shutdownGracefully()  // the error that is thrown says more
@@ -130,6 +135,22 @@ public final class SIPServer: Service {
         try await group.shutdownGracefully()
     }
 
+    /// Not for longer than an owner is asked: what is left then is repeated by who asked it.
+    private func answerWhatIsUnderWay() async {
+        for lane in lanes { lane.eventLoop.execute { lane.core.leave() } }
+        let deadline = SystemClock.monotonic() + min(settings.periods.requestDeadline, Self.longestFarewell)
+        while !Task.isCancelled, SystemClock.monotonic() < deadline {
+            var underWay = 0
+            for lane in lanes {
+                // It only fails when the loop has ended, and nothing is under way there.
+                underWay += (try? await lane.eventLoop.submit { lane.core.underWay }.get()) ?? 0
+            }
+            guard underWay > 0 else { return }
+            try? await Task.sleep(for: .milliseconds(5))  // Cancelled: the loop's condition sees it.
+        }
+    }
+
+    /// UDP comes first.
     private func listen() async throws -> [any Channel] {
         let settings = settings
         let counters = counters

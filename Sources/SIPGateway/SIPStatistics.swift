@@ -10,6 +10,8 @@ public struct SIPStatistics: Sendable, Hashable {
     public var malformed: UInt64 = 0
     /// Requests that had been taken in before.
     public var repetitions: UInt64 = 0
+    /// Requests that came when the node was about to end, and were left to be repeated.
+    public var leftToRepeat: UInt64 = 0
     public var challenges: UInt64 = 0
     public var wrongPasswords: UInt64 = 0
     /// Datagrams and connections of addresses that are banned, and those that came too soon after a wrong password.
@@ -44,6 +46,7 @@ final class SIPCounters: Sendable {
     let responses = Atomic<UInt64>(0)
     let malformed = Atomic<UInt64>(0)
     let repetitions = Atomic<UInt64>(0)
+    let leftToRepeat = Atomic<UInt64>(0)
     let challenges = Atomic<UInt64>(0)
     let wrongPasswords = Atomic<UInt64>(0)
     let banned = Atomic<UInt64>(0)
@@ -66,8 +69,8 @@ final class SIPCounters: Sendable {
         func read(_ counter: borrowing Atomic<UInt64>) -> UInt64 { counter.load(ordering: .relaxed) }
         return SIPStatistics(
             registers: read(registers), otherRequests: read(otherRequests), responses: read(responses),
-            malformed: read(malformed), repetitions: read(repetitions), challenges: read(challenges),
-            wrongPasswords: read(wrongPasswords), banned: read(banned), accepted: read(accepted),
+            malformed: read(malformed), repetitions: read(repetitions), leftToRepeat: read(leftToRepeat),
+            challenges: read(challenges), wrongPasswords: read(wrongPasswords), banned: read(banned), accepted: read(accepted),
             refused: read(refused), unavailable: read(unavailable), probes: read(probes), replaced: read(replaced),
             open: read(open), connections: read(connections), turnedAway: read(turnedAway),
             subscribes: read(subscribes), notifies: read(notifies), notifyRepetitions: read(notifyRepetitions),

@@ -30,6 +30,29 @@ import Testing
         #expect(test.held.count == 1)
     }
 
+    /// A restart: what waits is answered, what is new is left to the node's next life.
+    @Test func whoeverLeavesAnswersWhatWaitsAndTakesOnNothingNew() throws {
+        var test = try TestRegistrar()
+        test.isOwnerHeld = true
+        var phone = Phone()
+        let first = phone.register(contact)
+        #expect(try test.receive(first).isEmpty)
+        #expect(test.registrar.underWay == 1)
+        test.leave()
+        let second = phone.register(contact)
+        #expect(try test.receive(second).isEmpty)
+        #expect(try test.receive(second, from: TestRegistrar.stream(1)).isEmpty)
+        #expect(test.held.count == 1 && test.registrar.underWay == 1)
+        #expect(test.counters.statistics.leftToRepeat == 2)
+        let answers = try test.reply(.bound(Position(epoch: 1, seq: 1), []))
+        #expect(answers.map(\.status) == [200])
+        #expect(test.registrar.underWay == 0)
+        // A lost answer is given again until the end.
+        #expect(try test.answer(first).bytes == answers[0].bytes)
+        #expect(try test.receive(second).isEmpty)
+        #expect(test.held.isEmpty && test.registrar.transactions.count == 1)
+    }
+
     @Test func onStreamsNothingIsRepeatedSoNothingIsKept() throws {
         var test = try TestRegistrar()
         var phone = Phone()

@@ -77,6 +77,8 @@ struct TestRegistrar {
 
     // MARK: What happens
 
+    mutating func leave() { registrar.isLeaving = true }
+
     mutating func assign(epoch: UInt64 = 1) {
         self.epoch = epoch
         let assignment = Assignment(
