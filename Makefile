@@ -19,11 +19,11 @@ FORMATTED := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Ben
 	$(wildcard Examples/*/Package.swift Examples/*/Sources)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint format sim drill resume bench bench-sip bench-ws fuzz clean dependencies test-dependencies \
+.PHONY: help run build test lint format sim drill resume wire-versions bench bench-sip bench-ws fuzz clean dependencies test-dependencies \
 	bench-dependencies
 
 help: ## lists the verbs
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-9s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-13s %s\n", $$1, $$2 }'
 
 run: build ## builds, then runs the cluster of topology/local.yaml until Ctrl-C
 	@exec $(ROLLCALL) up $(TOPOLOGY)
@@ -58,6 +58,9 @@ drill: build test-dependencies ## runs the drills against real processes: DRILLS
 
 resume: build test-dependencies ## cuts followers while owners are killed: ROUNDS=20
 	scripts/test-subscribers.sh $(ROLLCALL) resume $(ROUNDS)
+
+wire-versions: build test-dependencies ## moves a cluster under load from the wire version before to this one and back
+	scripts/test-wire-versions.sh $(ROLLCALL)
 
 bench: dependencies ## runs the benchmarks
 	swift run -c release --package-path Benchmarks $(BENCH)

@@ -8,6 +8,9 @@ extension RouterMachine {
         if changed {
             if before?.incarnation != life.incarnation { buryEarlierLives(of: life) }
             emit(.log(.nodeUp(life)))
+            if !WireVersion.isUnderstood(heartbeat.wireVersion) {
+                emit(.log(.foreignWire(life, version: heartbeat.wireVersion)))
+            }
             leadership?.due = .everything
         }
         answer(heartbeat, of: life, at: now.monotonic)

@@ -44,7 +44,7 @@ extension RouterMachine {
             name: member.node.name.rawValue, roles: [member.node.role.name], site: member.node.site,
             server: member.node.server, incarnation: member.incarnation, status: status,
             pid: status == .down ? 0 : member.heartbeat?.pid ?? 0,
-            uptimeSeconds: status == .down ? 0 : uptime / 1000)
+            uptimeSeconds: status == .down ? 0 : uptime / 1000, wireVersion: member.heartbeat?.wireVersion)
     }
 
     private func describe(_ name: DomainName, _ assignment: Assignment?) -> ClusterStatus.Domain {

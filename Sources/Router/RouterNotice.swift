@@ -7,6 +7,8 @@ public enum RouterNotice: Hashable, Sendable, CustomStringConvertible {
     case steppedDown(term: UInt64, why: String)
     case standingBy(leader: NodeID?)
     case nodeUp(NodeID)
+    /// The node is more than one version of the wire away.
+    case foreignWire(NodeID, version: UInt64)
     case nodeSilent(NodeID)
     case nodeDown(NodeID, why: String)
     case ownerChanged(DomainName, OwnerChange)
@@ -21,7 +23,7 @@ public enum RouterNotice: Hashable, Sendable, CustomStringConvertible {
 
     public var isWarning: Bool {
         switch self {
-        case .steppedDown, .nodeSilent, .nodeDown, .moveGivenUp, .heldUp, .coordinatorFailed: true
+        case .steppedDown, .foreignWire, .nodeSilent, .nodeDown, .moveGivenUp, .heldUp, .coordinatorFailed: true
         case .leading, .standingBy, .nodeUp, .ownerChanged, .ownersChanged, .draining, .undrained, .coordinatorAnswers:
             false
         }
@@ -34,6 +36,8 @@ public enum RouterNotice: Hashable, Sendable, CustomStringConvertible {
         case .standingBy(let leader?): "stands by, \(leader) leads"
         case .standingBy(nil): "stands by"
         case .nodeUp(let node): "\(node) is up"
+        case .foreignWire(let node, let version):
+            "\(node) speaks version \(version) of the wire, which version \(WireVersion.current) does not work with"
         case .nodeSilent(let node): "\(node) is silent"
         case .nodeDown(let node, let why): "\(node) is down: \(why)"
         case .ownerChanged(let domain, let change):

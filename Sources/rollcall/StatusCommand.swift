@@ -84,7 +84,17 @@ struct StatusText {
     init(_ status: ClusterStatus) { self.status = status }
 
     var text: String {
-        ([status.coordinator?.complaint].compactMap(\.self) + [routers, nodes, domains]).joined(separator: "\n\n")
+        ([status.coordinator?.complaint, wireVersions].compactMap(\.self) + [routers, nodes, domains])
+            .joined(separator: "\n\n")
+    }
+
+    /// During a rolling upgrade: who speaks what; nil when all speak the same.
+    private var wireVersions: String? {
+        let known = status.nodes.filter { $0.status != .down && $0.wireVersion != nil }
+        let byVersion = Dictionary(grouping: known) { $0.wireVersion ?? 0 }.sorted { $0.key < $1.key }
+        guard byVersion.count > 1 else { return nil }
+        return "wire versions differ: "
+            + byVersion.map { "\($0.key) by \($0.value.map(\.name).joined(separator: ", "))" }.joined(separator: "; ")
     }
 
     private var routers: String {

@@ -16,7 +16,7 @@ enum MessageVectors {
     private static let node = NodeID(name: NodeName("sr1"), incarnation: 1_700_000_000_000)
 
     static let all: [Vector] = [
-        Vector(name: "heartbeat", hexadecimal: "970101ce075bcd152acd1267cdea6000") {
+        Vector(name: "heartbeat", hexadecimal: "980101ce075bcd152acd1267cdea600002") {
             .heartbeat(
                 Heartbeat(
                     role: .sr, sentAt: 123_456_789, revision: 42, pid: 4_711, uptimeMilliseconds: 60_000, term: 0))
@@ -88,6 +88,93 @@ enum MessageVectors {
                     domain: try demo(), epoch: 7, snapshot: 7 << 20 | 1, index: 2, after: 300,
                     contacts: [LiveContact(contact: try ReplicationFixture.contact(3, 1), ttl: 59_000)],
                     seal: .init(seq: 301, count: 897, digest: 0xFEDC_BA98_7654_3210)))
+        },
+        Vector(
+            name: "copies",
+            hexadecimal: "92049197ac64656d6f2e6578616d706c6507cd012cc30ccd0375cffedcba9876543210"
+        ) {
+            .copies(
+                CopyReports(reports: [
+                    CopyReport(
+                        domain: try demo(), position: Position(epoch: 7, seq: 300), complete: true, users: 12,
+                        sipusers: 885, digest: 0xFEDC_BA98_7654_3210)
+                ]))
+        },
+        Vector(
+            name: "replica change",
+            hexadecimal: "9605ac64656d6f2e6578616d706c65072a0392a3737231cf0000018bcfe56800"
+        ) {
+            .replicaChange(ReplicaChange(domain: try demo(), epoch: 7, revision: 42, kind: .handOver, node: node))
+        },
+        Vector(name: "hand over", hexadecimal: "950bac64656d6f2e6578616d706c65072a92a3737231cf0000018bcfe56800") {
+            .handOver(HandOver(domain: try demo(), epoch: 7, revision: 42, node: node))
+        },
+        Vector(
+            name: "unregister",
+            hexadecimal: "9506cf0000010000000000ac64656d6f2e6578616d706c65079301c4089300a27533a2633100"
+        ) {
+            .request(
+                Request(
+                    id: 1 << 40, domain: try demo(), epoch: 7,
+                    operation: .unregister(
+                        key: ContactKey(.user, "u3", "c1").packed, reason: .expiredContact)))
+        },
+        Vector(name: "delete account", hexadecimal: "950602ac64656d6f2e6578616d706c6507930201a431303031") {
+            .request(
+                Request(id: 2, domain: try demo(), epoch: 7, operation: .deleteAccount(AccountID(.sipuser, "1001"))))
+        },
+        Vector(name: "clear", hexadecimal: "950603ac64656d6f2e6578616d706c65079103") {
+            .request(Request(id: 3, domain: try demo(), epoch: 7, operation: .clear))
+        },
+        Vector(name: "list", hexadecimal: "950604ac64656d6f2e6578616d706c65079404cd020000a27533") {
+            .request(
+                Request(
+                    id: 4, domain: try demo(), epoch: 7,
+                    operation: .list(cursor: 512, account: AccountID(.user, "u3"))))
+        },
+        Vector(
+            name: "bind",
+            hexadecimal: "950605ac64656d6f2e6578616d706c65079505a27031a663616c6c2d310792940508c42b9301a27031a26331"
+                + "9ca27031b07369703a7031403139322e302e322e31a0a0a090a463616c6c00a00000a0cdea6091c4089301a2"
+                + "7031a26332"
+        ) {
+            .request(
+                Request(
+                    id: 5, domain: try demo(), epoch: 7,
+                    operation: .bind(
+                        Binding(
+                            account: "p1", callID: "call-1", cseq: 7,
+                            changes: [
+                                .put(try ReplicationFixture.contact(1, 1), ttl: 60_000),
+                                .remove(key: ContactKey(.sipuser, "p1", "c2").packed),
+                            ]))))
+        },
+        Vector(name: "unregistered", hexadecimal: "930702940107cd012d02") {
+            .reply(Reply(id: 2, result: .unregistered(Position(epoch: 7, seq: 301), count: 2)))
+        },
+        Vector(
+            name: "bound",
+            hexadecimal: "930705940491940508c42b9301a27031a263319ca27031b07369703a7031403139322e302e322e31a0a0a090"
+                + "a463616c6c00a00000a0cdea6007cd012e"
+        ) {
+            .reply(
+                Reply(
+                    id: 5,
+                    result: .bound(
+                        Position(epoch: 7, seq: 302),
+                        [LiveContact(contact: try ReplicationFixture.contact(1, 1), ttl: 60_000)])))
+        },
+        Vector(
+            name: "page",
+            hexadecimal: "930704950291940508c41c9300a27533a2633195a27330a46465736b91a5617564696fa0cd01bbcde678cd04"
+                + "0007cd012c"
+        ) {
+            .reply(
+                Reply(
+                    id: 4,
+                    result: .page(
+                        [LiveContact(contact: try ReplicationFixture.contact(3, 1), ttl: 59_000)], next: 1_024,
+                        position: Position(epoch: 7, seq: 300))))
         },
     ]
 }

@@ -78,10 +78,12 @@ public struct ClusterStatus: Codable, Hashable, Sendable {
         public var status: Status
         public var pid: UInt64
         public var uptimeSeconds: UInt64
+        /// Which version of the wire it speaks; nil when it was never heard, and from routers of earlier versions.
+        public var wireVersion: UInt64?
 
         public init(
             name: String, roles: [String], site: String, server: String, incarnation: UInt64, status: Status,
-            pid: UInt64, uptimeSeconds: UInt64
+            pid: UInt64, uptimeSeconds: UInt64, wireVersion: UInt64? = nil
         ) {
             self.name = name
             self.roles = roles
@@ -91,11 +93,13 @@ public struct ClusterStatus: Codable, Hashable, Sendable {
             self.status = status
             self.pid = pid
             self.uptimeSeconds = uptimeSeconds
+            self.wireVersion = wireVersion
         }
 
         enum CodingKeys: String, CodingKey {
             case name, roles, site, server, incarnation, status, pid
             case uptimeSeconds = "uptime_s"
+            case wireVersion = "wire_version"
         }
     }
 

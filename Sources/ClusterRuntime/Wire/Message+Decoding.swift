@@ -31,7 +31,8 @@ extension Message {
                 Heartbeat(
                     role: try NodeRole(packed: fields.unsigned(1)), sentAt: try fields.integer(2),
                     revision: try fields.unsigned(3), pid: try fields.unsigned(4),
-                    uptimeMilliseconds: try fields.unsigned(5), term: try fields.unsigned(6)))
+                    uptimeMilliseconds: try fields.unsigned(5), term: try fields.unsigned(6),
+                    wireVersion: try fields.unsigned(7, default: WireVersion.first)))
         case .lead:
             self = .lead(Lead(term: try fields.unsigned(1), echo: try fields.integer(2)))
         case .assignments:

@@ -71,13 +71,14 @@ extension MessagePackWriter {
     }
 
     fileprivate mutating func heartbeat(_ heartbeat: Heartbeat) {
-        begin(.heartbeat, 6)
+        begin(.heartbeat, 7)
         unsigned(UInt64(heartbeat.role.rawValue))
         integer(heartbeat.sentAt)
         unsigned(heartbeat.revision)
         unsigned(heartbeat.pid)
         unsigned(heartbeat.uptimeMilliseconds)
         unsigned(heartbeat.term)
+        unsigned(heartbeat.wireVersion)
     }
 
     fileprivate mutating func assignment(_ assignment: Assignment) {

@@ -2,7 +2,8 @@ public import RegistrarEvents
 
 /// Everything nodes say to one another. One case a kind; `docs/wire.md` lists kinds and fields.
 ///
-/// Compatibility: fields are only ever appended, a reader skips kinds and trailing fields that it does not know.
+/// Compatibility: fields are only ever appended, a reader skips kinds and trailing fields that it does not know. What a
+/// change of these asks for is in `docs/wire.md`, "Compatibility".
 public enum Message: Sendable, Hashable {
     case heartbeat(Heartbeat)
     case lead(Lead)
@@ -28,9 +29,12 @@ public struct Heartbeat: Sendable, Hashable {
     public var uptimeMilliseconds: UInt64
     /// Of a router: the term it leads in, 0 when standby. 0 for other roles.
     public var term: UInt64
+    /// Which version of the wire the sender speaks.
+    public var wireVersion: UInt64
 
     public init(
-        role: NodeRole, sentAt: Int64, revision: UInt64, pid: UInt64, uptimeMilliseconds: UInt64, term: UInt64 = 0
+        role: NodeRole, sentAt: Int64, revision: UInt64, pid: UInt64, uptimeMilliseconds: UInt64, term: UInt64 = 0,
+        wireVersion: UInt64 = WireVersion.current
     ) {
         self.role = role
         self.sentAt = sentAt
@@ -38,6 +42,7 @@ public struct Heartbeat: Sendable, Hashable {
         self.pid = pid
         self.uptimeMilliseconds = uptimeMilliseconds
         self.term = term
+        self.wireVersion = wireVersion
     }
 }
 
