@@ -38,6 +38,8 @@ public struct AdminBackend: Sendable {
     public var bans: @Sendable () async -> [AddressBan]? = { nil }
     /// Lets an address, as `NetworkOfAddress` writes it, try again; whether it was turned away.
     public var liftBan: @Sendable (String) async -> Bool = { _ in false }
+    /// Ends this node so that it is started again, if somebody does that.
+    public var restart: @Sendable () -> RestartOutcome = { .nobodyStartsItAgain }
 
     public init(
         node: NodeID, role: NodeRole, isOpen: Bool, tokens: AccessTokens, registrar: any RegistrarClient,
@@ -64,6 +66,13 @@ public struct AdminBackend: Sendable {
         self.ownerChanges = ownerChanges
         self.copies = copies
     }
+}
+
+/// What became of the order to restart.
+public enum RestartOutcome: Hashable, Sendable {
+    /// The node is about to end.
+    case accepted
+    case nobodyStartsItAgain
 }
 
 /// The cluster's status, or where to get it.

@@ -64,6 +64,7 @@ public struct AdminService: Service {
         NodeRoutes(backend: backend, access: access).add(to: router)
         BanRoutes(backend: backend, access: access).add(to: router)
         MovementRoutes(backend: backend, access: access).add(to: router)
+        RestartRoutes(backend: backend, access: access).add(to: router)
         DomainRoutes(backend: backend, access: access, limits: limits).add(to: router)
         ContactRoutes(backend: backend, access: access, limits: limits).add(to: router)
         StateRoutes(backend: backend, access: access, limits: limits).add(to: router)

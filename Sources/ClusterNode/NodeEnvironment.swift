@@ -16,11 +16,13 @@ struct NodeEnvironment: Sendable {
     let metrics: MetricsRegistry
     let requests: RequestRouter
     let inlet: RequestInlet
+    /// Nil where the node is not a process of its own.
+    let restart: RestartSwitch?
     let log: Logger
 
     init(
         life: NodeID, spec: NodeSpec, topology: Topology, transport: any Transport, tokens: AccessTokens,
-        metrics: MetricsRegistry, log: Logger
+        metrics: MetricsRegistry, restart: RestartSwitch? = nil, log: Logger
     ) {
         self.life = life
         self.spec = spec
@@ -28,6 +30,7 @@ struct NodeEnvironment: Sendable {
         self.transport = transport
         self.tokens = tokens
         self.metrics = metrics
+        self.restart = restart
         self.log = log
         requests = RequestRouter(node: life, transport: transport, metrics: metrics)
         inlet = RequestInlet(requests)
@@ -56,11 +59,13 @@ struct NodeEnvironment: Sendable {
         ownerChanges: @escaping @Sendable (DomainName) async -> [OwnerChange]? = { _ in nil },
         copies: @escaping @Sendable () async -> [HeldCopy]? = { nil }
     ) -> AdminBackend {
-        AdminBackend(
+        var backend = AdminBackend(
             node: life, role: spec.role, isOpen: topology.adminIsOpen, tokens: tokens, registrar: requests,
             domains: { topology.domains.map(\.name) }, assignment: assignment, problems: problems,
             metrics: { metrics.render() }, status: status, accounts: accounts, ownerChanges: ownerChanges,
             copies: copies)
+        backend.restart = { restart?.ask() ?? .nobodyStartsItAgain }
+        return backend
     }
 
     func makeAdmin(_ backend: AdminBackend) -> AdminService {

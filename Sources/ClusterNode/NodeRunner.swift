@@ -10,10 +10,22 @@ import UnixSignals
 
 /// Puts a node of a topology together and runs it. The one way in for the command line and for tests.
 public enum NodeRunner {
-    /// Runs a node until SIGTERM or SIGINT, then lets it leave cleanly: websockets are closed, their registrations
-    /// ended, leadership given up, the journal synced.
+    /// The exit code of a node's process that wants to be started again at once. Source: EX_TEMPFAIL, sysexits(3).
+    public static let restartExitCode: Int32 = 75
+
+    /// How a node's life ended.
+    public enum Ending: Hashable, Sendable {
+        case stopped
+        /// It was asked to restart, at its admin address.
+        case restarts
+    }
+
+    /// Runs a node until SIGTERM or SIGINT, or until it is asked to restart, then lets it leave cleanly: websockets are
+    /// closed, their registrations ended, leadership given up, the journal synced.
+    /// - Parameter isSupervised: whether somebody starts the process again when it ends with `restartExitCode`; the node
+    ///   refuses to restart otherwise.
     /// - Throws: `NodeFailure` and the adapters' errors, in words for an operator, when the node cannot run.
-    public static func run(topology: Topology, node name: NodeName) async throws {
+    public static func run(topology: Topology, node name: NodeName, isSupervised: Bool) async throws -> Ending {
         guard let spec = topology.node(named: name) else {
             throw NodeFailure("\(topology.file) has no node \(name)")
         }
@@ -26,9 +38,10 @@ public enum NodeRunner {
         let metrics = MetricsRegistry()
         let transport = NanomsgTransport(configuration(topology, spec, life, secret), logger: log)
         register(transport, in: metrics)
+        let restart = RestartSwitch(isSupervised: isSupervised)
         let environment = NodeEnvironment(
             life: life, spec: spec, topology: topology, transport: transport, tokens: tokens,
-            metrics: metrics, log: log)
+            metrics: metrics, restart: restart, log: log)
 
         var journal: FileJournal?
         var coordinator: OpenCoordinator?
@@ -53,9 +66,10 @@ public enum NodeRunner {
         let refresh = TokenKeyRefresh(tokens: tokens, log: log)
         let group = ServiceGroup(
             configuration: .init(
-                services: ([transportService, LoopService { await refresh.run() }] + assembled.services).map {
-                    .init(service: $0)
-                },
+                services: [.init(service: restart, successTerminationBehavior: .gracefullyShutdownGroup)]
+                    + ([transportService, LoopService { await refresh.run() }] + assembled.services).map {
+                        .init(service: $0)
+                    },
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: log))
         do {
             try await group.run()
@@ -65,8 +79,9 @@ public enum NodeRunner {
         }
         await coordinator?.close()
         journal?.close()
-        log.notice("\(life) has stopped")
+        log.notice("\(life) has stopped\(restart.isAsked ? ", to be started again" : "")")
         withExtendedLifetime(incarnation) {}
+        return restart.isAsked ? .restarts : .stopped
     }
 
     private static func configuration(

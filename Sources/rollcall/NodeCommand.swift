@@ -11,7 +11,8 @@ struct NodeCommand: AsyncParsableCommand {
         discussion: """
             This is what `rollcall up` starts, and what a service manager starts on a server of its own. It logs to
             stderr and ends cleanly on SIGTERM or SIGINT: it tells the others that it leaves, and closes its
-            connections.
+            connections. Asked to restart (rollcall restart), it ends in the same way with exit code 75, and whoever
+            started it is to start it again at once.
 
             Example: rollcall node topology/local.yaml sr1
             """)
@@ -19,6 +20,9 @@ struct NodeCommand: AsyncParsableCommand {
     @OptionGroup var topology: TopologyArgument
     @Argument(help: "The node's name in the topology.")
     var node: String
+    @Flag(
+        help: "Restart when asked to, as under `up` and systemd: what starts this process does so again when it ends.")
+    var supervised = false
     @OptionGroup var logging: LoggingOption
 
     func run() async throws {
@@ -30,7 +34,9 @@ struct NodeCommand: AsyncParsableCommand {
             let known = loaded.nodes.map(\.name.rawValue).joined(separator: ", ")
             throw CommandFailure.badInput("\(loaded.file) has no node \(node); expected one of \(known)")
         }
-        try await NodeRunner.run(topology: loaded, node: name)
+        let ending = try await NodeRunner.run(
+            topology: loaded, node: name, isSupervised: supervised || ParentWatch.isSupervised)
+        if ending == .restarts { throw ExitCode(NodeRunner.restartExitCode) }
     }
 }
 

@@ -30,7 +30,8 @@ struct Rollcall: AsyncParsableCommand {
                     VerifyCommand.self, BansCommand.self,
                 ]),
             CommandGroup(
-                name: "Move", subcommands: [DrainCommand.self, UndrainCommand.self, MoveCommand.self]),
+                name: "Move",
+                subcommands: [DrainCommand.self, UndrainCommand.self, MoveCommand.self, RestartCommand.self]),
             CommandGroup(
                 name: "Set up", subcommands: [CheckCommand.self, AccountCommand.self, TokenCommand.self]),
             CommandGroup(

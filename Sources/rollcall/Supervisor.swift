@@ -1,8 +1,12 @@
+import ClusterNode
 import ClusterRuntime
 import Drills
 import Foundation
 
 /// Runs nodes as child processes: starts them, starts them again when they end, and stops them together.
+///
+/// Each life is started from the program's file as it is at that moment, so a node that restarts after the file was
+/// replaced runs the new program.
 actor Supervisor {
     private let topologyFile: String
     private let nodes: [NodeName]
@@ -22,7 +26,7 @@ actor Supervisor {
     static let settledAfter: Duration = .seconds(1)
 
     /// - Parameters:
-    ///   - restarts: whether a node that ends is started again.
+    ///   - restarts: whether a node that ends is started again. One that was asked to restart always is.
     ///   - drain: how long nodes take to part from their clients.
     init(nodes: [NodeName], files: NodeFiles, restarts: Bool, drain: Duration) {
         stopGrace = drain + .seconds(10)
@@ -70,8 +74,15 @@ actor Supervisor {
             files.rotateLog(of: node)
             let logStart = files.logSize(of: node)
             let start = SystemClock.monotonic()
-            let ending = await runOnce(node)
+            let (ending, wasAsked) = await runOnce(node)
             guard !isStopping else { return }
+            let life = SystemClock.monotonic() - start
+            // A life that is over at once is a fault, whatever it says.
+            if wasAsked, life >= Self.settledAfter {
+                Console.error("\(node) was asked to restart; starting it again")
+                backoff = RestartBackoff()
+                continue
+            }
             let lines = files.lastLogLines(of: node, from: logStart)
             let reason = lines.last.map { "\n    \($0)" } ?? ""
             let isSaid = note(node, isShutOut: lines.last { Self.saysAddressInUse($0) })
@@ -86,7 +97,7 @@ actor Supervisor {
                 Console.error("\(node) ended (\(ending)) and stays down\(isSaid ? "" : reason)")
                 return
             }
-            let wait = backoff.wait(afterLife: SystemClock.monotonic() - start)
+            let wait = backoff.wait(afterLife: life)
             if !isSaid {
                 Console.error(
                     "\(node) ended (\(ending)); starting it again in \(wait.inMilliseconds) ms. "
@@ -118,7 +129,8 @@ actor Supervisor {
     }
 
     /// One life of a node.
-    private func runOnce(_ node: NodeName) async -> String {
+    /// - Returns: how it ended, and whether it did so to be started again at once.
+    private func runOnce(_ node: NodeName) async -> (ending: String, wasAsked: Bool) {
         let command = ChildProcess.Command(
             executable: Executable.path, arguments: ["node", topologyFile, node.rawValue],
             environment: [ParentWatch.variable: String(getpid())], log: files.log(of: node))
@@ -129,9 +141,9 @@ actor Supervisor {
             if isStopping { process.signal(SIGTERM) }
             let ending = await process.wait()
             running[node] = nil
-            return ending.description
+            return (ending.description, ending == .exited(NodeRunner.restartExitCode))
         } catch {
-            return "\(error)"
+            return ("\(error)", false)
         }
     }
 

@@ -76,14 +76,6 @@ struct UpCommand: AsyncParsableCommand {
             }
             return nodes
         }
-        let names = only.split(separator: ",").map { NodeName($0.trimmingCharacters(in: .whitespaces)) }
-        let known = topology.nodes.map(\.name.rawValue).joined(separator: ", ")
-        guard !names.isEmpty else { throw CommandFailure.badInput("--only names no node; expected some of \(known)") }
-        return try names.map { name in
-            guard let node = topology.node(named: name) else {
-                throw CommandFailure.badInput("\(topology.file) has no node \(name); expected one of \(known)")
-            }
-            return node
-        }
+        return try topology.nodes(namedIn: only)
     }
 }

@@ -36,8 +36,12 @@ final class TestCluster: Sendable {
     }
 
     /// Runs `body` while `rollcall up` runs the cluster; shows the logs when something went wrong.
-    func whileUp(_ body: (TestCluster, ChildProcess) async throws -> Void) async throws {
-        let supervisor = try await start("up", topologyFile, log: "up")
+    /// - Parameter program: a file that is the program, to be run instead of that beside the tests.
+    func whileUp(
+        program: String = TestCluster.program, _ body: (TestCluster, ChildProcess) async throws -> Void
+    ) async throws {
+        let supervisor = try await ChildProcess.start(
+            .init(executable: program, arguments: ["up", topologyFile], log: "\(directory)/up.out"))
         do {
             try await eventually("the cluster is ready", within: .seconds(60)) { try await self.isReady() }
             try await body(self, supervisor)
@@ -59,6 +63,10 @@ final class TestCluster: Sendable {
     /// Runs the program to its end.
     /// - Returns: how it ended, and everything it printed.
     func run(_ arguments: String...) async throws -> (ending: ChildProcess.Ending, output: String) {
+        try await run(arguments)
+    }
+
+    func run(_ arguments: [String]) async throws -> (ending: ChildProcess.Ending, output: String) {
         let log = "run-\(UInt32.random(in: 0 ... .max))"
         let process = try await ChildProcess.start(
             .init(

@@ -6,6 +6,13 @@ package enum ParentWatch {
     /// Names the supervisor's process in a node's environment.
     package static let variable = "ROLLCALL_SUPERVISOR"
 
+    /// Whether this process starts again when it ends with the code for that: a supervisor of ours or systemd, whose
+    /// units are to say `Restart=always`, has started it. Source: SYSTEMD_EXEC_PID, systemd.exec(5).
+    package static var isSupervised: Bool {
+        let environment = ProcessInfo.processInfo.environment
+        return environment[variable] != nil || environment["SYSTEMD_EXEC_PID"] == String(getpid())
+    }
+
     /// To be called first in a node's process.
     /// - Returns: false when the supervisor is gone already.
     package static func begin() -> Bool {

@@ -1,0 +1,136 @@
+import ClusterRuntime
+import Drills
+import Foundation
+import RegistrarEvents
+import Testing
+
+/// What a rolling restart decides from a status alone.
+struct RestartPlanTests {
+    private let topology: Topology
+
+    init() throws {
+        topology = try Self.topology(
+            "{ name: demo.example, replicas: 2 }, { name: acme.example, replicas: 3 }")
+    }
+
+    private static func topology(_ domains: String) throws -> Topology {
+        try Topology.parse(
+            """
+            cluster: test
+            secret: none
+            coordinator: { kind: embedded, path: router.db }
+            directory: { kind: file, path: accounts.yaml }
+            domains: [ \(domains) ]
+            sites:
+              - name: main
+                servers:
+                  - name: host-a
+                    address: 127.0.0.1
+                    nodes:
+                      - { name: sr1, role: sr, cluster: 1001, admin: 2001 }
+                      - { name: router1, role: router, order: 1, cluster: 1002, admin: 2002 }
+                      - { name: sg1, role: sg, cluster: 1003, admin: 2003, sip: { udp: 3003 } }
+                      - { name: ws1, role: wssubscr, cluster: 1004, admin: 2004, websocket: { listen: 3004 } }
+                      - { name: sr2, role: sr, cluster: 1005, admin: 2005 }
+                      - { name: router2, role: router, order: 2, cluster: 1006, admin: 2006 }
+                      - { name: sr3, role: sr, cluster: 1007, admin: 2007 }
+            """, path: "test.yaml")
+    }
+
+    private func status(_ change: (inout ClusterStatus) -> Void = { _ in }) -> ClusterStatus {
+        var status = ClusterStatus(
+            routers: [
+                .init(name: "router1", state: .active, term: 3), .init(name: "router2", state: .standby, term: 0),
+            ],
+            nodes: topology.nodes.map { node in
+                .init(
+                    name: node.name.rawValue, roles: [node.role.name], site: "main", server: "host-a", incarnation: 5,
+                    status: .up, pid: 7, uptimeSeconds: 60)
+            },
+            domains: [
+                .init(
+                    name: "demo.example", epoch: 1, seq: 1, owner: "sr1", standbys: [.init(name: "sr2", inSync: true)],
+                    contacts: .init(user: 0, sipuser: 0)),
+                .init(
+                    name: "acme.example", epoch: 1, seq: 1, owner: "sr2",
+                    standbys: [.init(name: "sr1", inSync: true), .init(name: "sr3", inSync: true)],
+                    contacts: .init(user: 0, sipuser: 0)),
+            ], coordinator: .init(state: .reachable))
+        change(&status)
+        return status
+    }
+
+    @Test func whatDoesLeastHarmComesFirstAndTheActiveRouterLast() {
+        let plan = RestartPlan(topology, status())
+        #expect(plan.nodes.map(\.name.rawValue) == ["router2", "ws1", "sg1", "sr1", "sr2", "sr3", "router1"])
+        let other = RestartPlan(topology, status { $0.routers[0].state = .standby; $0.routers[1].state = .active })
+        #expect(other.nodes.map(\.name.rawValue) == ["router1", "ws1", "sg1", "sr1", "sr2", "sr3", "router2"])
+        let some = RestartPlan(topology, status(), only: [NodeName("router1"), NodeName("sr3"), NodeName("ws1")])
+        #expect(some.nodes.map(\.name.rawValue) == ["ws1", "sr3", "router1"])
+    }
+
+    @Test func theLastNodeThatServesIsNotRestarted() {
+        let all = RestartPlan(topology, status())
+        #expect(all.objection(topology, drained: []) == nil)
+        #expect(all.objection(topology, drained: [NodeName("sr1")]) == nil)
+        let idle: Set = [NodeName("sr1"), NodeName("sr2")]
+        #expect(all.objection(topology, drained: idle)?.contains("sr3") == true)
+        let others = RestartPlan(topology, status(), only: [NodeName("ws1"), NodeName("sr1")])
+        #expect(others.objection(topology, drained: idle) == nil)
+    }
+
+    @Test func whoeverIsAloneIsNamed() {
+        let warnings = RestartPlan(topology, status()).warnings(topology)
+        #expect(warnings.count == 2 && warnings[0].contains("ws1") && warnings[1].contains("sg1"), "\(warnings)")
+    }
+
+    @Test func aWholeClusterHasNothingToComplainOf() {
+        #expect(ClusterReadiness.complaints(of: status(), topology) == [])
+    }
+
+    @Test(arguments: [ClusterStatus.Node.Status.suspect, .down, .draining, .drained])
+    func everyNodeMustBeThere(standing: ClusterStatus.Node.Status) {
+        let ailing = status { $0.nodes[3].status = standing }
+        #expect(ClusterReadiness.complaints(of: ailing, topology).count == 1)
+        #expect(ClusterReadiness.complaints(of: ailing, topology)[0].contains("ws1"))
+        #expect(ClusterReadiness.complaints(of: ailing, topology, absent: NodeName("ws1")) == [])
+        let kept = ClusterReadiness.complaints(of: ailing, topology, drained: [NodeName("ws1")])
+        #expect(kept.isEmpty == (standing == .drained))
+    }
+
+    @Test func aNodeThatTheRoutersDoNotKnowIsMissed() {
+        let lacking = status { $0.nodes.removeAll { $0.name == "sr3" } }
+        #expect(ClusterReadiness.complaints(of: lacking, topology).first?.contains("sr3") == true)
+    }
+
+    @Test func everyCopyMustBeThereAndInSync() {
+        func complaints(absent: String? = nil, _ change: (inout ClusterStatus) -> Void) -> [String] {
+            ClusterReadiness.complaints(of: status(change), topology, absent: absent.map { NodeName($0) })
+        }
+        #expect(complaints { $0.domains[0].owner = nil } == ["nobody owns demo.example"])
+        #expect(complaints { $0.domains[0].movingTo = "sr3" } == ["demo.example is being moved to sr3"])
+        #expect(complaints { $0.domains.remove(at: 0) } == ["nobody owns demo.example"])
+        #expect(
+            complaints { $0.domains[0].standbys[0].inSync = false } == ["demo.example's standby sr2 is not in sync"])
+        #expect(complaints { $0.domains[1].standbys.removeLast() } == ["acme.example has 1 of 2 standbys in sync"])
+        // One that stands in beside the right ones, and is still being filled.
+        #expect(complaints { $0.domains[0].standbys.append(.init(name: "sr3", inSync: false)) }.count == 1)
+        // While one of three is away, a domain with three copies makes do with two.
+        #expect(complaints(absent: "sr3") { $0.domains[1].standbys.removeLast() } == [])
+        #expect(complaints(absent: "sr3") { $0.domains[1].standbys.removeAll() }.count == 1)
+    }
+
+    @Test func somebodyMustLeadAndTheCoordinatorMustAnswer() {
+        #expect(ClusterReadiness.complaints(of: status { $0.routers[0].state = .standby }, topology) == ["no router leads"])
+        let cut = status {
+            $0.coordinator = .init(state: .unreachable, unreachableSince: 1_700_000_000_000, error: "refused")
+        }
+        #expect(ClusterReadiness.complaints(of: cut, topology).first?.contains("unreachable") == true)
+    }
+
+    @Test func ofManyDomainsOnlyAFewAreNamed() throws {
+        let large = try Self.topology((0..<9).map { "{ name: d\($0).example }" }.joined(separator: ", "))
+        let complaints = ClusterReadiness.complaints(of: status(), large)
+        #expect(complaints.count == 4 && complaints.last == "6 more domains are not as they should be", "\(complaints)")
+    }
+}
