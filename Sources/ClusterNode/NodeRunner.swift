@@ -22,8 +22,8 @@ public enum NodeRunner {
 
     /// Runs a node until SIGTERM or SIGINT, or until it is asked to restart, then lets it leave cleanly: websockets are
     /// closed, their registrations ended, leadership given up, the journal synced.
-    /// - Parameter isSupervised: whether somebody starts the process again when it ends with `restartExitCode`; the node
-    ///   refuses to restart otherwise.
+    /// - Parameter isSupervised: whether somebody starts the process again when it ends with `restartExitCode`; the
+    ///   node refuses to restart otherwise.
     /// - Throws: `NodeFailure` and the adapters' errors, in words for an operator, when the node cannot run.
     public static func run(topology: Topology, node name: NodeName, isSupervised: Bool) async throws -> Ending {
         guard let spec = topology.node(named: name) else {

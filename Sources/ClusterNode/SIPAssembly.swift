@@ -74,7 +74,7 @@ extension NodeEnvironment {
             ("responses", "Responses of devices.", \.responses),
             ("malformed", "Messages that could not be read.", \.malformed),
             ("repetitions", "Requests that had been taken in before.", \.repetitions),
-            ("left_to_repeat", "Requests that came while the node went down, and were left to be repeated.", \.leftToRepeat),
+            ("left_to_repeat", "Requests that came while the node went down, for its next life.", \.leftToRepeat),
             ("challenges", "Digest challenges.", \.challenges),
             ("wrong_passwords", "Wrong answers to challenges.", \.wrongPasswords),
             ("banned", "Messages dropped unanswered for their address.", \.banned),

@@ -113,8 +113,8 @@ public final class SIPServer: Service {
 
     // MARK: Running
 
-    /// Serves until cancelled or told to shut down gracefully: then takes on nothing new, answers what is under way, and
-    /// closes its sockets, those of UDP last, so that devices go elsewhere.
+    /// Serves until cancelled or told to shut down gracefully: then takes on nothing new, answers what is under way,
+    /// and closes its sockets, those of UDP last, so that devices go elsewhere.
     /// - Throws: when an address cannot be bound or a certificate cannot be read.
     public func run() async throws {
         do {

@@ -70,7 +70,8 @@ final class SIPCounters: Sendable {
         return SIPStatistics(
             registers: read(registers), otherRequests: read(otherRequests), responses: read(responses),
             malformed: read(malformed), repetitions: read(repetitions), leftToRepeat: read(leftToRepeat),
-            challenges: read(challenges), wrongPasswords: read(wrongPasswords), banned: read(banned), accepted: read(accepted),
+            challenges: read(challenges), wrongPasswords: read(wrongPasswords), banned: read(banned),
+            accepted: read(accepted),
             refused: read(refused), unavailable: read(unavailable), probes: read(probes), replaced: read(replaced),
             open: read(open), connections: read(connections), turnedAway: read(turnedAway),
             subscribes: read(subscribes), notifies: read(notifies), notifyRepetitions: read(notifyRepetitions),

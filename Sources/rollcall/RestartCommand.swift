@@ -50,17 +50,16 @@ struct RestartCommand: AsyncParsableCommand {
             let report = await restart.report
             if json.isOn { try Console.json(report) } else { show(report) }
             if let left {
-                Console.error("\(left) is still drained, for no router took the order: rollcall undrain "
-                    + "\(loaded.file) \(left)")
+                Console.error(
+                    "\(left) is still drained, for no router took the order: rollcall undrain \(loaded.file) \(left)")
             }
             try conclude(result, report, loaded)
         }
     }
 
     private func conclude(_ result: Result<Void?, any Error>, _ report: RestartReport, _ topology: Topology) throws {
-        let next =
-            report.remaining.isEmpty
-            ? "" : "\nto go on: rollcall restart \(topology.file) --rolling --only \(report.remaining.joined(separator: ","))"
+        let rest = report.remaining.joined(separator: ",")
+        let next = rest.isEmpty ? "" : "\nto go on: rollcall restart \(topology.file) --rolling --only \(rest)"
         switch result {
         case .success(.some): return
         case .success(nil): throw CommandFailure.no("interrupted; a node that was asked to restart does so" + next)

@@ -63,7 +63,11 @@ struct RestartPlanTests {
     @Test func whatDoesLeastHarmComesFirstAndTheActiveRouterLast() {
         let plan = RestartPlan(topology, status())
         #expect(plan.nodes.map(\.name.rawValue) == ["router2", "ws1", "sg1", "sr1", "sr2", "sr3", "router1"])
-        let other = RestartPlan(topology, status { $0.routers[0].state = .standby; $0.routers[1].state = .active })
+        let taken = status {
+            $0.routers[0].state = .standby
+            $0.routers[1].state = .active
+        }
+        let other = RestartPlan(topology, taken)
         #expect(other.nodes.map(\.name.rawValue) == ["router1", "ws1", "sg1", "sr1", "sr2", "sr3", "router2"])
         let some = RestartPlan(topology, status(), only: [NodeName("router1"), NodeName("sr3"), NodeName("ws1")])
         #expect(some.nodes.map(\.name.rawValue) == ["ws1", "sr3", "router1"])
@@ -121,7 +125,8 @@ struct RestartPlanTests {
     }
 
     @Test func somebodyMustLeadAndTheCoordinatorMustAnswer() {
-        #expect(ClusterReadiness.complaints(of: status { $0.routers[0].state = .standby }, topology) == ["no router leads"])
+        let leaderless = status { $0.routers[0].state = .standby }
+        #expect(ClusterReadiness.complaints(of: leaderless, topology) == ["no router leads"])
         let cut = status {
             $0.coordinator = .init(state: .unreachable, unreachableSince: 1_700_000_000_000, error: "refused")
         }

@@ -15,8 +15,8 @@ package enum RestartAnswer: Hashable, Sendable {
 }
 
 extension ClusterClient {
-    /// Asks one life of a node to end, so that whoever started it starts it again. May be asked again: a later life takes
-    /// no notice.
+    /// Asks one life of a node to end, so that whoever started it starts it again. May be asked again: a later life
+    /// takes no notice.
     package func restart(
         _ node: NodeSpec, incarnation: UInt64, timeout: Duration = .seconds(2)
     ) async -> RestartAnswer {

@@ -40,7 +40,7 @@ package struct RestartPlan: Hashable, Sendable {
             switch node.role {
             case .wssubscr: return "\(node.name) is the only wssubscr node: websockets wait until it is back"
             case .sg: return "\(node.name) is the only sg node: phones send their requests again until it is back"
-            case .router: return "\(node.name) is the only router: a node that fails meanwhile is replaced when it is back"
+            case .router: return "\(node.name) is the only router: what fails meanwhile is replaced when it is back"
             case .sr: return nil
             }
         }

@@ -3,8 +3,8 @@ package struct RestartReport: Codable, Hashable, Sendable {
     package struct Node: Codable, Hashable, Sendable {
         package var name: String
         package var role: String
-        /// Seconds: to move everything away, to be back, and until all copies were in sync again; left out for nodes that
-        /// have nothing to move or to keep in sync.
+        /// Seconds: to move everything away, to be back, and until all copies were in sync again; left out for nodes
+        /// that have nothing to move or to keep in sync.
         package var drain: Double?
         package var away: Double
         package var sync: Double?
