@@ -92,6 +92,7 @@ let package = Package(
         .rollcall("Router", ["ClusterRuntime", "RegistrarEvents", .logging]),
 
         // Adapters and gateways.
+        .rollcall("Destinations", ["ClusterRuntime", "MessagePack", "RegistrarEvents", .deque, .logging]),
         .rollcall(
             "NanomsgTransport",
             ["CNanomsg", "ClusterRuntime", "RegistrarEvents", "MessagePack", .crypto, .logging]),
@@ -129,7 +130,8 @@ let package = Package(
         .rollcall(
             "ClusterNode",
             [
-                "AccessTokens", "AdminAPI", "ClusterRuntime", "Digests", "EmbeddedCoordinator", "EtcdCoordinator",
+                "AccessTokens", "AdminAPI", "ClusterRuntime", "Destinations", "Digests", "EmbeddedCoordinator",
+                "EtcdCoordinator",
                 "NanomsgTransport", "RegistrarEvents", "Router", "SIPGateway", "SQLiteAccounts", "SRActor",
                 "WSSubscrActor",
                 "WebSocketGateway", .deque,
@@ -160,6 +162,7 @@ let package = Package(
         .tests(
             "ClusterRuntimeTests", ["ClusterRuntime", "Digests", "SQLiteAccounts", "RegistrarEvents", "MessagePack"]),
         .tests("SRActorTests", ["SRActor", "ClusterRuntime", "RegistrarEvents", .logging], exclude: ["Scenarios"]),
+        .tests("DestinationsTests", ["Destinations", "ClusterRuntime", "RegistrarEvents", .logging]),
         .tests("WSSubscrActorTests", ["WSSubscrActor", "ClusterRuntime", "Filtering", "RegistrarEvents"]),
         .tests(
             "RouterTests",

@@ -31,6 +31,8 @@ public struct AdminBackend: Sendable {
     public var order: @Sendable (MovementOrder) async -> OrderOutcome = { _ in .notLeading }
     /// Why a domain is where it is; nil on all but the active router.
     public var explanation: @Sendable (DomainName) async -> DomainExplanation? = { _ in nil }
+    /// What this node delivers to destinations; nil on all but `sr` nodes.
+    public var destinations: @Sendable () async -> [DestinationStatus]? = { nil }
     /// What a temporary GRUU of a domain stands for; the closure is nil where they are not known, as on all but `sg`
     /// nodes, and its answer for what is none.
     public var temporaryGRUU: (@Sendable (String, DomainName) -> GRUUTarget?)?

@@ -32,7 +32,7 @@ extension NodeRunner {
             let assembled =
                 switch spec.role {
                 case .router: environment.assembleRouter(InMemoryCoordinator(), accounts)
-                case .sr: environment.assembleRegistrar(NoJournal(), [:], accounts)
+                case .sr: try environment.assembleRegistrar(NoJournal(), [:], accounts)
                 case .wssubscr: environment.assembleFrontier(directory)
                 case .sg: environment.assembleSIPGateway(directory, gruuKey: nil)
                 }

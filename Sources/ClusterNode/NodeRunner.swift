@@ -24,8 +24,11 @@ public enum NodeRunner {
     /// closed, their registrations ended, leadership given up, the journal synced.
     /// - Parameter isSupervised: whether somebody starts the process again when it ends with `restartExitCode`; the
     ///   node refuses to restart otherwise.
+    /// - Parameter destinations: of this process, at an `sr` node: told of events as the topology's are.
     /// - Throws: `NodeFailure` and the adapters' errors, in words for an operator, when the node cannot run.
-    public static func run(topology: Topology, node name: NodeName, isSupervised: Bool) async throws -> Ending {
+    public static func run(
+        topology: Topology, node name: NodeName, isSupervised: Bool, destinations: [InProcessDestination] = []
+    ) async throws -> Ending {
         guard let spec = topology.node(named: name) else {
             throw NodeFailure("\(topology.file) has no node \(name)")
         }
@@ -55,7 +58,7 @@ public enum NodeRunner {
         case .sr:
             let opened = try openJournal(topology, name, log)
             journal = opened.journal
-            assembled = environment.assembleRegistrar(opened.journal, opened.replicas, accounts)
+            assembled = try environment.assembleRegistrar(opened.journal, opened.replicas, accounts, destinations)
         case .wssubscr: assembled = environment.assembleFrontier(try topology.openAccounts())
         case .sg:
             assembled = environment.assembleSIPGateway(

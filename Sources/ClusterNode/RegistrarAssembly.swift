@@ -1,16 +1,22 @@
 import AdminAPI
 import ClusterRuntime
+import Destinations
 import RegistrarEvents
 import SRActor
 import ServiceLifecycle
 
 extension NodeEnvironment {
     func assembleRegistrar(
-        _ journal: any Journal, _ replicas: [DomainName: DomainReplica], _ accounts: AccountsAtHand
-    ) -> AssembledNode {
+        _ journal: any Journal, _ replicas: [DomainName: DomainReplica], _ accounts: AccountsAtHand,
+        _ inProcess: [InProcessDestination] = []
+    ) throws -> AssembledNode {
+        let relay = NoticeRelay()
+        let hub = try makeDestinations(inProcess, relay: relay)
         let node = SRNode(
             node: life, transport: transport, journal: journal, replicas: replicas, routers: routers,
-            limits: topology.limits, policy: { policy(of: $0) }, log: log)
+            limits: topology.limits, policy: { policy(of: $0, destinations: hub.names(for: $0)) }, outlet: hub,
+            log: log)
+        relay.connect { node.receive($0, of: $1) }
         let agent = AgentShell(
             agent: makeAgent(), transport: transport, heartbeat: topology.periods.heartbeat,
             onAssigned: { assignments in
@@ -19,17 +25,20 @@ extension NodeEnvironment {
             },
             onLease: { node.extendLease(to: $0) })
         register(node)
-        let backend = makeBackend(
+        var backend = makeBackend(
             assignment: { agent.assignment(of: $0) },
             problems: {
                 (agent.leader == nil ? ["no router was heard yet"] : [])
                     + (node.isJournalWritable ? [] : ["the journal cannot be written; see the log"])
+                    + hub.problems
             },
             status: { .elsewhere(adminAddress(of: agent.leader)) }, accounts: accounts.callAsFunction,
             copies: { held(node.reports, by: agent) })
+        backend.destinations = { hub.status }
         return AssembledNode(
             services: [
-                LoopService { await agent.run() }, LoopService { await node.run() }, makeAdmin(backend),
+                LoopService { await agent.run() }, LoopService { await node.run() }, LoopService { await hub.run() },
+                makeAdmin(backend),
             ],
             receive: { event in
                 guard case .received(let messages, let sender) = event else { return }
@@ -47,7 +56,7 @@ extension NodeEnvironment {
         }
     }
 
-    private func policy(of domain: DomainName) -> DomainPolicy {
+    private func policy(of domain: DomainName, destinations: [String]) -> DomainPolicy {
         let spec = topology.domain(named: domain) ?? DomainSpec(name: domain)
         return DomainPolicy(
             minimumTTL: UInt32(clamping: spec.minimumExpires.milliseconds),
@@ -55,7 +64,7 @@ extension NodeEnvironment {
             maximumContacts: UInt32(clamping: spec.contacts), maximumDevices: UInt32(clamping: spec.devices),
             acceptsWithoutLease: spec.availability == .accept,
             replicationTimeout: topology.periods.replicationTimeout, ringEntries: topology.limits.ringEntries,
-            ringBytes: topology.limits.ringBytes)
+            ringBytes: topology.limits.ringBytes, destinations: destinations)
     }
 
     private func register(_ node: SRNode) {

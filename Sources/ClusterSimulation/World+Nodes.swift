@@ -115,6 +115,8 @@ extension World {
             case .send(let message, let peer): send(message, from: name, to: peer)
             case .askRouters(let change):
                 for router in Self.routers { send(.replicaChange(change), from: name, to: router) }
+            // No domain here has destinations.
+            case .publish: break
             case .alarm(let text): history.violate("no alarm", "\(name): \(text)")
             case .becameOwner, .becameStandby, .deposed, .handingOver, .replayEnded:
                 trace.note(now, "\(name) \(domain) \(directive)")

@@ -48,6 +48,17 @@ public enum EventJSON {
         }
     }
 
+    /// The event alone, as Kafka and plugins get it: the platform's envelope with `domain`, then our position.
+    /// `{"class":…,"type":…,"data":{…},"eventts":…,"domain":…,"epoch":…,"seq":…,"replay":true}`
+    /// - Throws: when the contact's bytes are not what `PackedContact` makes.
+    public static func envelope(
+        of entry: LogEntry, domain: DomainName, epoch: UInt64
+    ) throws(MessagePackError) -> [UInt8] {
+        var json = JSONWriter(reserving: 768)
+        try json.envelope(of: entry, domain: domain, epoch: epoch)
+        return json.bytes
+    }
+
     private static func tail(
         of entry: LogEntry, domain: DomainName, epoch: UInt64, event: (inout JSONWriter) -> Void
     ) -> [UInt8] {
@@ -77,8 +88,29 @@ extension LogEntry.Change {
 }
 
 extension JSONWriter {
+    /// What `EventJSON.envelope` returns.
+    public mutating func envelope(
+        of entry: LogEntry, domain: DomainName, epoch: UInt64
+    ) throws(MessagePackError) {
+        members(of: entry, try entry.change.contact?.registration())
+        raw(#","domain":"#)
+        string(domain.rawValue)
+        raw(#","epoch":"#)
+        unsigned(epoch)
+        raw(#","seq":"#)
+        unsigned(entry.seq)
+        if case .registered(_, _, replay: true) = entry.change { raw(#","replay":true"#) }
+        raw("}")
+    }
+
     /// `{"class":…,"type":…,"data":{…},"eventts":…}`.
     mutating func event(_ entry: LogEntry, _ registration: Registration?) {
+        members(of: entry, registration)
+        raw("}")
+    }
+
+    /// The same without the closing brace.
+    private mutating func members(of entry: LogEntry, _ registration: Registration?) {
         raw(#"{"class":"registrarevents","type":"#)
         switch entry.change {
         case .registered(_, let ttl, _):
@@ -91,7 +123,6 @@ extension JSONWriter {
         }
         raw(#"},"eventts":"#)
         integer(entry.timestamp)
-        raw("}")
     }
 
     /// - Parameter ttl: in milliseconds; events say whole seconds, rounded up.

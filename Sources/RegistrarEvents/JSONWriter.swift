@@ -13,6 +13,17 @@ public struct JSONWriter: Sendable {
         text.withUTF8Buffer { bytes.append(contentsOf: $0) }
     }
 
+    /// Begins anew in the same memory.
+    public mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
+
+    /// Appends a text as it is, for what is no JSON.
+    public mutating func plain(_ text: String) {
+        var text = text
+        text.withUTF8 { bytes.append(contentsOf: $0) }
+    }
+
+    public mutating func plain(_ text: UnsafeRawBufferPointer) { bytes.append(contentsOf: text) }
+
     /// Appends a value that is encoded already.
     public mutating func raw(_ encoded: [UInt8]) { bytes.append(contentsOf: encoded) }
 

@@ -85,6 +85,16 @@ public struct PackedContact: Hashable, Sendable {
         }
     }
 
+    /// The names of account and contact, as texts that live as long as the call of `use`.
+    public func withKeyTexts(
+        _ use: (_ account: UnsafeRawBufferPointer, _ contact: UnsafeRawBufferPointer) -> Void
+    ) throws(MessagePackError) {
+        try MessagePack.decode(bytes[..<keyLength]) { (value) throws(MessagePackError) in
+            let fields = try value.array()
+            use(try fields.value(1).text(), try fields.value(2).text())
+        }
+    }
+
     /// Whether the request that last changed a SIP device's contact came later than this one: in the same call, with a
     /// higher CSeq. Never so for a user's connection.
     public func wasChanged(after cseq: UInt32, of callID: String) throws(MessagePackError) -> Bool {

@@ -11,6 +11,7 @@ public actor DomainActor {
     private let journal: any Journal
     private let routers: [NodeName]
     private let lease: LeaseHolder
+    private let outlet: (any DestinationOutlet)?
     private let log: Logger
     private let mailbox: Mailbox<DomainMachine.Event>
     private let latestReport: Mutex<CopyReport>
@@ -19,13 +20,14 @@ public actor DomainActor {
 
     public init(
         machine: DomainMachine, transport: any Transport, journal: any Journal, routers: [NodeName],
-        lease: LeaseHolder, mailboxLimit: Int, log: Logger
+        lease: LeaseHolder, outlet: (any DestinationOutlet)? = nil, mailboxLimit: Int, log: Logger
     ) {
         self.machine = machine
         self.transport = transport
         self.journal = journal
         self.routers = routers
         self.lease = lease
+        self.outlet = outlet
         self.log = log
         mailbox = Mailbox(limit: mailboxLimit)
         latestReport = Mutex(machine.report)
@@ -64,17 +66,20 @@ public actor DomainActor {
     private func perform(_ directives: [DomainMachine.Directive]) {
         var records: [JournalRecord] = []
         var outgoing = Outgoing()
+        var publications: [Publication] = []
         for directive in directives {
             switch directive {
             case .store(let record): records.append(record)
             case .send(let message, let peer): outgoing.add(message, for: peer)
             case .askRouters(let change):
                 for router in routers { outgoing.add(.replicaChange(change), for: router) }
+            case .publish(let publication): publications.append(publication)
             case .alarm, .becameOwner, .becameStandby, .deposed, .handingOver, .replayEnded: note(directive)
             }
         }
         if !records.isEmpty { journal.append(records, of: machine.domain) }
         for (peer, messages) in outgoing.byPeer { transport.send(messages, to: peer) }
+        for publication in publications { outlet?.publish(publication, of: machine.domain) }
     }
 
     private func note(_ directive: DomainMachine.Directive) {
@@ -87,7 +92,7 @@ public actor DomainActor {
         case .deposed(let epoch): log.notice("\(domain): deposed by epoch \(epoch); nothing is acknowledged any more")
         case .handingOver(let node): log.info("\(domain): takes on nothing new, so that \(node) can be the owner")
         case .replayEnded(let position): log.info("\(domain): everything restated by \(position)")
-        case .store, .send, .askRouters: break
+        case .store, .send, .askRouters, .publish: break
         }
     }
 

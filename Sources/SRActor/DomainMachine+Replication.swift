@@ -125,6 +125,7 @@ extension DomainMachine {
         }
         if let ended { directives += [.store(.swept), .replayEnded(ended)] }
         directives += commit(at: now)
+        directives += publish(at: now)
         directives += askToHandOver(at: now)
         directives += feedAll(at: now)
         return directives

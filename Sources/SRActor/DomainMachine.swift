@@ -33,6 +33,8 @@ public struct DomainMachine: Sendable {
         case chunk(SnapshotChunk, from: NodeID)
         /// A router wants the domain moved to a standby.
         case handOver(HandOver, from: NodeName)
+        /// A destination has taken events, or has missed some.
+        case destination(DestinationNotice)
         /// Time goes by: at the latest at `nextWake`.
         case tick
         /// Everything that had arrived has been handled: send what has come together.
@@ -45,6 +47,8 @@ public struct DomainMachine: Sendable {
         case askRouters(ReplicaChange)
         /// Keep on disk, before anything that follows leaves the node.
         case store(JournalRecord)
+        /// For the destinations, once what comes before it has left the node.
+        case publish(Publication)
         /// For the log and a counter.
         case alarm(String)
         /// The role changed; for the log.
@@ -69,6 +73,8 @@ public struct DomainMachine: Sendable {
     var lastClear: (sender: NodeName, id: UInt64)?
     /// Requests of an epoch that is not known here yet, in the order of arrival.
     var early: [EarlyRequest] = []
+    /// Of the log that this node applies as a standby: what destinations may not have.
+    var tail = LogTail()
 
     /// - Parameter replica: the copy restored from the journal; empty for a domain new to this node.
     public init(
@@ -108,10 +114,15 @@ public struct DomainMachine: Sendable {
             }
             return grant(request, from: sender, at: now)
         case .handOver(let order, let router): return take(order, from: router, at: now)
+        case .destination(let notice):
+            take(notice)
+            return []
         case .follow(let follow, let sender): return take(follow, from: sender, at: now)
         case .append(let append, let sender):
             guard owner == nil else { return answer(sender, epoch: append.epoch) }
-            return receiver.handle(.append(append, from: sender), at: now).map(Directive.init)
+            let directives = receiver.handle(.append(append, from: sender), at: now)
+            keepTail(of: append, directives)
+            return directives.map(Directive.init)
         case .chunk(let chunk, let sender):
             guard owner == nil else { return answer(sender, epoch: chunk.epoch) }
             return receiver.handle(.chunk(chunk, from: sender), at: now).map(Directive.init)
@@ -203,7 +214,7 @@ public struct DomainMachine: Sendable {
     private mutating func retire() -> [Directive] {
         guard let waiting = owner?.waiting else { return [] }
         owner?.waiting.removeAll()
-        return waiting.map { .refuse($0.id, .notOwner, to: $0.sender) }
+        return stopPublishing() + waiting.map { .refuse($0.id, .notOwner, to: $0.sender) }
     }
 
     private mutating func inSyncChanged(_ new: Assignment) -> [Directive] {
@@ -225,6 +236,7 @@ public struct DomainMachine: Sendable {
         directives.append(.becameOwner(epoch: new.epoch, new.cause, contacts: replica.table.count))
         append(.clear(new.cause), at: now)
         owner?.replayCursor = 0
+        directives += beginPublishing()
         if new.cause == .storageCleared, let lastClear {
             owner?.waiting.append(
                 Ownership.Waiting(seq: 1, id: lastClear.id, sender: lastClear.sender, reply: .unregistered(count: 0)))

@@ -16,12 +16,15 @@ public struct DomainPolicy: Sendable, Hashable {
     public var ringBytes: Int
     /// Entries that may wait for standbys before requests are refused as overload.
     public var maximumUncommitted: UInt64
+    /// The names of the destinations that are told of the domain's events.
+    public var destinations: [String]
 
     public init(
         minimumTTL: UInt32 = 30_000, maximumTTL: UInt32 = 3_600_000, maximumContacts: UInt32 = 2_000_000,
         maximumDevices: UInt32 = 10, acceptsWithoutLease: Bool = false,
         replicationTimeout: Duration = .milliseconds(500), ringEntries: Int = 65_536,
-        ringBytes: Int = 64 * 1_024 * 1_024, maximumUncommitted: UInt64 = 16_384
+        ringBytes: Int = 64 * 1_024 * 1_024, maximumUncommitted: UInt64 = 16_384,
+        destinations: [String] = []
     ) {
         self.minimumTTL = minimumTTL
         self.maximumTTL = maximumTTL
@@ -32,5 +35,6 @@ public struct DomainPolicy: Sendable, Hashable {
         self.ringEntries = ringEntries
         self.ringBytes = ringBytes
         self.maximumUncommitted = maximumUncommitted
+        self.destinations = destinations
     }
 }

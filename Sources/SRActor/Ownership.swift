@@ -28,6 +28,12 @@ struct Ownership: Sendable {
     var handOver: DomainMachine.HandingOver?
     /// When a hand-over last came to nothing.
     var handOverGivenUp: MonotonicInstant?
+    /// The last entry that destinations were handed.
+    var published: UInt64 = 0
+    /// How far each destination has come, in the order of the policy.
+    var cursors: [DestinationCursor] = []
+    /// In the order in which destinations asked.
+    var replays: [DestinationReplay] = []
 
     /// A request whose outcome waits for its entry's commit.
     struct Waiting: Sendable {
@@ -105,7 +111,8 @@ struct Ownership: Sendable {
     /// Sends every feed what it may be sent now.
     mutating func pumpFeeds(_ domain: DomainName, _ replica: DomainReplica, at now: Moment) -> [DomainMachine.Directive]
     {
-        let source = FeedSource(domain: domain, epoch: epoch, committed: committed, replayEnd: replayEnd)
+        let source = FeedSource(
+            domain: domain, epoch: epoch, committed: committed, replayEnd: replayEnd, cursors: cursors)
         var directives: [DomainMachine.Directive] = []
         for index in feeds.indices {
             let mayRestart = feeds[index].role == .follower || !waitsFor(feeds[index].node)

@@ -16,6 +16,7 @@ public final class SRNode: Sendable {
     private let log: Logger
     private let policy: @Sendable (DomainName) -> DomainPolicy
     private let lease = LeaseHolder()
+    private let outlet: (any DestinationOutlet)?
     private let domains: Mutex<[DomainName: DomainActor]>
 
     /// How often the routers are told what is held here.
@@ -24,9 +25,11 @@ public final class SRNode: Sendable {
     /// - Parameters:
     ///   - replicas: what the journal held; each waits as a copy until the router decides what becomes of it.
     ///   - policy: what each domain allows.
+    ///   - outlet: where the events of owned domains go, besides followers.
     public init(
         node: NodeID, transport: any Transport, journal: any Journal, replicas: [DomainName: DomainReplica],
-        routers: [NodeName], limits: Limits, policy: @escaping @Sendable (DomainName) -> DomainPolicy, log: Logger
+        routers: [NodeName], limits: Limits, policy: @escaping @Sendable (DomainName) -> DomainPolicy,
+        outlet: (any DestinationOutlet)? = nil, log: Logger
     ) {
         self.node = node
         self.transport = transport
@@ -34,6 +37,7 @@ public final class SRNode: Sendable {
         self.routers = routers
         self.limits = limits
         self.policy = policy
+        self.outlet = outlet
         self.log = log
         domains = Mutex([:])
         domains.withLock { domains in
@@ -44,7 +48,7 @@ public final class SRNode: Sendable {
     private func makeActor(_ domain: DomainName, _ replica: DomainReplica) -> DomainActor {
         DomainActor(
             machine: DomainMachine(domain: domain, node: node, policy: policy(domain), replica: replica),
-            transport: transport, journal: journal, routers: routers, lease: lease,
+            transport: transport, journal: journal, routers: routers, lease: lease, outlet: outlet,
             mailboxLimit: limits.parkedRequests * 8, log: log)
     }
 
@@ -80,6 +84,11 @@ public final class SRNode: Sendable {
             }
         }
         if let run { post(run.events, to: run.domain, from: sender) }
+    }
+
+    /// A destination of a domain has taken events, or has missed some. Lost to a full mailbox, it is told again.
+    public func receive(_ notice: DestinationNotice, of domain: DomainName) {
+        domains.withLock { $0[domain] }?.post([.destination(notice)])
     }
 
     private static func event(_ message: Message, from sender: NodeID) -> (DomainName, DomainMachine.Event)? {

@@ -27,7 +27,7 @@ struct Rollcall: AsyncParsableCommand {
                 name: "Look",
                 subcommands: [
                     StatusCommand.self, ExplainCommand.self, TailCommand.self, ContactsCommand.self,
-                    VerifyCommand.self, BansCommand.self,
+                    VerifyCommand.self, DestinationsCommand.self, BansCommand.self,
                 ]),
             CommandGroup(
                 name: "Move",

@@ -31,8 +31,8 @@ struct SpoiltTopology: Sendable, CustomTestStringConvertible {
             "replicas: 2", "replicas: \"2\"",
             "t.yaml:6: domains[1].replicas: found the quoted text `2`; expected a whole number from 1 to 7"),
         SpoiltTopology(
-            "replicas: 2", "kafka: { topic: a }",
-            "t.yaml:6: domains[1].kafka is not supported by this version; expected it to be left out"),
+            "replicas: 2", "pin: a",
+            "t.yaml:6: domains[1].pin is not supported by this version; expected it to be left out"),
         SpoiltTopology(
             "name: demo.example", "name: -demo",
             "t.yaml:6: domains[1].name: found `-demo`; expected a domain name such as demo.example"),
@@ -105,8 +105,8 @@ struct SpoiltTopology: Sendable, CustomTestStringConvertible {
             "cluster: test", "cluster: test\n!other cluster: again",
             "t.yaml:2: key `cluster` is given more than once; expected each key once"),
         SpoiltTopology(
-            "cluster: test", "cluster: test\ndestinations: {}",
-            "t.yaml:2: destinations is not supported by this version; expected it to be left out"),
+            "cluster: test", "cluster: test\ndestinations: { kafka: {} }",
+            "t.yaml:2: destinations.kafka: brokers is missing; expected a list such as [127.0.0.1:9092]"),
         SpoiltTopology(
             "cluster: test", "cluster: test\nperiods: { heartbeat: 200 }",
             "t.yaml:2: periods.heartbeat: found `200`; "

@@ -25,6 +25,7 @@ import Testing
         "WSSubscrActor": ["ClusterRuntime", "Filtering", "RegistrarEvents", "DequeModule", "Logging"],
         "Router": ["ClusterRuntime", "RegistrarEvents", "Logging"],
 
+        "Destinations": ["ClusterRuntime", "MessagePack", "RegistrarEvents", "DequeModule", "Logging"],
         "NanomsgTransport": ["ClusterRuntime", "RegistrarEvents", "MessagePack", "CNanomsg", "Crypto", "Logging"],
         "EmbeddedCoordinator": ["Router", "ClusterRuntime", "RegistrarEvents", "MessagePack", "GRDB"],
         "EtcdCoordinator": [
@@ -50,7 +51,8 @@ import Testing
 
         "ClusterSimulation": ["SRActor", "WSSubscrActor", "Router", "ClusterRuntime", "RegistrarEvents"],
         "ClusterNode": [
-            "AccessTokens", "AdminAPI", "EmbeddedCoordinator", "EtcdCoordinator", "NanomsgTransport", "SIPGateway",
+            "AccessTokens", "AdminAPI", "Destinations", "EmbeddedCoordinator", "EtcdCoordinator", "NanomsgTransport",
+            "SIPGateway",
             "WebSocketGateway", "SRActor", "WSSubscrActor", "Router", "SQLiteAccounts", "ClusterRuntime", "Digests",
             "RegistrarEvents", "DequeModule",
             "Logging", "ServiceLifecycle", "UnixSignals",
@@ -109,6 +111,8 @@ import Testing
         "Sources/SIPGateway/WatchedAccount", "Sources/SIPGateway/WatchedContact",
         "Sources/SIPGateway/NotifyTransaction", "Sources/SIPGateway/RegistrationInfo",
         "Sources/EtcdCoordinator/EndpointTurns", "Sources/EtcdCoordinator/Ledger",
+        "Sources/ClusterRuntime/Destinations/LogTail", "Sources/ClusterRuntime/Destinations/DestinationReplay",
+        "Sources/Destinations/LaneMachine", "Sources/Destinations/LaneStream", "Sources/Destinations/LaneSettings",
     ]
 
     /// Shells of the machines that share a prefix with them.

@@ -17,6 +17,7 @@ import Testing
     private static let taskFiles: [String: String] = [
         "Sources/ClusterNode/RequestInlet.swift": "its turn, posted by callers that cannot wait",
         "Sources/ClusterRuntime/Requests/RequestRouter.swift": "its flush, and its clock while requests are under way",
+        "Sources/Destinations/Lane.swift": "a task a batch under way, since a destination may take its time",
         "Sources/EmbeddedCoordinator/EmbeddedCoordinator.swift": "a store goes on although its caller is cancelled",
         "Sources/SRActor/DomainActor.swift": "its turn, posted from any thread, and its wake",
         "Sources/SIPGateway/WatcherActor.swift": "its turn, posted from any thread",

@@ -7,12 +7,17 @@ public struct FeedSource {
     /// The last committed entry.
     public let committed: UInt64
     public let replayEnd: UInt64
+    /// How far the domain's destinations have come.
+    public let cursors: [DestinationCursor]
 
-    public init(domain: DomainName, epoch: UInt64, committed: UInt64, replayEnd: UInt64) {
+    public init(
+        domain: DomainName, epoch: UInt64, committed: UInt64, replayEnd: UInt64, cursors: [DestinationCursor] = []
+    ) {
         self.domain = domain
         self.epoch = epoch
         self.committed = committed
         self.replayEnd = replayEnd
+        self.cursors = cursors
     }
 }
 
@@ -212,7 +217,8 @@ public struct ReplicaFeed: Sendable {
         .append(
             Append(
                 domain: source.domain, epoch: source.epoch, base: sent, entries: entries,
-                committed: source.committed, replayEnd: source.replayEnd))
+                committed: source.committed, replayEnd: source.replayEnd,
+                cursors: role == .standby ? source.cursors : []))
     }
 
     private mutating func nextChunk(

@@ -28,6 +28,8 @@ public struct DomainSpec: Hashable, Sendable {
     /// Devices that know MD5 alone should pass over the others (RFC 7616 section 3.7), but many give up on them: those
     /// made before RFC 8760, and the SIP libraries of browsers. A domain that has such phones offers MD5 alone.
     public let digest: [DigestAlgorithm]
+    /// The topic of its events; nil for the name that follows from the domain's.
+    public let kafkaTopic: String?
 
     /// RFC 8760 section 2.6 leaves the order to the server.
     public static let defaultDigest: [DigestAlgorithm] = [.sha256, .sha512_256, .md5]
@@ -42,7 +44,7 @@ public struct DomainSpec: Hashable, Sendable {
         name: DomainName, replicas: Int = defaultReplicas, contacts: Int = Limits().contactsPerDomain,
         devices: Int = Limits().devices, minimumExpires: Duration = defaultMinimumExpires,
         maximumExpires: Duration = defaultMaximumExpires, availability: Availability = .refuse,
-        digest: [DigestAlgorithm] = defaultDigest
+        digest: [DigestAlgorithm] = defaultDigest, kafkaTopic: String? = nil
     ) {
         precondition(!digest.isEmpty, "no digest algorithm for \(name)")
         self.name = name
@@ -53,5 +55,6 @@ public struct DomainSpec: Hashable, Sendable {
         self.maximumExpires = maximumExpires
         self.availability = availability
         self.digest = digest
+        self.kafkaTopic = kafkaTopic
     }
 }

@@ -21,6 +21,8 @@ public struct Topology: Hashable, Sendable {
     public let tokens: TokenSettings
     /// In the order of the file.
     public let domains: [DomainSpec]
+    /// Kafka first, then the plugins in the order of the file.
+    public let destinations: [DestinationSpec]
     /// In the order of the file.
     public let sites: [SiteSpec]
 

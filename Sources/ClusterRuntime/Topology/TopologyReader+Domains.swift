@@ -13,8 +13,8 @@ extension TopologyReader {
     }
 
     private func domain(_ value: YAMLValue, limits: Limits) -> Located<DomainSpec>? {
-        let known = ["name", "replicas", "limits", "expires", "availability", "digest"]
-        let later = ["kafka", "destinations", "plugins", "group", "sites", "pin"]
+        let known = ["name", "replicas", "limits", "expires", "availability", "digest", "kafka"]
+        let later = ["destinations", "plugins", "group", "sites", "pin"]
         guard let fields = value.fields(known, later: later) else { return nil }
         let name = domainName(fields.required("name", "the domain's name"))
         let replicas = fields["replicas"]?.integer(in: DomainSpec.replicasRange)
@@ -23,6 +23,7 @@ extension TopologyReader {
         let availability = fields["availability"]?.choice(
             DomainSpec.Availability.allCases.map { ($0.rawValue, $0) })
         let digest = digest(fields["digest"])
+        let kafkaTopic = kafkaTopic(fields["kafka"])
         let spec = name.map { name in
             DomainSpec(
                 name: name,
@@ -30,7 +31,7 @@ extension TopologyReader {
                 contacts: own?["contacts"]?.integer(in: 1...100_000_000) ?? limits.contactsPerDomain,
                 devices: own?["devices"]?.integer(in: 1...10_000) ?? limits.devices,
                 minimumExpires: expires.lowerBound, maximumExpires: expires.upperBound,
-                availability: availability ?? .refuse, digest: digest)
+                availability: availability ?? .refuse, digest: digest, kafkaTopic: kafkaTopic)
         }
         return spec.map { Located(value: $0, line: value.line) }
     }

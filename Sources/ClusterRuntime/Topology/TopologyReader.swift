@@ -15,9 +15,9 @@ struct TopologyReader {
     func read(_ root: YAMLValue) -> Topology? {
         let known = [
             "cluster", "secret", "coordinator", "periods", "limits", "journal", "directory", "admin", "jwt",
-            "domains", "sites",
+            "domains", "destinations", "sites",
         ]
-        guard let top = root.fields(known, later: ["destinations"]) else { return nil }
+        guard let top = root.fields(known) else { return nil }
         let limits = limits(top["limits"])
         let domains = domains(top.required("domains", "a list of domains"), limits: limits)
         let before = problems.count
@@ -36,6 +36,7 @@ struct TopologyReader {
             adminIsOpen: adminIsOpen(top["admin"]),
             tokens: tokens(top["jwt"]),
             domains: domains.map(\.value),
+            destinations: destinations(top["destinations"], domains: domains.map(\.value.name)),
             sites: sites.sites)
         TopologyCheck(
             topology: topology, domains: domains, nodes: sites.nodes, problems: problems,

@@ -64,7 +64,8 @@ extension Message {
                 Append(
                     domain: try fields.domain(1), epoch: try fields.unsigned(2), base: try fields.unsigned(3),
                     entries: try fields.map(4, LogEntry.init(packed:)), committed: try fields.unsigned(5),
-                    replayEnd: try fields.unsigned(6)))
+                    replayEnd: try fields.unsigned(6),
+                    cursors: fields.count > 7 ? try fields.map(7, DestinationCursor.init(packed:)) : []))
         case .chunk: self = .chunk(try SnapshotChunk(packed: fields))
         case .handOver:
             self = .handOver(
@@ -236,6 +237,14 @@ extension Follow {
             applied: Position(epoch: try fields.unsigned(4), seq: try fields.unsigned(5)),
             complete: try fields.boolean(6), snapshot: try fields.unsigned(7),
             nextChunk: UInt32(clamping: try fields.unsigned(8)), rewind: try fields.boolean(9))
+    }
+}
+
+extension DestinationCursor {
+    fileprivate init(packed fields: MessagePackArray) throws(MessagePackError) {
+        self.init(
+            destination: try fields.string(0),
+            position: Position(epoch: try fields.unsigned(1), seq: try fields.unsigned(2)))
     }
 }
 

@@ -224,7 +224,7 @@ extension MessagePackWriter {
     }
 
     fileprivate mutating func append(_ append: Append) {
-        begin(.append, 6)
+        begin(.append, append.cursors.isEmpty ? 6 : 7)
         string(append.domain.rawValue)
         unsigned(append.epoch)
         unsigned(append.base)
@@ -232,6 +232,14 @@ extension MessagePackWriter {
         for entry in append.entries { logEntry(entry) }
         unsigned(append.committed)
         unsigned(append.replayEnd)
+        guard !append.cursors.isEmpty else { return }
+        array(append.cursors.count)
+        for cursor in append.cursors {
+            array(3)
+            string(cursor.destination)
+            unsigned(cursor.position.epoch)
+            unsigned(cursor.position.seq)
+        }
     }
 
     fileprivate mutating func chunk(_ chunk: SnapshotChunk) {

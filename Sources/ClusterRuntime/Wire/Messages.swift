@@ -290,9 +290,12 @@ public struct Append: Sendable, Hashable {
     public var committed: UInt64
     /// The sequence number by which everything live has been restated in this epoch; 0 while that goes on.
     public var replayEnd: UInt64
+    /// How far each of the domain's destinations has come; for standbys alone.
+    public var cursors: [DestinationCursor]
 
     public init(
-        domain: DomainName, epoch: UInt64, base: UInt64, entries: [LogEntry], committed: UInt64, replayEnd: UInt64
+        domain: DomainName, epoch: UInt64, base: UInt64, entries: [LogEntry], committed: UInt64, replayEnd: UInt64,
+        cursors: [DestinationCursor] = []
     ) {
         self.domain = domain
         self.epoch = epoch
@@ -300,6 +303,7 @@ public struct Append: Sendable, Hashable {
         self.entries = entries
         self.committed = committed
         self.replayEnd = replayEnd
+        self.cursors = cursors
     }
 }
 

@@ -31,6 +31,7 @@ struct MachineCluster {
     private(set) var asked: [ReplicaChange] = []
     private(set) var records: [NodeName: [JournalRecord]] = [:]
     private(set) var entries: [NodeName: [LogEntry]] = [:]
+    private(set) var publications: [NodeName: [Publication]] = [:]
     private(set) var notes: [String] = []
     /// Called with everything that machines and followers want done.
     var trace: ((NodeName, DomainMachine.Directive) -> Void)?
@@ -87,6 +88,7 @@ struct MachineCluster {
         case .send(let message, let peer): send(message, from: name, to: peer)
         case .askRouters(let change): asked.append(change)
         case .store(let record): records[name, default: []].append(record)
+        case .publish(let publication): publications[name, default: []].append(publication)
         case .alarm(let text): notes.append("\(name) alarm: \(text)")
         case .becameOwner, .becameStandby, .deposed, .handingOver, .replayEnded:
             notes.append(ScenarioText.line(name, directive))

@@ -12,6 +12,7 @@ enum ScenarioText {
         case .askRouters(let change):
             "\(name) asks routers: \(change.kind) \(change.node) at revision \(change.revision)"
         case .store(let record): "\(name) stores \(text(record))"
+        case .publish(let publication): "\(name) publishes \(publication)"
         case .alarm(let text): "\(name) ALARM \(text)"
         case .becameOwner(let epoch, let cause, let contacts):
             "\(name) is owner of epoch \(epoch) (\(cause.name)), \(contacts) to restate"

@@ -1,0 +1,99 @@
+public import ClusterRuntime
+public import Destinations
+import RegistrarEvents
+import SRActor
+
+/// A destination that runs in the node's process, beside those of the topology.
+public struct InProcessDestination: Sendable {
+    /// Unique among all destinations.
+    public let name: String
+    public let filter: DestinationFilter
+    public let destination: any Destination
+
+    public init(name: String, filter: DestinationFilter = .everything, destination: any Destination) {
+        self.name = name
+        self.filter = filter
+        self.destination = destination
+    }
+}
+
+extension NodeEnvironment {
+    /// The lanes of an `sr` node: the topology's destinations, then those in this process.
+    /// - Throws: `NodeFailure` when one cannot be set up.
+    func makeDestinations(_ inProcess: [InProcessDestination], relay: NoticeRelay) throws -> DestinationHub {
+        let made = try topology.destinations.map { spec in
+            lane(
+                spec.name, spec.kind.name, spec.filter, spec.spoolBytes, spec.memoryBytes, try destination(of: spec),
+                relay)
+        }
+        let taken = Set(topology.destinations.map(\.name))
+        let own = try inProcess.map { own in
+            guard !taken.contains(own.name) else {
+                throw NodeFailure("\(topology.file) has a destination \(own.name) already")
+            }
+            return lane(
+                own.name, "swift", own.filter, DestinationSpec.defaultSpoolBytes, DestinationSpec.defaultMemoryBytes,
+                own.destination, relay)
+        }
+        let hub = DestinationHub(lanes: made + own)
+        register(hub)
+        return hub
+    }
+
+    private func lane(
+        _ name: String, _ kind: String, _ filter: DestinationFilter, _ spoolBytes: Int, _ memoryBytes: Int,
+        _ destination: any Destination, _ relay: NoticeRelay
+    ) -> Lane {
+        Lane(
+            settings: LaneSettings(
+                name: name, kind: kind, filter: filter, concurrency: destination.concurrency,
+                batch: destination.batchLimits, domainQueueBytes: memoryBytes, spoolBytes: spoolBytes),
+            destination: destination, spoolDirectory: "\(topology.journalPath(of: spec.name))/spool/\(name)",
+            seed: life.incarnation, tell: { relay.tell($0, $1) }, log: log)
+    }
+
+    private func destination(of spec: DestinationSpec) throws -> any Destination {
+        switch spec.kind {
+        case .kafka, .webhook, .nanomsg:
+            throw NodeFailure("destination \(spec.name): \(spec.kind.name) is not supported by this version")
+        }
+    }
+
+    private func register(_ hub: DestinationHub) {
+        let counters: [(String, String, any KeyPath<DestinationStatus, UInt64> & Sendable)] = [
+            ("delivered", "Events that are safe at a destination.", \.delivered),
+            ("failures", "Batches that a destination did not take.", \.failures),
+            ("dropped", "Events for which memory and spool had no room; clear and replay followed.", \.dropped),
+            ("abandoned", "Events left to a domain's next owner.", \.abandoned),
+            ("uncovered", "Events lost with the last owner; the next epoch's clear stands for them.", \.uncovered),
+            ("rejected", "Events that a destination never takes.", \.rejected),
+            ("resyncs", "Clear and replay made for a destination alone.", \.resyncs),
+        ]
+        for name in hub.status.map(\.name) {
+            for (counter, help, path) in counters {
+                metrics.counter(
+                    "rollcall_destination_\(counter)_total", help: help, labels: [("destination", name)]
+                ) { hub.status(of: name)?[keyPath: path] ?? 0 }
+            }
+        }
+        metrics.gauges("rollcall_destination_up", help: "1 while a destination takes events.") {
+            hub.status.map { .init(labels: [("destination", $0.name)], value: $0.state == .up ? 1 : 0) }
+        }
+        metrics.gauges("rollcall_destination_waiting_events", help: "Events that wait, in memory and on disk.") {
+            hub.status.flatMap { status in
+                [("memory", status.queuedEvents), ("disk", status.spooledEvents)].map { place, events in
+                    .init(labels: [("destination", status.name), ("place", place)], value: Double(events))
+                }
+            }
+        }
+        metrics.gauges("rollcall_destination_spool_bytes", help: "Bytes of events that wait on disk, about.") {
+            hub.status.map { .init(labels: [("destination", $0.name)], value: Double($0.spooledBytes)) }
+        }
+        metrics.gauges("rollcall_destination_lag_seconds", help: "The age of the oldest event that waits in memory.") {
+            hub.status.map { status in
+                let lag = status.domains.map(\.lagMilliseconds).max() ?? 0
+                return .init(labels: [("destination", status.name)], value: Double(lag) / 1_000)
+            }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+public import ClusterRuntime
+public import RegistrarEvents
+import Synchronization
+
+/// All destinations of an `sr` node: hands what owners publish to each lane that wants the domain.
+public final class DestinationHub: DestinationOutlet {
+    private let lanes: [Lane]
+
+    public init(lanes: [Lane]) { self.lanes = lanes }
+
+    public func publish(_ publication: Publication, of domain: DomainName) {
+        for lane in lanes where lane.settings.filter.includes(domain) { lane.publish(publication, of: domain) }
+    }
+
+    /// The destinations that want a domain: its owner keeps a cursor for each.
+    public func names(for domain: DomainName) -> [String] {
+        lanes.filter { $0.settings.filter.includes(domain) }.map(\.settings.name)
+    }
+
+    /// How each fares, Kafka first, then in the order of the topology.
+    public var status: [DestinationStatus] { lanes.map(\.status) }
+
+    public func status(of name: String) -> DestinationStatus? {
+        lanes.first { $0.settings.name == name }?.status
+    }
+
+    /// What is wrong, for the node's health.
+    public var problems: [String] { status.flatMap(\.problems) }
+
+    /// Until cancelled; then lets the destinations go.
+    public func run() async {
+        let (stream, continuation) = AsyncStream<Void>.makeStream()
+        for await _ in stream {}
+        continuation.finish()
+        for lane in lanes { await lane.close() }
+    }
+}
+
+/// Where lanes leave notices for owners that are made after them.
+public final class NoticeRelay: Sendable {
+    private let receiver = Mutex<(@Sendable (DestinationNotice, DomainName) -> Void)?>(nil)
+
+    public init() {}
+
+    public func connect(_ receiver: @escaping @Sendable (DestinationNotice, DomainName) -> Void) {
+        self.receiver.withLock { $0 = receiver }
+    }
+
+    public func tell(_ notice: DestinationNotice, _ domain: DomainName) {
+        receiver.withLock { $0 }?(notice, domain)
+    }
+}

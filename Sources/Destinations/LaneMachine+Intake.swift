@@ -1,0 +1,190 @@
+import ClusterRuntime
+import RegistrarEvents
+
+/// What owners publish, on its way into memory or the spool.
+extension LaneMachine {
+    mutating func take(
+        _ publication: Publication, _ domain: DomainName, at now: Moment, into directives: inout [Directive]
+    ) {
+        guard !isGone else { return }
+        switch publication {
+        case .began(let epoch, let tail): begin(domain, epoch, tail, into: &directives)
+        case .entries(let entries, let epoch):
+            guard let stream = streams[domain], stream.epoch == epoch, let first = entries.first
+            else { return }
+            let isNext = stream.seen.epoch == epoch ? first.seq <= stream.seen.seq + 1 : first.seq == 1
+            if !isNext, !stream.hasGap { openGap(domain, "events did not reach the lane", into: &directives) }
+            accept(entries, epoch, domain, into: &directives)
+        case .replay(let part, let name):
+            guard name == settings.name else { return }
+            take(part, domain, at: now, into: &directives)
+        case .ended:
+            guard streams[domain] != nil else { return }
+            empty(domain, into: &directives)
+            streams[domain] = nil
+            directives.append(.forget(domain))
+        }
+    }
+
+    /// A new epoch: what is still undelivered of earlier ones stays in front of it.
+    private mutating func begin(
+        _ domain: DomainName, _ epoch: UInt64, _ tail: LogTail, into directives: inout [Directive]
+    ) {
+        if var stream = streams[domain] {
+            stream.epoch = epoch
+            stream.replay = .none
+            streams[domain] = stream
+            return schedule(domain)
+        }
+        let cursor = tail.position(of: settings.name)
+        streams[domain] = LaneStream(epoch: epoch, acknowledged: cursor ?? .start)
+        guard let cursor, let first = tail.entries.first, cursor.epoch <= tail.epoch else { return }
+        let taken = cursor.epoch == tail.epoch ? cursor.seq : 0
+        // What is missing before the tail is covered by the epoch's `clear`.
+        if first.seq > taken + 1 { totals.uncovered += first.seq - taken - 1 }
+        accept(tail.entries.filter { $0.seq > taken }, tail.epoch, domain, into: &directives)
+    }
+
+    private mutating func accept(
+        _ entries: [LogEntry], _ epoch: UInt64, _ domain: DomainName, into directives: inout [Directive]
+    ) {
+        guard let stream = streams[domain] else { return }
+        guard !stream.hasGap else {
+            totals.dropped += UInt64(entries.count)
+            return
+        }
+        let fresh = entries.filter { Position(epoch: epoch, seq: $0.seq) > stream.seen }
+        guard let last = fresh.last else { return }
+        streams[domain]?.seen = Position(epoch: epoch, seq: last.seq)
+        let filter = settings.filter
+        let wanted = fresh.filter { filter.includes($0.change) }.map { DestinationEvent(epoch: epoch, entry: $0) }
+        put(wanted, domain, into: &directives)
+    }
+
+    /// The beginning, or the next part, of the `clear` and replay that was asked for.
+    private mutating func take(
+        _ part: DestinationReplay.Part, _ domain: DomainName, at now: Moment, into directives: inout [Directive]
+    ) {
+        guard let stream = streams[domain], stream.epoch == part.epoch else { return }
+        var events: [DestinationEvent] = []
+        func add(_ change: LogEntry.Change) {
+            let entry = LogEntry(seq: part.after, timestamp: now.wall, change: change)
+            events.append(DestinationEvent(epoch: part.epoch, entry: entry))
+        }
+        if part.isFirst {
+            guard stream.replay == .asked else { return }
+            totals.resyncs += 1
+            add(.clear(.resync))
+        } else {
+            guard case .underWay = stream.replay else { return }
+        }
+        for live in part.contacts where settings.filter.includes(.registered(live.contact, ttl: 0, replay: true)) {
+            add(.registered(live.contact, ttl: live.ttl, replay: true))
+        }
+        streams[domain]?.replay = part.isLast ? .none : .underWay(isAsked: false)
+        streams[domain]?.seen = Position(epoch: part.epoch, seq: part.after)
+        put(events, domain, into: &directives)
+        refill(domain, into: &directives)
+    }
+
+    /// Into memory, or the spool, or nowhere.
+    private mutating func put(_ events: [DestinationEvent], _ domain: DomainName, into directives: inout [Directive]) {
+        guard var stream = streams[domain] else { return }
+        let before = stream.queuedBytes
+        var index = 0
+        while index < events.count, stream.spooledEvents == 0, stream.queuedBytes < settings.domainQueueBytes,
+            queuedBytes + stream.queuedBytes - before < settings.queueBytes || stream.queue.isEmpty
+        {
+            stream.enqueue(events[index])
+            index += 1
+        }
+        queuedBytes += stream.queuedBytes - before
+        if events.isEmpty, stream.isDrained, stream.flight == nil, !stream.hasGap {
+            // Nothing of it is wanted, so it is as good as delivered.
+            stream.acknowledged = stream.seen
+            directives.append(.tell(.delivered(stream.acknowledged, to: settings.name), of: domain))
+        }
+        streams[domain] = stream
+        if index < events.count { spool(Array(events[index...]), domain, into: &directives) }
+        schedule(domain)
+    }
+
+    private mutating func spool(
+        _ events: [DestinationEvent], _ domain: DomainName, into directives: inout [Directive]
+    ) {
+        let bytes = events.reduce(0) { $0 + $1.entry.weight }
+        guard spooledBytes + bytes <= settings.spoolBytes else {
+            openGap(domain, "the spool is full", into: &directives)
+            totals.dropped += UInt64(events.count)
+            return
+        }
+        streams[domain]?.spooledEvents += events.count
+        streams[domain]?.spooledBytes += bytes
+        spooledBytes += bytes
+        totals.spooled += UInt64(events.count)
+        directives.append(.spool(events, of: domain))
+    }
+
+    mutating func unspooled(_ events: [DestinationEvent], _ domain: DomainName) {
+        guard var stream = streams[domain], stream.spooledEvents >= events.count else { return }
+        let before = stream.queuedBytes
+        for event in events { stream.enqueue(event) }
+        let taken = stream.queuedBytes - before
+        queuedBytes += taken
+        stream.spooledEvents -= events.count
+        stream.spooledBytes -= taken
+        spooledBytes -= taken
+        streams[domain] = stream
+        schedule(domain)
+    }
+
+    mutating func spoolFailed(_ text: String, _ domain: DomainName, into directives: inout [Directive]) {
+        guard let stream = streams[domain] else { return }
+        totals.dropped += UInt64(stream.spooledEvents)
+        spooledBytes -= stream.spooledBytes
+        streams[domain]?.spooledEvents = 0
+        streams[domain]?.spooledBytes = 0
+        directives.append(.dropSpool(of: domain))
+        if !stream.hasGap { openGap(domain, text, into: &directives) }
+        refill(domain, into: &directives)
+    }
+
+    /// From here on events are missing: they are dropped until everything before is delivered, and then restated.
+    private mutating func openGap(_ domain: DomainName, _ why: String, into directives: inout [Directive]) {
+        streams[domain]?.replay = .due
+        totals.gaps += 1
+        directives.append(.note(.gap(domain, why)))
+        refill(domain, into: &directives)
+    }
+
+    /// Drops what waits of a domain: another owner, or nobody, is to deliver it.
+    mutating func empty(_ domain: DomainName, into directives: inout [Directive]) {
+        guard var stream = streams[domain] else { return }
+        totals.abandoned += UInt64(stream.queue.count + stream.spooledEvents)
+        queuedBytes -= stream.queuedBytes
+        spooledBytes -= stream.spooledBytes
+        if stream.spooledEvents > 0 { directives.append(.dropSpool(of: domain)) }
+        if stream.flight != nil { stragglers[domain, default: 0] += 1 }
+        stream = LaneStream(epoch: stream.epoch, acknowledged: stream.acknowledged)
+        streams[domain] = stream
+        ready.removeAll { $0 == domain }
+        delayed.removeAll { $0.domain == domain }
+    }
+}
+
+/// What a lane has counted since the node started; all are events but for the last three.
+struct LaneTotals: Sendable, Hashable {
+    var delivered: UInt64 = 0
+    var spooled: UInt64 = 0
+    /// Not kept for want of room: a `clear` and replay stands for them.
+    var dropped: UInt64 = 0
+    /// Left to the domain's next owner, who goes on from the cursor.
+    var abandoned: UInt64 = 0
+    /// Lost with the last owner: the `clear` of the new epoch stands for them.
+    var uncovered: UInt64 = 0
+    /// Never taken by the destination.
+    var rejected: UInt64 = 0
+    var failures: UInt64 = 0
+    var gaps: UInt64 = 0
+    var resyncs: UInt64 = 0
+}

@@ -1,0 +1,249 @@
+import ClusterRuntime
+import DequeModule
+import RegistrarEvents
+
+/// What one node delivers to one destination, domain by domain.
+///
+/// It decides which batch goes out when, what waits in memory and what on disk, and when a destination needs `clear`
+/// and replay. It does not know how a batch is delivered, nor who owns what: owners tell it when they begin and end.
+///
+/// The ladder of a destination that does not take events: they wait in memory, then in the spool; when that is full
+/// they are dropped and counted. Once everything before the gap is delivered, the owner is asked for `clear` and
+/// replay.
+///
+/// Invariants:
+/// - Per domain one batch is under way, and positions never go back within it.
+/// - `acknowledged` moves by deliveries alone (and over events that the filter leaves out), never by sending.
+/// - Whatever is dropped is counted, and a `clear` follows it: of the next epoch, or one made for this destination.
+struct LaneMachine: Sendable {
+    enum Event: Sendable {
+        case published(Publication, of: DomainName)
+        case delivered(ticket: UInt64, of: DomainName)
+        case failed(DestinationError, ticket: UInt64, of: DomainName)
+        /// The answer to `unspool`: what was read, in order.
+        case unspooled([DestinationEvent], of: DomainName)
+        /// The spool could not be written or read: what was in it is lost.
+        case spoolFailed(String, of: DomainName)
+        /// Time goes by: at the latest at `nextWake`.
+        case tick
+    }
+
+    enum Directive: Sendable {
+        /// The answer is `delivered` or `failed` with the ticket.
+        case deliver(DestinationBatch, ticket: UInt64)
+        case tell(DestinationNotice, of: DomainName)
+        case spool([DestinationEvent], of: DomainName)
+        /// Read about so many bytes from the spool's front.
+        case unspool(bytes: Int, of: DomainName)
+        case dropSpool(of: DomainName)
+        /// This node has nothing of the domain any more.
+        case forget(DomainName)
+        case note(Note)
+    }
+
+    /// For the log.
+    enum Note: Sendable, Hashable {
+        case away(String)
+        case back
+        case gap(DomainName, String)
+        case rejected(DomainName, events: Int, String)
+        case fenced(DomainName, String)
+        case gone(String)
+        case refused(DomainName, String)
+    }
+
+    var settings: LaneSettings
+    var streams: [DomainName: LaneStream] = [:]
+    var totals = LaneTotals()
+    /// Domains with something to deliver, by turns.
+    var ready: Deque<DomainName> = []
+    /// Domains that pause, in the order of their times.
+    var delayed: [(until: MonotonicInstant, domain: DomainName)] = []
+    var underWay = 0
+    /// Batches under way of ownerships that have ended: until they have landed nothing else of the domain goes out.
+    var stragglers: [DomainName: Int] = [:]
+    /// Failures in a row that concern the whole destination; while there are any, one batch alone is tried.
+    var failures = 0
+    var pausedUntil = MonotonicInstant.distantPast
+    /// Since when the destination takes nothing.
+    var awaySince: Moment?
+    var lastError: (text: String, wall: Int64)?
+    var isGone = false
+    var queuedBytes = 0
+    var spooledBytes = 0
+    private var nextTicket: UInt64 = 1
+    private var random: SplitMix64
+
+    init(settings: LaneSettings, seed: UInt64) {
+        self.settings = settings
+        random = SplitMix64(seed: seed)
+    }
+
+    mutating func handle(_ event: Event, at now: Moment) -> [Directive] {
+        var directives: [Directive] = []
+        switch event {
+        case .published(let publication, let domain): take(publication, domain, at: now, into: &directives)
+        case .delivered(let ticket, let domain): delivered(ticket, domain, into: &directives)
+        case .failed(let error, let ticket, let domain): failed(error, ticket, domain, at: now, into: &directives)
+        case .unspooled(let events, let domain): unspooled(events, domain)
+        case .spoolFailed(let text, let domain):
+            lastError = (text, now.wall)
+            spoolFailed(text, domain, into: &directives)
+        case .tick: break
+        }
+        dispatch(at: now, into: &directives)
+        return directives
+    }
+
+    /// When the machine wants a tick; nil when it waits for nothing but answers and publications.
+    func nextWake(at now: Moment) -> MonotonicInstant? {
+        guard !isGone else { return nil }
+        let paused = ready.isEmpty || pausedUntil <= now.monotonic ? nil : pausedUntil
+        return [paused, delayed.first?.until].compactMap(\.self).min()
+    }
+
+    // MARK: Going out
+
+    private mutating func dispatch(at now: Moment, into directives: inout [Directive]) {
+        while let first = delayed.first, first.until <= now.monotonic {
+            delayed.removeFirst()
+            ready.append(first.domain)
+            // Of a domain that has missed events and has nothing else to deliver.
+            refill(first.domain, into: &directives)
+        }
+        guard !isGone, pausedUntil <= now.monotonic else { return }
+        let limit = failures > 0 ? 1 : settings.concurrency
+        while underWay < limit, let domain = ready.popFirst() {
+            streams[domain]?.isScheduled = false
+            guard let stream = streams[domain], stream.isDeliverable else { continue }
+            let events = stream.batch(settings.batch)
+            let ticket = nextTicket
+            nextTicket += 1
+            underWay += 1
+            streams[domain]?.flight = LaneStream.Flight(ticket: ticket, events: events.count)
+            directives.append(.deliver(DestinationBatch(domain: domain, events: events), ticket: ticket))
+        }
+    }
+
+    /// Lines the domain up when it has something to deliver.
+    mutating func schedule(_ domain: DomainName, first: Bool = false) {
+        guard let stream = streams[domain], stream.isDeliverable, !stream.isScheduled, stragglers[domain] == nil
+        else { return }
+        streams[domain]?.isScheduled = true
+        if first { ready.prepend(domain) } else { ready.append(domain) }
+    }
+
+    // MARK: Answers
+
+    private mutating func delivered(_ ticket: UInt64, _ domain: DomainName, into directives: inout [Directive]) {
+        underWay -= 1
+        if failures > 0 { directives.append(.note(.back)) }
+        failures = 0
+        pausedUntil = .distantPast
+        awaySince = nil
+        guard let flight = land(ticket, domain) else { return }
+        totals.delivered += UInt64(flight.events)
+        streams[domain]?.failures = 0
+        advance(domain, over: flight.events, into: &directives)
+    }
+
+    /// Ends a flight; nil when it is of an ownership that has ended.
+    private mutating func land(_ ticket: UInt64, _ domain: DomainName) -> LaneStream.Flight? {
+        guard let flight = streams[domain]?.flight, flight.ticket == ticket else {
+            let others = (stragglers[domain] ?? 1) - 1
+            stragglers[domain] = others > 0 ? others : nil
+            schedule(domain)
+            return nil
+        }
+        streams[domain]?.flight = nil
+        return flight
+    }
+
+    /// The first events of the domain are dealt with.
+    private mutating func advance(_ domain: DomainName, over count: Int, into directives: inout [Directive]) {
+        guard var stream = streams[domain], count > 0 else { return }
+        let before = stream.queuedBytes
+        let reached = stream.queue[count - 1].position
+        stream.removeFirst(count)
+        queuedBytes -= before - stream.queuedBytes
+        stream.acknowledged = stream.isDrained && !stream.hasGap ? stream.seen : max(stream.acknowledged, reached)
+        directives.append(.tell(.delivered(stream.acknowledged, to: settings.name), of: domain))
+        streams[domain] = stream
+        refill(domain, into: &directives)
+        schedule(domain)
+    }
+
+    /// Reads on from the spool, and goes on with a replay, where there is room again.
+    mutating func refill(_ domain: DomainName, into directives: inout [Directive]) {
+        guard let stream = streams[domain] else { return }
+        if stream.spooledEvents > 0 {
+            guard stream.queuedBytes <= settings.domainQueueBytes / 2 else { return }
+            directives.append(.unspool(bytes: settings.domainQueueBytes / 2, of: domain))
+            return
+        }
+        switch stream.replay {
+        case .none, .asked, .underWay(isAsked: true): break
+        case .due:
+            // What is from before the gap comes first.
+            guard stream.queue.isEmpty else { return }
+            streams[domain]?.replay = .asked
+            directives.append(.tell(.replay(to: settings.name), of: domain))
+        case .underWay(isAsked: false):
+            guard stream.queuedBytes <= settings.domainQueueBytes / 2 else { return }
+            streams[domain]?.replay = .underWay(isAsked: true)
+            directives.append(.tell(.goOn(with: settings.name), of: domain))
+        }
+    }
+
+    private mutating func failed(
+        _ error: DestinationError, _ ticket: UInt64, _ domain: DomainName, at now: Moment,
+        into directives: inout [Directive]
+    ) {
+        underWay -= 1
+        totals.failures += 1
+        lastError = (error.description, now.wall)
+        guard let flight = land(ticket, domain) else { return }
+        switch error.kind {
+        case .unavailable:
+            if failures == 0 {
+                awaySince = now
+                directives.append(.note(.away(error.description)))
+            }
+            failures += 1
+            pausedUntil = now.monotonic + pause(after: failures)
+            schedule(domain, first: true)
+        case .domainUnavailable:
+            streams[domain]?.failures += 1
+            let count = streams[domain]?.failures ?? 1
+            if count == 1 { directives.append(.note(.refused(domain, error.description))) }
+            delay(domain, until: now.monotonic + pause(after: count))
+        case .rejected(let events):
+            totals.rejected += UInt64(events)
+            totals.delivered += UInt64(max(0, flight.events - events))
+            directives.append(.note(.rejected(domain, events: events, error.description)))
+            advance(domain, over: flight.events, into: &directives)
+        case .fenced:
+            directives.append(.note(.fenced(domain, error.description)))
+            empty(domain, into: &directives)
+            streams[domain]?.replay = .due
+            delay(domain, until: now.monotonic + settings.longestPause)
+        case .gone:
+            isGone = true
+            directives.append(.note(.gone(error.description)))
+            for domain in streams.keys.sorted() { empty(domain, into: &directives) }
+        }
+    }
+
+    private mutating func delay(_ domain: DomainName, until: MonotonicInstant) {
+        streams[domain]?.isScheduled = true
+        let index = delayed.firstIndex { $0.until > until } ?? delayed.count
+        delayed.insert((until, domain), at: index)
+    }
+
+    /// Doubles with each failure up to the longest; between a half and the whole of that.
+    private mutating func pause(after failures: Int) -> Duration {
+        let whole = min(settings.firstPause * (1 << min(failures - 1, 16)), settings.longestPause)
+        let half = whole.nanoseconds / 2
+        return .nanoseconds(half + Int64.random(in: 0...max(half, 1), using: &random))
+    }
+}

@@ -1,0 +1,76 @@
+import ClusterRuntime
+import DequeModule
+import RegistrarEvents
+
+/// What a lane has of one domain.
+struct LaneStream: Sendable {
+    /// The epoch this node owns the domain in.
+    var epoch: UInt64
+    /// In memory, the oldest first. What is under way is at the front.
+    var queue: Deque<DestinationEvent> = []
+    var queuedBytes = 0
+    /// On disk, after what is in memory.
+    var spooledEvents = 0
+    var spooledBytes = 0
+    /// The last entry that was looked at, whether wanted or not.
+    var seen: Position
+    /// Everything up to here is safe at the destination, or not wanted by it.
+    var acknowledged: Position
+    var flight: Flight?
+    /// Whether the domain waits for its turn in `LaneMachine.ready`, or in `delayed`.
+    var isScheduled = false
+    /// Failures in a row that concern this domain alone.
+    var failures = 0
+    var replay = Replay.none
+
+    struct Flight: Sendable {
+        let ticket: UInt64
+        let events: Int
+    }
+
+    /// How far a `clear` and replay for this destination has come.
+    enum Replay: Sendable, Hashable {
+        case none
+        /// Events are missing; to be asked for once everything before the gap is delivered.
+        case due
+        /// Asked for; the first part has not come.
+        case asked
+        /// There is more to come; whether that was asked for.
+        case underWay(isAsked: Bool)
+    }
+
+    init(epoch: UInt64, acknowledged: Position) {
+        self.epoch = epoch
+        self.acknowledged = acknowledged
+        seen = acknowledged
+    }
+
+    /// Whether events are dropped, since some before them are missing.
+    var hasGap: Bool { replay == .due || replay == .asked }
+    var isDrained: Bool { queue.isEmpty && spooledEvents == 0 }
+    var isDeliverable: Bool { !queue.isEmpty && flight == nil }
+
+    mutating func enqueue(_ event: DestinationEvent) {
+        queue.append(event)
+        queuedBytes += event.entry.weight
+    }
+
+    /// Takes off what was delivered or passed over.
+    mutating func removeFirst(_ count: Int) {
+        for event in queue.prefix(count) { queuedBytes -= event.entry.weight }
+        queue.removeFirst(min(count, queue.count))
+    }
+
+    /// The next batch: the same events again after a failure, unless limits or queue changed.
+    func batch(_ limits: BatchLimits) -> [DestinationEvent] {
+        var bytes = 0
+        var events: [DestinationEvent] = []
+        events.reserveCapacity(min(limits.events, queue.count))
+        for event in queue.prefix(limits.events) {
+            bytes += event.entry.weight
+            if bytes > limits.bytes, !events.isEmpty { break }
+            events.append(event)
+        }
+        return events
+    }
+}

@@ -1,0 +1,61 @@
+import ArgumentParser
+import ClusterRuntime
+import Drills
+
+struct DestinationsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "destinations",
+        abstract: "Show how far Kafka and plugins are: lag, spool, position, last error.",
+        discussion: """
+            Each sr node delivers the events of the domains that it owns. Exits with 1 when a destination takes nothing,
+            or has never taken some events.
+
+            Example: rollcall destinations topology/local.yaml
+            """)
+
+    @OptionGroup var topology: TopologyArgument
+    @OptionGroup var json: JSONOption
+
+    private struct Document: Encodable {
+        let destinations: [HeldDestination]
+        let silent: [String]
+    }
+
+    func run() async throws {
+        let loaded = try topology.load()
+        let (destinations, silent) = try await loaded.withClient { client in await client.destinations() }
+        guard silent.count < max(1, loaded.nodes(of: .sr).count) else {
+            throw CommandFailure.unreachable(
+                "no node of \(loaded.file) says what it delivers; is the cluster running? "
+                    + "rollcall status \(loaded.file)")
+        }
+        if json.isOn {
+            try Console.json(Document(destinations: destinations, silent: silent))
+        } else {
+            show(destinations, silent)
+        }
+        let areWell = destinations.allSatisfy { $0.status.state == .up && $0.status.rejected == 0 }
+        guard areWell else { throw CommandFailure.no() }
+    }
+
+    private func show(_ destinations: [HeldDestination], _ silent: [String]) {
+        var nodes = Table(
+            "NODE", "DESTINATION", "KIND", "STATE", "DELIVERED", "IN MEMORY", "ON DISK", "RESTATED", "LAST ERROR")
+        var domains = Table("NODE", "DESTINATION", "DOMAIN", "DELIVERED", "PUBLISHED", "WAITING", "LAG")
+        for held in destinations {
+            let status = held.status
+            let state = status.state == .away ? "away \(Int(status.awaySeconds)) s" : status.state.rawValue
+            nodes.row(
+                held.node, status.name, status.kind, state, String(status.delivered), String(status.queuedEvents),
+                String(status.spooledEvents), String(status.resyncs), status.lastError ?? "")
+            for domain in status.domains {
+                domains.row(
+                    held.node, status.name, domain.name, domain.delivered, domain.published, String(domain.waiting),
+                    domain.isBeingRestated ? "is restated" : "\(domain.lagMilliseconds) ms")
+            }
+        }
+        Console.line(nodes.isEmpty ? "No destination is set up." : nodes.text)
+        if !domains.isEmpty { Console.line("\n" + domains.text) }
+        if !silent.isEmpty { Console.error("did not answer: \(silent.joined(separator: ", "))") }
+    }
+}

@@ -1,0 +1,145 @@
+import ClusterRuntime
+import Destinations
+import Foundation
+import Logging
+import RegistrarEvents
+import Synchronization
+import Testing
+
+/// A lane at work: its queue, its spool on a real disk, and a destination in this process.
+struct LaneTests {
+    private let demo: DomainName
+
+    init() throws { demo = try #require(DomainName("demo.example")) }
+
+    private func lane(_ destination: Recorder, _ directory: TemporaryDirectory, spool: Int = 1 << 30) -> Lane {
+        Lane(
+            settings: LaneSettings(
+                name: "recorder", kind: "swift", batch: BatchLimits(events: 50), domainQueueBytes: 20_000,
+                spoolBytes: spool, firstPause: .milliseconds(1), longestPause: .milliseconds(5)),
+            destination: destination, spoolDirectory: directory.path + "/spool", seed: 1,
+            tell: { destination.told($0, $1) }, log: Logger(label: "test"))
+    }
+
+    private func publish(_ lane: Lane, _ seqs: ClosedRange<UInt64>) {
+        for seq in seqs { lane.publish(.entries([LaneRig.entry(seq)], epoch: 1), of: demo) }
+    }
+
+    @Test func everythingArrivesOnceInOrderThroughTheSpool() async throws {
+        let directory = try TemporaryDirectory()
+        let recorder = Recorder()
+        let lane = lane(recorder, directory)
+        recorder.isAway = true
+        lane.publish(.began(epoch: 1, LogTail()), of: demo)
+        publish(lane, 1...3_000)
+        try await eventually { lane.status.spooledEvents > 2_000 }
+        #expect(lane.status.state == .away)
+        #expect(FileManager.default.subpaths(atPath: directory.path)?.contains { $0.hasSuffix(".spool") } == true)
+        recorder.isAway = false
+        try await eventually { recorder.events.count >= 3_000 }
+        #expect(recorder.events.map(\.entry.seq) == Array(1...3_000))
+        try await eventually { recorder.cursor == Position(epoch: 1, seq: 3_000) }
+        #expect(recorder.events.map(\.entry) == (1...3_000).map { LaneRig.entry($0) }, "as they were before the disk")
+        #expect(lane.status.spooledEvents == 0 && lane.status.spooledBytes == 0)
+        #expect(FileManager.default.subpaths(atPath: directory.path)?.contains { $0.hasSuffix(".spool") } == false)
+    }
+
+    @Test func whatAnEarlierLifeSpooledIsRemoved() async throws {
+        let directory = try TemporaryDirectory()
+        let stale = directory.path + "/spool/7.spool"
+        try FileManager.default.createDirectory(
+            atPath: directory.path + "/spool", withIntermediateDirectories: true)
+        try Data("stale".utf8).write(to: URL(fileURLWithPath: stale))
+        _ = lane(Recorder(), directory)
+        #expect(!FileManager.default.fileExists(atPath: stale))
+    }
+
+    @Test func aSpoolThatIsDamagedIsAGapAndNoEnd() async throws {
+        let directory = try TemporaryDirectory()
+        let recorder = Recorder()
+        let lane = lane(recorder, directory)
+        recorder.isAway = true
+        lane.publish(.began(epoch: 1, LogTail()), of: demo)
+        publish(lane, 1...3_000)
+        try await eventually { lane.status.spooledEvents > 2_000 }
+        for name in FileManager.default.subpaths(atPath: directory.path) ?? [] where name.hasSuffix(".spool") {
+            try Data("garbage".utf8).write(to: URL(fileURLWithPath: directory.path + "/" + name))
+        }
+        recorder.isAway = false
+        try await eventually { recorder.asked.contains(.replay(to: "recorder")) }
+        #expect(lane.status.lastError?.contains("spool") == true)
+        #expect(recorder.events.map(\.entry.seq) == Array(1...UInt64(recorder.events.count)))
+    }
+
+    /// Owners publish from their own tasks; however slow the destination, that takes no time.
+    @Test func publishingNeverWaitsForTheDestination() async throws {
+        let directory = try TemporaryDirectory()
+        let recorder = Recorder()
+        let lane = lane(recorder, directory, spool: 100_000)
+        recorder.hangs = true
+        lane.publish(.began(epoch: 1, LogTail()), of: demo)
+        publish(lane, 1...20_000)
+        try await eventually { lane.status.dropped > 0 }
+        #expect(recorder.events.isEmpty)
+        #expect(lane.status.queuedBytes <= 40_000 && lane.status.spooledBytes <= 100_000)
+    }
+}
+
+/// A destination that keeps what it gets, unless it is away or hangs.
+private final class Recorder: Destination {
+    private struct State {
+        var events: [DestinationEvent] = []
+        var asked: [DestinationNotice] = []
+        var cursor = Position.start
+        var isAway = false
+        var hangs = false
+    }
+
+    private let state = Mutex(State())
+
+    var events: [DestinationEvent] { state.withLock { $0.events } }
+    var asked: [DestinationNotice] { state.withLock { $0.asked } }
+    var cursor: Position { state.withLock { $0.cursor } }
+    var isAway: Bool {
+        get { state.withLock { $0.isAway } }
+        set { state.withLock { $0.isAway = newValue } }
+    }
+    var hangs: Bool {
+        get { state.withLock { $0.hangs } }
+        set { state.withLock { $0.hangs = newValue } }
+    }
+
+    func told(_ notice: DestinationNotice, _ domain: DomainName) {
+        state.withLock { state in
+            if case .delivered(let position, _) = notice { state.cursor = position } else { state.asked.append(notice) }
+        }
+    }
+
+    func deliver(_ batch: DestinationBatch) async throws(DestinationError) {
+        if hangs { await withUnsafeContinuation { (_: UnsafeContinuation<Void, Never>) in } }
+        guard !isAway else { throw DestinationError(.unavailable, "away") }
+        state.withLock { $0.events += batch.events }
+    }
+}
+
+private final class TemporaryDirectory {
+    let path: String
+
+    init() throws {
+        path = NSTemporaryDirectory() + "rollcall-lane-\(UUID().uuidString)"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit {
+        try? FileManager.default.removeItem(atPath: path)  // left behind, it does no harm
+    }
+}
+
+/// Waits for a condition, generously.
+private func eventually(_ isTrue: () -> Bool, sourceLocation: SourceLocation = #_sourceLocation) async throws {
+    for _ in 0..<3_000 {
+        if isTrue() { return }
+        try await Task.sleep(for: .milliseconds(10))
+    }
+    Issue.record("it did not come true within 30 s", sourceLocation: sourceLocation)
+}
