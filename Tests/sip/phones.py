@@ -2,6 +2,8 @@
 """Real phones against a cluster, and what its subscribers are told of them.
 
 usage: phones.py --rollcall BINARY --pjsip-python PYTHON
+       phones.py --rollcall BINARY --running TOPOLOGY --pjsip-python PYTHON
+                                                             the phones and an expiry, at a cluster that runs already
        phones.py --registrar PORT --pjsip-python PYTHON      only that the phones are served, by any registrar
 
 sipp, baresip and PJSIP each register, refresh and unregister with digest; one sipp falls silent, and one has its
@@ -29,6 +31,8 @@ from websocket_phone import try_websocket  # noqa: E402
 DOMAIN, PASSWORD = "demo.example", "secret"
 STRONG_DOMAIN = "strong.example"  # Where MD5 is not accepted.
 SHORT_TTL = 2
+# Of topology/local.yaml: where its gateway listens, and the shortest time to live that its domain grants.
+RUNNING_PORT, RUNNING_TTL = 5060, 30
 # How far from its deadline an expiry may be told, and how much earlier than that clocks and queues may make it look.
 EXPIRY_SLACK, EARLY_SLACK = 1.0, 0.25
 
@@ -60,18 +64,19 @@ def sipp(port, account, scenario, transport="u1", expires=60):
             "-timeout_error", "-trace_err", "-error_file", errors], errors=errors, cwd=directory)
 
 
-def baresip(port, account, transport="udp"):
-    """Refreshes by itself, at nine tenths of its four seconds, and unregisters when it is told to quit after six."""
+def baresip(port, account, transport="udp", ttl=4):
+    """Refreshes by itself, at nine tenths of its time to live, and unregisters when it is told to quit two seconds
+    after that time."""
     with tempfile.TemporaryDirectory(prefix="baresip-") as directory:
         with open(os.path.join(directory, "config"), "w") as file:
             file.write(f"sip_listen 127.0.0.1:{free_ports(1)[0]}\nmodule_path /usr/lib/baresip/modules\n"
                        "module_app account.so\nmodule_app menu.so\nnet_interface 127.0.0.1\n")
         with open(os.path.join(directory, "accounts"), "w") as file:
             file.write(f"<sip:{account}@{DOMAIN};transport={transport}>;auth_user={account};auth_pass={PASSWORD};"
-                       f"outbound=\"sip:127.0.0.1:{port};transport={transport}\";regint=4\n")
+                       f"outbound=\"sip:127.0.0.1:{port};transport={transport}\";regint={ttl}\n")
         with open(os.path.join(directory, "contacts"), "w"):
             pass
-        said = run("baresip", ["baresip", "-4", "-f", directory, "-t", "6"])
+        said = run("baresip", ["baresip", "-4", "-f", directory, "-t", str(ttl + 2)])
         if "200 OK" not in said:
             raise SystemExit(f"baresip did not register\n{said[-4000:]}")
 
@@ -96,11 +101,11 @@ async def browser(port):
 class Recording:
     """What `rollcall tail` prints, each line with the moment it came."""
 
-    def __init__(self, cluster):
+    def __init__(self, rollcall, topology):
         self.lines = []
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            [cluster.rollcall, "tail", cluster.topology, "--domain", DOMAIN, "--json", "--snapshot"],
+            [rollcall, "tail", topology, "--domain", DOMAIN, "--json", "--snapshot"],
             stdout=subprocess.PIPE, stderr=self.errors, text=True)
         threading.Thread(target=self.read, daemon=True).start()
         wait_until(lambda: self.lines, 20, "tail shows the snapshot", self.problem)
@@ -159,19 +164,41 @@ def ended(reason):
 # MARK: the run
 
 
-def serve_phones(port, python, told):
+def serve_phones(port, python, told, **baresip_options):
     """Each phone once; `told` is given the account and the phone's name afterwards."""
     for name, account, phone in (
         ("sipp over UDP", "1001", lambda: sipp(port, "1001", "register-refresh-unregister.xml")),
         ("sipp over TCP", "1002", lambda: sipp(port, "1002", "register-refresh-unregister.xml", "t1")),
-        ("baresip over UDP", "1003", lambda: baresip(port, "1003")),
-        ("baresip over TCP", "1004", lambda: baresip(port, "1004", "tcp")),
+        ("baresip over UDP", "1003", lambda: baresip(port, "1003", **baresip_options)),
+        ("baresip over TCP", "1004", lambda: baresip(port, "1004", "tcp", **baresip_options)),
         ("PJSIP over UDP", "1005", lambda: pjsip(port, "1005", python)),
         ("PJSIP over TCP", "1006", lambda: pjsip(port, "1006", python, "tcp")),
     ):
         phone()
         told(account)
         print(f"ok: {name}", flush=True)
+
+
+def let_expire(port, ttl, recording):
+    sipp(port, "1007", "register.xml", expires=ttl)
+    (registered, _, data), (expired, _, _) = recording.wait("1007", ttl + 10, REGISTERED, ended("expired_contact"))
+    late = expired - registered - data["ttl"]
+    if data["ttl"] != ttl or not -EARLY_SLACK <= late <= EXPIRY_SLACK:
+        raise SystemExit(f"a ttl of {data['ttl']} s ran out {late:.2f} s after its deadline")
+    print(f"ok: expiry told {late:.2f} s after the deadline", flush=True)
+
+
+def try_running(rollcall, topology, python):
+    """At the ports and with the accounts of topology/local.yaml."""
+    recording = Recording(rollcall, topology)
+    try:
+        serve_phones(RUNNING_PORT, python, lambda account: recording.wait(
+            account, 10, REGISTERED, REGISTERED, ended("unregister_contact")), ttl=RUNNING_TTL)
+        let_expire(RUNNING_PORT, RUNNING_TTL, recording)
+        recording.check_order()
+        print(f"ok: {len(recording.lines)} events in one order", flush=True)
+    finally:
+        recording.stop()
 
 
 def try_cluster(rollcall, python):
@@ -185,7 +212,7 @@ def try_cluster(rollcall, python):
             file.writelines(f"{DOMAIN},sipuser,{number},{PASSWORD}\n" for number in range(1001, 1013))
         cluster.command("account import", accounts)
         cluster.start()
-        recording = Recording(cluster)
+        recording = Recording(rollcall, cluster.topology)
         port = cluster.ports[18060]
 
         asyncio.run(browser(cluster.ports[18102]))
@@ -200,13 +227,7 @@ def try_cluster(rollcall, python):
         recording.wait("1009", 10, REGISTERED, REGISTERED, REGISTERED, ended("unregister_contact"))
         print("ok: SIP over websocket, GRUUs, Service-Route", flush=True)
 
-        sipp(port, "1007", "register.xml", expires=SHORT_TTL)
-        (registered, _, data), (expired, _, _) = recording.wait(
-            "1007", SHORT_TTL + 10, REGISTERED, ended("expired_contact"))
-        late = expired - registered - data["ttl"]
-        if data["ttl"] != SHORT_TTL or not -EARLY_SLACK <= late <= EXPIRY_SLACK:
-            raise SystemExit(f"a ttl of {data['ttl']} s ran out {late:.2f} s after its deadline")
-        print(f"ok: expiry told {late:.2f} s after the deadline", flush=True)
+        let_expire(port, SHORT_TTL, recording)
 
         sipp(port, "1008", "register.xml", expires=600)
         recording.wait("1008", 10, REGISTERED)
@@ -232,10 +253,13 @@ def try_cluster(rollcall, python):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rollcall")
+    parser.add_argument("--running")
     parser.add_argument("--registrar", type=int)
     parser.add_argument("--pjsip-python", required=True)
     chosen = parser.parse_args()
-    if chosen.rollcall:
+    if chosen.rollcall and chosen.running:
+        try_running(os.path.abspath(chosen.rollcall), chosen.running, chosen.pjsip_python)
+    elif chosen.rollcall:
         try_cluster(os.path.abspath(chosen.rollcall), chosen.pjsip_python)
     elif chosen.registrar:
         serve_phones(chosen.registrar, chosen.pjsip_python, lambda account: None)
