@@ -19,8 +19,8 @@ FORMATTED := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Ben
 	$(wildcard Examples/*/Package.swift Examples/*/Sources)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint format sim drill resume wire-versions bench bench-sip bench-ws fuzz clean dependencies test-dependencies \
-	bench-dependencies
+.PHONY: help run build test lint format sim drill resume wire-versions bench bench-sip bench-ws fuzz docs deb clean \
+	dependencies test-dependencies bench-dependencies deb-dependencies
 
 help: ## lists the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-13s %s\n", $$1, $$2 }'
@@ -77,6 +77,12 @@ fuzz: ## feeds FUZZ_RUNS=1000000 inputs to the reader of SIP; what breaks it sta
 	SWIFT_BACKTRACE=enable=no Fuzz/.build/release/FuzzSIP -runs=$(FUZZ_RUNS) -max_len=4096 -timeout=5 -print_final_stats=1 \
 		-artifact_prefix=Fuzz/.build/ $(FUZZ_CORPUS) Tests/SIPTests/Vectors
 
+docs: dependencies ## writes the reference of all targets to .build/docs, as pages for a web server
+	scripts/make-docs.sh
+
+deb: build deb-dependencies ## writes a Debian package to .build/deb
+	scripts/make-deb.sh $(ROLLCALL)
+
 clean: ## removes what was built; keeps topology/var
 	rm -rf .build Benchmarks/.build Fuzz/.build Examples/*/.build
 
@@ -88,3 +94,6 @@ test-dependencies:
 
 bench-dependencies:
 	@scripts/install-dependencies.sh --bench
+
+deb-dependencies:
+	@scripts/install-dependencies.sh --deb

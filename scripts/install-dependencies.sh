@@ -4,6 +4,7 @@
 #   scripts/install-dependencies.sh          what building and running needs
 #   scripts/install-dependencies.sh --test   what the tests need as well, the phones included
 #   scripts/install-dependencies.sh --bench  what comparing with others needs as well
+#   scripts/install-dependencies.sh --deb    what making a Debian package needs as well
 set -euo pipefail
 
 packages=(
@@ -32,6 +33,9 @@ fi
 if [ "${1:-}" = "--bench" ]; then
     # The peers, and what the load generators are built with.
     packages+=(kamailio kamailio-extra-modules nginx libnginx-mod-nchan gcc libc6-dev nettle-dev python3)
+fi
+if [ "${1:-}" = "--deb" ]; then
+    packages+=(binutils dpkg-dev patchelf)
 fi
 
 if ! command -v swift >/dev/null; then

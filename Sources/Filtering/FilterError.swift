@@ -25,7 +25,7 @@ public struct FilterError: Error, Hashable, Sendable {
         self.init(at: place, expected: expected, found: excerpt)
     }
 
-    /// - Parameter name: of the parameter: `` `filter[2][0]`: expected …, found … ``.
+    /// - Parameter name: of the parameter, which the text begins with.
     public func message(for name: String) -> String {
         let place = place.map { "[\($0)]" }.joined()
         return "`\(name)\(place)`: expected \(expected), found \(found)"

@@ -7,7 +7,7 @@ public import CMsgpack
 public struct MessagePackWriter: ~Copyable {
     @usableFromInline var buffer: msgpack_sbuffer
 
-    /// - Parameter reserving: bytes to make room for at once; the buffer grows by doubling.
+    /// - Parameter capacity: bytes to make room for at once; the buffer grows by doubling.
     public init(reserving capacity: Int = 256) {
         buffer = msgpack_sbuffer()
         Self.expectMemory(rollcall_sbuffer_reserve(&buffer, max(capacity, 16)))

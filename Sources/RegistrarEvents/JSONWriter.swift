@@ -5,7 +5,7 @@ public struct JSONWriter: Sendable {
     /// What was written so far.
     public private(set) var bytes: [UInt8] = []
 
-    /// - Parameter reserving: bytes to make room for at once.
+    /// - Parameter capacity: bytes to make room for at once.
     public init(reserving capacity: Int = 256) { bytes.reserveCapacity(capacity) }
 
     /// Appends punctuation and names that need no escaping.

@@ -31,9 +31,11 @@ struct CheckCommand: AsyncParsableCommand {
             let loaded = try Topology.load(path: topology.file)
             guard json.isOn else {
                 let roles = NodeRole.allCases.map { "\(loaded.nodes(of: $0).count) \($0.name)" }
+                let domains = loaded.domains.count == 1 ? "1 domain" : "\(loaded.domains.count) domains"
+                let nodes = loaded.nodes.count == 1 ? "1 node" : "\(loaded.nodes.count) nodes"
                 Console.line(
-                    "\(topology.file) is valid: cluster \(loaded.cluster), \(loaded.domains.count) domains, "
-                        + "\(loaded.nodes.count) nodes (\(roles.joined(separator: ", "))).")
+                    "\(topology.file) is valid: cluster \(loaded.cluster), \(domains), \(nodes) "
+                        + "(\(roles.joined(separator: ", "))).")
                 return
             }
         } catch {

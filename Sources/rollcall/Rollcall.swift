@@ -21,6 +21,7 @@ struct Rollcall: AsyncParsableCommand {
             With --json a verb prints one JSON document on stdout (one a line where it streams); logs go to stderr.
             Exit codes: 0 done, 1 the answer is no, 2 bad usage or a bad file, 3 the cluster could not be reached.
             """,
+        version: Version.current,
         groupedSubcommands: [
             CommandGroup(name: "Run", subcommands: [UpCommand.self, NodeCommand.self, DevCommand.self]),
             CommandGroup(

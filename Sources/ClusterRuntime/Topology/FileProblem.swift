@@ -5,7 +5,7 @@ public struct FileProblem: Hashable, Sendable {
     public let file: String
     /// Line number, from 1.
     public let line: Int
-    /// What was found, such as ``unknown key `replica` ``.
+    /// What was found, such as "unknown key replica" with the key in backticks.
     public let wrong: String
     /// What would have been right, in words that continue "expected …".
     public let expected: String
