@@ -104,6 +104,15 @@ struct DrillText {
                 "\(packets.passed), \(packets.delayed), \(packets.lost), \(packets.cut)")
         }
         if report.voided > 0 { table.row("  told by clear to be void", String(report.voided)) }
+        for entry in report.connections {
+            table.row(
+                "  connections to \(entry.node)",
+                "\(entry.lost) lost, \(entry.strays) for no reason; \(entry.resumed) resumed, "
+                    + "\(entry.resynced) resynced, \(entry.elsewhere) elsewhere")
+        }
+        for restart in report.restarts {
+            table.row("  restarted", "\(restart.nodes.count) nodes in \(restart.seconds) s")
+        }
         let latency = report.latency
         table.row("  latency p50, p99, max", "\(latency.median), \(latency.p99), \(latency.max) ms")
         return ([table.text] + report.violations.map { "  - \($0)" }).joined(separator: "\n")

@@ -50,6 +50,23 @@ import Testing
         #expect(drill.steps[3].at == .milliseconds(3500))
     }
 
+    @Test func aRollingRestartIsRead() throws {
+        let steps = """
+            steps: [ { at: 1s, restart: rolling }, { at: 2s, restart: sr1 } ]
+            expect: { strays: 0, resyncs: 3 }
+
+            """
+        let drill = try DrillFile.parse(Self.minimal + steps, path: "x.yaml")
+        #expect(drill.steps.map(\.action) == [.restart(.rolling), .restart(.node(NodeName("sr1")))])
+        #expect(drill.expect.strays == 0 && drill.expect.resyncs == 3)
+        #expect(throws: DrillFileError.self) {
+            try DrillFile.parse(Self.minimal + "steps: [ { at: 1s, restart: owner } ]\n", path: "x.yaml")
+        }
+        #expect(throws: DrillFileError.self) {
+            try DrillFile.parse(Self.minimal + "steps: [ { at: 1s, kill: rolling } ]\n", path: "x.yaml")
+        }
+    }
+
     @Test func aLoadOfPhonesIsRead() throws {
         let load = """
             sip: { contacts: 200, refresh_per_s: 20, password: secret, accounts: { first: 1001, count: 100 } }, \

@@ -102,6 +102,29 @@ struct RollingRestartTests {
         }
     }
 
+    @Test func aDrillThatRestartsEveryNodeFindsEveryPromiseKept() async throws {
+        let cluster = try TestCluster()
+        defer { cluster.remove() }
+        let drill = "\(cluster.directory)/drill.yaml"
+        try """
+        name: rolling restart
+        topology: test.yaml
+        load: { domain: demo.example, registrations: 100, renewals_per_s: 40, churn_per_s: 4, subscribers: 4 }
+        steps: [ { at: 500ms, restart: rolling } ]
+        for: 2s
+        expect: { lost: 0, stale: 0, strays: 0, resyncs: 0 }
+        """.write(toFile: drill, atomically: true, encoding: .utf8)
+        let (ending, output) = try await cluster.run("drill", cluster.topologyFile, drill, "--json")
+        #expect(ending == .exited(0), "\(output)")
+        let json = try #require(output.split(separator: "\n").first { $0.hasPrefix("{") })
+        let report = try JSONDecoder().decode(DrillReport.self, from: Data(json.utf8))
+        #expect(report.ok && report.restarts.map(\.nodes.count) == [7])
+        // Each subscriber was at each of the two nodes when that was restarted, or went there from the other one.
+        #expect(report.connections.map(\.node) == ["ws1", "ws2"])
+        let lost = report.connections.map(\.lost).reduce(0, +)
+        #expect(lost == 2 + 4 && report.connections.allSatisfy { $0.lost == $0.resumed && $0.lost == $0.elsewhere })
+    }
+
     @Test func theRollingHasToBeSaid() async throws {
         let cluster = try TestCluster()
         defer { cluster.remove() }

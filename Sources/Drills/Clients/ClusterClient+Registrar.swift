@@ -27,6 +27,8 @@ package enum WriteAnswer: Hashable, Sendable {
     /// Committed; `ttl` is what was granted, `changed` is false when there was nothing to unregister.
     case acknowledged(Position, ttl: Duration?, changed: Bool)
     case refused(String)
+    /// It was never sent.
+    case unreachable(String)
     case unknown(String)
 }
 
@@ -107,7 +109,7 @@ extension ClusterClient {
             return answer.status >= 500 ? .unknown(text) : .refused(text)
         } catch {
             switch error {
-            case .unreachable(let reason): return .refused(reason)
+            case .unreachable(let reason): return .unreachable(reason)
             case .unanswered(let reason): return .unknown(reason)
             }
         }

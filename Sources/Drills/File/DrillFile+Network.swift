@@ -126,7 +126,7 @@ extension DrillFile.Action {
     package var place: DrillFile.Place? {
         switch self {
         case .cut(let place, _), .slow(let place, _), .heal(let place): place
-        case .kill, .pause, .resume, .start, .drain, .undrain, .move, .fill, .free: nil
+        case .kill, .pause, .resume, .start, .drain, .undrain, .move, .restart, .fill, .free: nil
         }
     }
 }

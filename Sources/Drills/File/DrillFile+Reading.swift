@@ -87,6 +87,7 @@ extension DrillFile {
             ("drain", ["owner", "standby"], Action.drain),
             ("undrain", ["drained"], Action.undrain),
             ("move", ["standby"], Action.move),
+            ("restart", ["rolling"], Action.restart),
             ("fill", ["owner", "standby"], Action.fill),
             ("free", ["filled"], Action.free),
         ]
@@ -121,7 +122,7 @@ extension DrillFile {
         var result = Expectations()
         let keys = [
             "lost", "stale", "duplicated", "sip_errors", "failed", "detect_within", "accept_within", "gap_within",
-            "converge_within",
+            "converge_within", "strays", "resyncs",
         ]
         guard let fields = value?.fields(keys) else { return result }
         let counts = 0...Load.maximumRegistrations
@@ -134,6 +135,8 @@ extension DrillFile {
         result.duplicated = fields["duplicated"]?.integer(in: counts) ?? 0
         result.sipErrors = fields["sip_errors"]?.integer(in: counts) ?? 0
         result.failed = fields["failed"]?.integer(in: counts)
+        result.strays = fields["strays"]?.integer(in: counts)
+        result.resyncs = fields["resyncs"]?.integer(in: counts)
         result.detectWithin = fields["detect_within"]?.duration(upTo: maximumDuration)
         result.acceptWithin = fields["accept_within"]?.duration(upTo: maximumDuration)
         result.gapWithin = fields["gap_within"]?.duration(upTo: maximumDuration)

@@ -60,6 +60,8 @@ package struct DrillFile: Hashable, Sendable {
         case undrain(Target)
         /// Makes a node the owner of the load's domain.
         case move(Target)
+        /// Restarts nodes one after the other, while the load and other steps go on.
+        case restart(Target)
         /// Takes the links between hosts and all others away, which of them `Way` says.
         case cut(Place, Way)
         /// Makes those links slow or lossy, in both directions.
@@ -94,6 +96,8 @@ package struct DrillFile: Hashable, Sendable {
         case drained
         /// Everything filled so far and not freed.
         case filled
+        /// Every node, one after the other.
+        case rolling
         case node(NodeName)
     }
 
@@ -108,6 +112,10 @@ package struct DrillFile: Hashable, Sendable {
         package var sipErrors = 0
         /// Writes that were not acknowledged; nil when that is no matter, as with most faults.
         package var failed: Int?
+        /// Subscribers' connections that were lost to nodes to which nothing was done; nil when that is no matter.
+        package var strays: Int?
+        /// Subscribers that could not go on from where they were; nil when that is no matter.
+        package var resyncs: Int?
         /// From a fault to the routers' status showing what follows from it.
         package var detectWithin: Duration?
         /// From a fault to the first write that was sent after it and acknowledged.
@@ -171,7 +179,7 @@ extension DrillFile.Action {
     package var target: DrillFile.Target? {
         switch self {
         case .kill(let target), .pause(let target), .resume(let target), .start(let target), .drain(let target),
-            .undrain(let target), .move(let target), .fill(let target), .free(let target):
+            .undrain(let target), .move(let target), .restart(let target), .fill(let target), .free(let target):
             target
         case .cut(let place, _), .slow(let place, _), .heal(let place):
             if case .of(let target) = place { target } else { nil }
@@ -181,7 +189,7 @@ extension DrillFile.Action {
     /// Whether the action does something to the cluster, and does not only take that back.
     var isHarm: Bool {
         switch self {
-        case .kill, .pause, .drain, .move, .cut, .slow, .fill: true
+        case .kill, .pause, .drain, .move, .restart, .cut, .slow, .fill: true
         case .resume, .start, .undrain, .heal, .free: false
         }
     }
@@ -190,7 +198,7 @@ extension DrillFile.Action {
     package var isFault: Bool {
         switch self {
         case .kill, .pause, .drain, .move, .cut: true
-        case .resume, .start, .undrain, .slow, .heal, .fill, .free: false
+        case .resume, .start, .undrain, .restart, .slow, .heal, .fill, .free: false
         }
     }
 }
@@ -205,6 +213,7 @@ extension DrillFile.Action: CustomStringConvertible {
         case .drain(let target): "drain \(target)"
         case .undrain(let target): "undrain \(target)"
         case .move(let target): "move to \(target)"
+        case .restart(let target): "restart \(target)"
         case .cut(let place, let way): way == .both ? "cut \(place)" : "cut \(place) \(way)"
         case .slow(let place, let slowness): "slow \(place) \(slowness)"
         case .heal(let place): "heal \(place)"
@@ -219,7 +228,7 @@ extension DrillFile.Target: CustomStringConvertible {
     private static let words: [String: Self] = [
         "owner": .owner, "standby": .standby, "router": .router, "copies": .copies, "etcd-leader": .etcdLeader,
         "etcd": .etcd, "everything": .everything, "killed": .killed, "paused": .paused, "drained": .drained,
-        "filled": .filled,
+        "filled": .filled, "rolling": .rolling,
     ]
 
     package init(_ text: String) { self = Self.words[text] ?? .node(NodeName(text)) }

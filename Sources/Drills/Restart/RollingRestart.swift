@@ -14,6 +14,7 @@ package actor RollingRestart {
     private let only: Set<NodeName>?
     private let limit: Duration
     private let progress: @Sendable (String) -> Void
+    private let onAway: @Sendable (NodeName, Bool) -> Void
     /// The node that this drained, and has not undrained yet.
     private var held: NodeName?
     /// Drained before it began, and left so.
@@ -30,15 +31,18 @@ package actor RollingRestart {
     ///   - only: these nodes alone; nil for all.
     ///   - limit: how long each of a node's steps may take.
     ///   - progress: told what goes on.
+    ///   - onAway: told when a node is about to be asked to end, and when it is back.
     package init(
         _ topology: Topology, _ client: ClusterClient, only: Set<NodeName>? = nil, limit: Duration,
-        progress: @escaping @Sendable (String) -> Void
+        progress: @escaping @Sendable (String) -> Void,
+        onAway: @escaping @Sendable (NodeName, Bool) -> Void = { _, _ in }
     ) {
         self.topology = topology
         self.client = client
         self.only = only
         self.limit = limit
         self.progress = progress
+        self.onAway = onAway
     }
 
     /// Restarts them all. To be called once.
@@ -59,15 +63,16 @@ package actor RollingRestart {
         }
     }
 
-    /// Undrains what is drained still, and sees to it that the order is obeyed.
+    /// Undrains what is drained still, and sees to it that the order is obeyed. Not to be called by a cancelled task,
+    /// which cannot ask anything.
     /// - Returns: what is left drained, if no router takes the order.
     package func release() async -> NodeName? {
         guard let node = held else { return nil }
         let deadline = SystemClock.monotonic() + .seconds(20)
-        while SystemClock.monotonic() < deadline {
+        while SystemClock.monotonic() < deadline, !Task.isCancelled {
             guard case .accepted = await client.order(.undrain(node), within: .seconds(5)) else { continue }
             // An order to drain that was under way when this was interrupted may have come after it.
-            try? await Task.sleep(for: Self.interval * Self.looks)  // Cancelled or not, it looks again.
+            try? await Task.sleep(for: Self.interval * Self.looks)  // Cancelled: the loop's condition sees it.
             guard let status = await client.status() else { continue }
             switch status.nodes.first(where: { $0.name == node.rawValue })?.status {
             case .draining, .drained: continue
@@ -110,7 +115,9 @@ package actor RollingRestart {
             entry.drain = try await measure { try await drain(node) }
         }
         progress("\(label): restarting")
+        onAway(node.name, true)
         entry.away = try await measure { try await replaceLife(of: node) }
+        onAway(node.name, false)
         report.remaining.removeAll { $0 == node.name.rawValue }
         if drains {
             progress("\(label): back after \(entry.away) s; filling its copies")

@@ -33,6 +33,10 @@ package struct DrillReport: Codable, Hashable, Sendable {
     package var voided = 0
     /// What the links between hosts did; null when the drill made no hosts.
     package var packets: Packets?
+    /// What rolling restarts did; empty when the drill has none.
+    package var restarts: [RestartReport] = []
+    /// Of nodes to which subscribers lost their connections.
+    package var connections: [NodeConnections] = []
 
     /// Packets between hosts, and between hosts and clients.
     package struct Packets: Codable, Hashable, Sendable {
@@ -86,7 +90,7 @@ package struct DrillReport: Codable, Hashable, Sendable {
         case converge = "converge_ms"
         case acknowledged, failed, delivered
         case latency = "latency_ms"
-        case faults, violations, sip, voided, packets
+        case faults, violations, sip, voided, packets, restarts, connections
     }
 
     package static let maximumViolations = 50
@@ -96,10 +100,11 @@ extension DrillReport {
     /// Puts together what one run gave, and judges it by what the drill expects.
     package init(
         drill: DrillFile, violations found: [Violation], operations: [Operation], sip: SIPCounts?, delivered: Int,
-        faults timed: [(step: String, subject: String, times: FaultTimes, movesOwner: Bool)]
+        faults timed: [(step: String, subject: String, times: FaultTimes, movesOwner: Bool)],
+        restarts: [RestartReport] = [], connections: [NodeConnections] = [], misses: [String] = []
     ) {
         let counts = Self.count(found)
-        var misses: [String] = []
+        var misses = misses
         for fault in timed {
             misses += Self.miss(fault.times.detect, drill.expect.detectWithin, "\(fault.step): the routers' status")
             misses += Self.miss(fault.times.accept, drill.expect.acceptWithin, "\(fault.step): the first write")
@@ -114,6 +119,9 @@ extension DrillReport {
         if let sip, sip.errors > drill.expect.sipErrors {
             misses += ["\(sip.errors) SIP errors, expected at most \(drill.expect.sipErrors)"] + sip.examples
         }
+        misses += Self.excess(connections.map(\.strays), drill.expect.strays, "connections were lost for no reason")
+        misses += Self.excess(
+            connections.map(\.resynced), drill.expect.resyncs, "subscribers needed a new snapshot")
         let acknowledged = operations.filter(\.isAcknowledged)
         let failed = operations.count - acknowledged.count
         if let most = drill.expect.failed, failed > most {
@@ -137,7 +145,8 @@ extension DrillReport {
                     accept: fault.times.accept?.inMilliseconds, gap: fault.times.gap?.inMilliseconds,
                     converge: fault.times.converge?.inMilliseconds)
             },
-            violations: Array((misses + found.map(\.description)).prefix(Self.maximumViolations)), sip: sip)
+            violations: Array((misses + found.map(\.description)).prefix(Self.maximumViolations)), sip: sip,
+            restarts: restarts, connections: connections)
     }
 
     /// A contact that is missing in twenty places is one lost contact; positions are counted one by one.
@@ -158,6 +167,12 @@ extension DrillReport {
         guard let time else { return ["\(what) never came, expected within \(limit.inMilliseconds) ms"] }
         return time <= limit
             ? [] : ["\(what) took \(time.inMilliseconds) ms, expected at most \(limit.inMilliseconds) ms"]
+    }
+
+    private static func excess(_ counts: [Int], _ limit: Int?, _ what: String) -> [String] {
+        let count = counts.reduce(0, +)
+        guard let limit, count > limit else { return [] }
+        return ["\(count) \(what), expected at most \(limit)"]
     }
 
     /// The longest, or nil when one never ended or there was none.
@@ -202,6 +217,8 @@ extension DrillReport {
         try container.encode(sip, forKey: .sip)
         try container.encode(voided, forKey: .voided)
         try container.encode(packets, forKey: .packets)
+        try container.encode(restarts, forKey: .restarts)
+        try container.encode(connections, forKey: .connections)
     }
 }
 

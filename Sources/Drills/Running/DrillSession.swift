@@ -13,11 +13,15 @@ struct DrillSession: Sendable {
     private let recorder: HistoryRecorder
     private let load: any DrillLoad
     private let subscribers: [DrillSubscriber]
+    private let connections: ConnectionLog
+    private let restarts = RestartLog()
 
     /// How long registering everybody, giving every subscriber its first set, and settling at the end may take.
     static let registrationLimit: Duration = .seconds(120)
     static let subscriptionLimit: Duration = .seconds(30)
     static let settleLimit: Duration = .seconds(15)
+    /// Of one step of a node's.
+    static let restartLimit: Duration = .seconds(60)
     static let detectionInterval: Duration = .milliseconds(20)
 
     init(
@@ -46,11 +50,13 @@ struct DrillSession: Sendable {
             load = LoadGenerator(client: client, load: drill.load, names: names, recorder: recorder, ttl: ttl)
         }
         let nodes = cluster.topology.nodes(of: .wssubscr)
+        let connections = ConnectionLog()
+        self.connections = connections
         subscribers = (0..<drill.load.subscribers).map { index in
             DrillSubscriber(
                 index: index, domain: domain, contacts: LoadGenerator.contacts(of: drill.load), nodes: nodes,
                 names: names,
-                recorder: recorder, token: tokens.service)
+                recorder: recorder, connections: connections, token: tokens.service)
         }
     }
 
@@ -100,19 +106,54 @@ struct DrillSession: Sendable {
             var injector = FaultInjector(cluster: cluster, client: client, domain: drill.load.domain)
             for step in drill.steps {
                 try await Task.sleep(for: max(.zero, start + step.at - SystemClock.monotonic()))
+                if case .restart(let target) = step.action {
+                    progress("\(step.action)")
+                    restarts.began()
+                    group.addTask {
+                        await restart(target)
+                        return nil
+                    }
+                    continue
+                }
                 for fault in try await injector.carryOut(step.action) {
                     progress("\(fault.step): \(fault.subject)")
+                    disturbed(fault.subject)
                     group.addTask { await watch(fault, until: start + drill.duration) }
                 }
                 if !step.action.isFault { progress("\(step.action)") }
             }
             try await Task.sleep(for: max(.zero, start + drill.duration - SystemClock.monotonic()))
+            while !restarts.areOver { try await Task.sleep(for: .milliseconds(50)) }
             load.stop()
             let faults = try await group.reduce(into: [ObservedFault]()) { found, fault in
                 if let fault { found.append(fault) }
             }
             return (faults.sorted { $0.fault.at < $1.fault.at }, injector.isolations)
         }
+    }
+
+    /// From now on no lost connection is a stray: to the node, or to any when it was done to more than one.
+    private func disturbed(_ subject: String) {
+        let topology = cluster.topology
+        let isNode = topology.nodes.contains { $0.name.rawValue == subject }
+        for node in topology.nodes(of: .wssubscr) where !isNode || node.name.rawValue == subject {
+            connections.disturbed(node.name)
+        }
+    }
+
+    /// Beside the load and other steps; what comes of it is told in the report.
+    private func restart(_ target: DrillFile.Target) async {
+        var only: Set<NodeName>?
+        if case .node(let name) = target { only = [name] }
+        let restart = RollingRestart(
+            cluster.topology, client, only: only, limit: Self.restartLimit, progress: progress,
+            onAway: { node, isAway in
+                if isAway { connections.disturbed(node) } else { connections.settled(node) }
+            })
+        // It says itself why it stopped.
+        try? await restart.run()
+        let left = await restart.release()
+        restarts.ended(await restart.report, left: left)
     }
 
     private func watch(_ fault: InjectedFault, until end: MonotonicInstant) async -> ObservedFault {
@@ -194,6 +235,7 @@ struct DrillSession: Sendable {
         }
         return DrillReport(
             drill: drill, violations: violations, operations: operations, sip: load.sip,
-            delivered: views.reduce(0) { $0 + $1.eventCount }, faults: timed)
+            delivered: views.reduce(0) { $0 + $1.eventCount }, faults: timed, restarts: restarts.reports,
+            connections: connections.nodes, misses: restarts.misses)
     }
 }

@@ -11,7 +11,8 @@ final class DrillSubscriber: Sendable {
         var ready = false
         /// Nothing is missing up to its position, as there is in the middle of a snapshot.
         var isWhole = false
-        var connections = 0
+        /// The node to which the last connection was lost, until it is made up for.
+        var lostAt: NodeName?
         var lastProblem: String?
     }
 
@@ -20,18 +21,20 @@ final class DrillSubscriber: Sendable {
     private let nodes: [NodeSpec]
     private let names: ContactNames
     private let recorder: HistoryRecorder
+    private let connections: ConnectionLog
     private let token: String?
     private let state: Mutex<State>
 
     init(
         index: Int, domain: DomainName, contacts: Int, nodes: [NodeSpec], names: ContactNames,
-        recorder: HistoryRecorder, token: String?
+        recorder: HistoryRecorder, connections: ConnectionLog, token: String?
     ) {
         self.index = index
         self.domain = domain
         self.nodes = nodes
         self.names = names
         self.recorder = recorder
+        self.connections = connections
         self.token = token
         state = Mutex(State(view: SubscriberView(name: "subscriber \(index)", contacts: contacts)))
     }
@@ -60,8 +63,31 @@ final class DrillSubscriber: Sendable {
     private func follow(through node: NodeSpec) async throws {
         let after = state.withLock { $0.isWhole ? $0.view.position : nil }
         let follower = DomainFollower(domain: domain, node: node, token: token, after: after, snapshot: true)
-        let onSynced = { self.state.withLock { $0.isWhole = true } }
-        try await follower.run(onSynced: onSynced) { notification in self.take(notification) }
+        var hadConnection = false
+        var isWhole = after != nil
+        defer { if hadConnection, !Task.isCancelled { lost(node) } }
+        let onSynced = { self.synced(node, isWhole: isWhole) }
+        try await follower.run(onSynced: onSynced) { notification in
+            hadConnection = true
+            if notification.isOwnClear { isWhole = false }
+            self.take(notification)
+        }
+    }
+
+    private func lost(_ node: NodeSpec) {
+        state.withLock { $0.lostAt = node.name }
+        connections.lost(node.name)
+    }
+
+    /// Everything up to now was handed over.
+    /// - Parameter isWhole: whether it went on from where it was.
+    private func synced(_ node: NodeSpec, isWhole: Bool) {
+        let lostAt = state.withLock { state in
+            state.isWhole = true
+            defer { state.lostAt = nil }
+            return state.lostAt
+        }
+        if let lostAt { connections.resumed(after: lostAt, at: node.name, isWhole: isWhole) }
     }
 
     private func take(_ notification: RegistrarNotification) {

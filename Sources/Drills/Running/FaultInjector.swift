@@ -90,6 +90,7 @@ struct FaultInjector {
         case .free:
             for case .node(let node) in victims { cluster.freeDisk(of: node) }
             filled.removeAll { victims.contains($0) }
+        case .restart: preconditionFailure("a rolling restart is carried out beside the other steps")
         case .cut, .slow, .heal: preconditionFailure("\(action) is about hosts")
         }
         guard action.isFault else { return [] }
@@ -130,7 +131,7 @@ struct FaultInjector {
         case .heal:
             network.change(side, .both) { $0 = LinkTable.Fault() }
             for index in isolations.indices where isolations[index].until == nil { isolations[index].until = at }
-        case .kill, .pause, .resume, .start, .drain, .undrain, .move, .fill, .free:
+        case .kill, .pause, .resume, .start, .drain, .undrain, .move, .restart, .fill, .free:
             preconditionFailure("\(action) is not about hosts")
         }
         return []
@@ -167,6 +168,7 @@ struct FaultInjector {
         case .paused: return paused
         case .drained: return drained
         case .filled: return filled
+        case .rolling: return cluster.topology.nodes.map { .node($0.name) }
         case .node(let node): return [.node(node)]
         case .owner: names = [entry?.owner].compactMap(\.self)
         case .standby: names = Array(standbys.prefix(1))

@@ -166,10 +166,31 @@ final class LoadGenerator: DrillLoad {
     }
 
     private func perform(_ contact: ContactNumber, _ kind: Operation.Kind) async -> Operation.Outcome {
+        let sent = SystemClock.monotonic()
+        var (answer, node) = await ask(contact, kind)
+        // What could not even be sent is sent elsewhere, as any client would.
+        for _ in nodes.dropFirst() {
+            guard case .unreachable = answer else { break }
+            (answer, node) = await ask(contact, kind)
+        }
+        var kind = kind
+        let outcome: Operation.Outcome
+        switch answer {
+        case .acknowledged(let position, let granted, let changed):
+            if let granted, case .register = kind { kind = .register(ttl: granted) }
+            outcome = .acknowledged(position, changed: changed)
+        case .refused(let reason), .unreachable(let reason): outcome = .refused(reason)
+        case .unknown(let reason): outcome = .unknown(reason)
+        }
+        recorder.record(
+            Operation(
+                contact: contact, kind: kind, sent: sent, ended: SystemClock.monotonic(), outcome: outcome, node: node))
+        return outcome
+    }
+
+    private func ask(_ contact: ContactNumber, _ kind: Operation.Kind) async -> (WriteAnswer, NodeName) {
         let node = pickNode()
         let name = names.name(contact)
-        let sent = SystemClock.monotonic()
-        var kind = kind
         let answer: WriteAnswer
         switch kind {
         case .register(let ttl):
@@ -178,21 +199,11 @@ final class LoadGenerator: DrillLoad {
             answer = await client.unregister(name, in: load.domain, through: node, timeout: requestTimeout)
         }
         state.withLock { $0.waiting[node.name, default: 1] -= 1 }
-        let outcome: Operation.Outcome
         switch answer {
-        case .acknowledged(let position, let granted, let changed):
-            if let granted, case .register = kind { kind = .register(ttl: granted) }
-            outcome = .acknowledged(position, changed: changed)
-        case .refused(let reason):
-            avoid(node)
-            outcome = .refused(reason)
-        case .unknown(let reason): outcome = .unknown(reason)
+        case .refused, .unreachable: avoid(node)
+        case .acknowledged, .unknown: break
         }
-        recorder.record(
-            Operation(
-                contact: contact, kind: kind, sent: sent, ended: SystemClock.monotonic(), outcome: outcome,
-                node: node.name))
-        return outcome
+        return (answer, node.name)
     }
 
     /// The next node in turn, unless it has just refused a connection, or half of all requests wait for it: clients of
