@@ -19,7 +19,7 @@ FORMATTED := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Ben
 	$(wildcard Examples/*/Package.swift Examples/*/Sources)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint format sim drill resume wire-versions bench bench-sip bench-ws fuzz docs deb clean \
+.PHONY: help run build test lint format sim model drill resume wire-versions bench bench-sip bench-ws fuzz docs deb clean \
 	dependencies test-dependencies bench-dependencies deb-dependencies
 
 help: ## lists the verbs
@@ -31,9 +31,10 @@ run: build ## builds, then runs the cluster of topology/local.yaml until Ctrl-C
 build: dependencies ## builds .build/release/rollcall
 	swift build -c release --product rollcall
 
-test: test-dependencies ## runs everything that .ci/run runs: lint, simulator, short drills, phones, subscribers, all tests
+test: test-dependencies ## runs everything that .ci/run runs: lint, model, simulator, short drills, phones, subscribers, all tests
 	@$(TIMED) lint $(MAKE) --no-print-directory lint
 	@$(TIMED) vectors $(PYTHON) -B Tests/vectors/frame.py
+	@$(TIMED) model timeout -k 10 600 Model/check.sh
 	@$(TIMED) build swift build --build-tests
 	@$(TIMED) sim .build/debug/rollcall sim --seed 1 --seeds $(TEST_SEEDS)
 	@$(TIMED) drills timeout -k 20 300 .build/debug/rollcall drills $(DRILL_OPTIONS) $(wildcard drills/short-*.yaml)
@@ -52,6 +53,9 @@ format: ## lays out the Swift files
 
 sim: build ## runs the simulator: SEEDS=1000
 	$(ROLLCALL) sim --seeds $(SEEDS)
+
+model: test-dependencies ## has spin check the model of a domain: every promise, and that its mutants break one
+	Model/check.sh
 
 drill: build test-dependencies ## runs the drills against real processes: DRILLS=drills/kill-owner.yaml
 	$(ROLLCALL) drills $(DRILL_OPTIONS) $(DRILLS)

@@ -27,6 +27,8 @@ if [ "${1:-}" = "--test" ]; then
     packages+=(nodejs)
     # Drills give their clusters machines of their own: networks within the kernel, and the means to set them up.
     packages+=(iproute2 util-linux)
+    # The model: Model/check.sh. spin makes a program in C of it.
+    packages+=(spin gcc libc6-dev)
     # Phones: scripts/test-phones.sh. The third comes from PyPI, into an environment of its own.
     packages+=(sip-tester baresip-core python3-venv python3-pip)
 fi
