@@ -3,24 +3,30 @@
 SEEDS ?= 1000
 # In `make test`, of the debug build.
 TEST_SEEDS ?= 500
-DRILLS ?= $(sort $(wildcard drills/*.yaml))
+DRILLS ?= $(sort $(filter-out drills/soak-%,$(wildcard drills/*.yaml)))
 # Such as --without-network, where no drill can have hosts of its own (no root, or no /dev/net/tun).
 DRILL_OPTIONS ?=
 TOPOLOGY ?= topology/local.yaml
 ROUNDS ?= 20
+# Which of the fuzz targets (`make fuzz-list`), and when each of them ends: after so many inputs, or seconds when given.
+FUZZ ?= all
 FUZZ_RUNS ?= 1000000
-FUZZ_CORPUS ?= Fuzz/.build/corpus
+FUZZ_SECONDS ?=
+MINUTES ?=
+# What a soak is made of; whoever names minutes wants the drills alone.
+PARTS ?= $(if $(MINUTES),drills,sanitize fuzz drills)
+SOAK_DRILLS ?= $(wildcard drills/soak-*.yaml)
 TIMED := scripts/timed.sh
 # Debian's own, for which the packages are installed: the first one on the PATH may be another.
 PYTHON ?= /usr/bin/python3
 ROLLCALL := .build/release/rollcall
 FORMATTED := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Benchmarks/Sources) \
-	$(wildcard Fuzz/Package.swift Fuzz/Sources/FuzzSIP) \
+	$(wildcard Fuzz/Package.swift Fuzz/Sources/Fuzz) \
 	$(wildcard Examples/*/Package.swift Examples/*/Sources)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint format sim model drill resume wire-versions bench bench-sip bench-ws fuzz docs deb clean \
-	dependencies test-dependencies bench-dependencies deb-dependencies
+.PHONY: help run build test lint format sim model drill resume wire-versions bench bench-sip bench-ws fuzz fuzz-list fuzz-keep \
+	sanitize soak docs deb clean dependencies test-dependencies bench-dependencies deb-dependencies
 
 help: ## lists the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-13s %s\n", $$1, $$2 }'
@@ -40,6 +46,7 @@ test: test-dependencies ## runs everything that .ci/run runs: lint, model, simul
 	@$(TIMED) drills timeout -k 20 300 .build/debug/rollcall drills $(DRILL_OPTIONS) $(wildcard drills/short-*.yaml)
 	@$(TIMED) phones timeout -k 10 120 scripts/test-phones.sh .build/debug/rollcall
 	@$(TIMED) consumers timeout -k 10 180 scripts/test-consumers.sh .build/debug/rollcall
+	@$(TIMED) soak timeout -k 10 180 .build/debug/rollcall soak $(TOPOLOGY) $(SOAK_DRILLS) --seed 1 --rounds 2
 	@$(TIMED) websockets timeout -k 10 120 scripts/test-websockets.sh .build/debug/rollcall
 	@$(TIMED) subscribers timeout -k 10 420 scripts/test-subscribers.sh .build/debug/rollcall isolation resume 2 slow-readers
 	@# One after the other: on few cores the simulator's histories would starve what waits for sockets.
@@ -75,11 +82,23 @@ bench-sip: build bench-dependencies ## measures SIP registration beside Kamailio
 bench-ws: build bench-dependencies ## measures websockets beside nginx with nchan: WS_BENCH="--rounds 5"
 	scripts/bench-ws.sh $(ROLLCALL) $(WS_BENCH)
 
-fuzz: ## feeds FUZZ_RUNS=1000000 inputs to the reader of SIP; what breaks it stays in Fuzz/.build
-	swift build -c release --package-path Fuzz
-	@mkdir -p $(FUZZ_CORPUS)
-	SWIFT_BACKTRACE=enable=no Fuzz/.build/release/FuzzSIP -runs=$(FUZZ_RUNS) -max_len=4096 -timeout=5 -print_final_stats=1 \
-		-artifact_prefix=Fuzz/.build/ $(FUZZ_CORPUS) Tests/SIPTests/Vectors
+fuzz: dependencies ## feeds FUZZ_RUNS=1000000 inputs (or for FUZZ_SECONDS=60) to the targets FUZZ="sip frame", or to all
+	scripts/fuzz.sh run "$(FUZZ)" "$(FUZZ_RUNS)" "$(FUZZ_SECONDS)"
+
+fuzz-list: dependencies ## lists the fuzz targets
+	@scripts/fuzz.sh list
+
+fuzz-keep: dependencies ## minimises what `make fuzz` has found, and keeps it with the tests
+	scripts/fuzz.sh keep "$(FUZZ)"
+
+sanitize: test-dependencies ## runs the tests under the thread sanitizer, then under the address sanitizer
+	scripts/sanitize.sh thread
+	scripts/sanitize.sh address
+
+soak: build test-dependencies ## sanitizers, fuzzers for 10 minutes each, an hour of drills; MINUTES=30: drills alone
+	$(if $(filter sanitize,$(PARTS)),$(MAKE) --no-print-directory sanitize)
+	$(if $(filter fuzz,$(PARTS)),$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=600)
+	$(if $(filter drills,$(PARTS)),$(ROLLCALL) soak $(TOPOLOGY) $(SOAK_DRILLS) --minutes $(or $(MINUTES),60))
 
 docs: dependencies ## writes the reference of all targets to .build/docs, as pages for a web server
 	scripts/make-docs.sh
@@ -88,7 +107,7 @@ deb: build deb-dependencies ## writes a Debian package to .build/deb
 	scripts/make-deb.sh $(ROLLCALL)
 
 clean: ## removes what was built; keeps topology/var
-	rm -rf .build Benchmarks/.build Fuzz/.build Examples/*/.build
+	rm -rf .build .build-address .build-thread Benchmarks/.build Fuzz/.build Examples/*/.build
 
 dependencies:
 	@scripts/install-dependencies.sh

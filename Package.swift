@@ -192,7 +192,7 @@ let package = Package(
             "AdminAPITests",
             [
                 "AdminAPI", "AccessTokens", "ClusterRuntime", "RegistrarEvents", .asyncHTTPClient, .logging, .nioCore,
-                .nioHTTP1, .nioPosix,
+                .nioHTTP1, .nioPosix, .yams,
             ]),
         .tests(
             "ClusterSimulationTests",
@@ -201,6 +201,13 @@ let package = Package(
         .tests(
             "ClusterTests",
             ["Drills", "EtcdFixture", "ClusterNode", "ClusterRuntime", "RegistrarEvents", .nioCore, .nioHTTP1]),
+        .tests(
+            "FuzzTests",
+            [
+                "AccessTokens", "ClusterRuntime", "Drills", "EtcdCoordinator", "Filtering", "MessagePack",
+                "NanomsgTransport", "RegistrarEvents", "SIP", "SRActor", "WSSubscrActor", "WebSocketFrames",
+                "WebSocketGateway", .crypto, .nioCore,
+            ], exclude: ["Corpus"]),
         .tests("TidyTests", []),
     ]
 )

@@ -57,6 +57,9 @@ public struct AdminService: Service {
         try await application.run()
     }
 
+    /// Every route as `METHOD /path/:parameter`; `docs/openapi.yaml` is held to them.
+    package var routes: [String] { router().routes.map { "\($0.method) \($0.path)" } }
+
     func router() -> Router<AdminContext> {
         let router = Router(context: AdminContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: AdminErrors())

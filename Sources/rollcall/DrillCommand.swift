@@ -68,7 +68,7 @@ struct DrillCommand: AsyncParsableCommand {
     }
 
     @Sendable
-    private static func credentials(_ topology: Topology, _ domain: DomainName) async throws -> DrillCredentials {
+    static func credentials(_ topology: Topology, _ domain: DomainName) async throws -> DrillCredentials {
         let tokens = await AccessTokens(try topology.clusterSecret())
         guard tokens.isEnabled else { return DrillCredentials(admin: nil, service: nil) }
         let day: Duration = .seconds(86_400)

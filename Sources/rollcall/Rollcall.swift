@@ -37,7 +37,9 @@ struct Rollcall: AsyncParsableCommand {
                 name: "Set up", subcommands: [CheckCommand.self, AccountCommand.self, TokenCommand.self]),
             CommandGroup(
                 name: "Prove",
-                subcommands: [DrillCommand.self, DrillsCommand.self, SimCommand.self, ConformanceCommand.self]),
+                subcommands: [
+                    DrillCommand.self, DrillsCommand.self, SoakCommand.self, SimCommand.self, ConformanceCommand.self,
+                ]),
         ])
 
     static func main() async {

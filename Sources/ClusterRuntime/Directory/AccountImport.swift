@@ -140,34 +140,36 @@ final class AccountImport: AccountSource {
         return name
     }
 
-    /// The fields of a row, or nil when a quote is not closed or stands inside a bare field.
+    /// The fields of a row, or nil when a quote is not closed or stands inside a bare field. Read byte by byte: a quote
+    /// or comma is one also before a combining mark.
     static func fields(of row: Substring) -> [String]? {
-        guard row.utf8.contains(UInt8(ascii: "\"")) else {
-            return row.utf8.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false)
-                .map { String(Substring($0)) }
+        let (quote, comma) = (UInt8(ascii: "\""), UInt8(ascii: ","))
+        guard row.utf8.contains(quote) else {
+            return row.utf8.split(separator: comma, omittingEmptySubsequences: false).map { String(Substring($0)) }
         }
         var fields: [String] = []
-        var rest = row
+        var rest = row.utf8
         while true {
             var field = ""
-            if rest.first == "\"" {
+            if rest.first == quote {
                 rest.removeFirst()
                 while true {
-                    guard let end = rest.firstIndex(of: "\"") else { return nil }
-                    field += rest[..<end]
+                    guard let end = rest.firstIndex(of: quote) else { return nil }
+                    field += Substring(rest[..<end])
                     rest = rest[rest.index(after: end)...]
-                    guard rest.first == "\"" else { break }
-                    field.append(rest.removeFirst())
+                    guard rest.first == quote else { break }
+                    field += "\""
+                    rest.removeFirst()
                 }
             } else {
-                let end = rest.firstIndex(of: ",") ?? rest.endIndex
-                field = String(rest[..<end])
-                if field.contains("\"") { return nil }
+                let end = rest.firstIndex(of: comma) ?? rest.endIndex
+                if rest[..<end].contains(quote) { return nil }
+                field = String(Substring(rest[..<end]))
                 rest = rest[end...]
             }
             fields.append(field)
             guard let separator = rest.first else { return fields }
-            guard separator == "," else { return nil }
+            guard separator == comma else { return nil }
             rest.removeFirst()
         }
     }

@@ -169,7 +169,7 @@ public struct ReplicaReceiver: Sendable {
         replayEnd = max(replayEnd, append.replayEnd)
         var directives: [Directive] = []
         var fresh = Fresh()
-        for entry in append.entries where entry.seq == applied + 1 {
+        for entry in append.entries where applied < .max && entry.seq == applied + 1 {
             apply(entry, &fresh, at: now)
             isRewindDue = false
             if isInSnapshot, let seal, applied == seal.seq {

@@ -20,7 +20,10 @@ enum YAMLDocument {
 
     /// Parses one YAML document.
     static func parse(_ text: String, problems: ProblemList) -> YAMLValue? {
-        guard aliasesAreFew(in: text, problems: problems) else { return nil }
+        if let line = YAMLAliases.lineOfTooMany(in: text) {
+            problems.report(line: line, YAMLAliases.tooMany, expected: YAMLAliases.expected)
+            return nil
+        }
         do {
             let parser = try Parser(yaml: text, resolver: .basic, encoding: .utf8)
             guard let root = try parser.singleRoot() else {
@@ -36,35 +39,6 @@ enum YAMLDocument {
             problems.report(line: 1, "the file cannot be parsed (\(error))", expected: "YAML")
         }
         return nil
-    }
-
-    /// The parser expands aliases and hashes the keys, so a handful of nested aliases as a key can cost hours
-    /// ("billion laughs"). Sixteen cannot, and we accept none anyway: this only keeps the parser itself safe.
-    private static func aliasesAreFew(in text: String, problems: ProblemList) -> Bool {
-        var candidates = 0
-        var line = 1
-        var previous = UInt8(ascii: "\n")
-        for byte in text.utf8 {
-            if byte == UInt8(ascii: "*"), !endsWord(previous) { candidates += 1 }
-            if candidates > 16 {
-                problems.report(
-                    line: line, "too many `*` signs that could be YAML aliases",
-                    expected: "the values written out, without aliases")
-                return false
-            }
-            if byte == UInt8(ascii: "\n") { line += 1 }
-            previous = byte
-        }
-        return true
-    }
-
-    private static func endsWord(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "*"), UInt8(ascii: "/"), UInt8(ascii: "+"):
-            true
-        default: false
-        }
     }
 
     /// Anchored nodes are reported and not entered, so the walk visits each node of the text once.

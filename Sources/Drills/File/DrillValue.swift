@@ -29,6 +29,10 @@ struct DrillValue {
 
     static func root(of text: String, problems: DrillProblems) -> DrillValue? {
         do {
+            if let line = YAMLAliases.lineOfTooMany(in: text) {
+                problems.report(line: line, YAMLAliases.tooMany, expected: YAMLAliases.expected)
+                return nil
+            }
             if let node = try Yams.compose(yaml: text, .basic) {
                 return DrillValue(node: node, path: "", problems: problems)
             }
@@ -122,7 +126,9 @@ struct DrillValue {
     private static func duration(_ text: String) -> Duration? {
         let units: [(String, Double)] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)]
         guard let (unit, factor) = units.first(where: { text.hasSuffix($0.0) }),
-            text.first?.isNumber == true, text.utf8.count <= 16, let number = Double(text.dropLast(unit.count))
+            text.first?.isNumber == true, text.utf8.count <= 16, let number = Double(text.dropLast(unit.count)),
+            // More does not fit the integer; nothing that lasts so long is asked for.
+            number * factor < 1e12
         else { return nil }
         return .microseconds(Int64((number * factor * 1_000).rounded()))
     }

@@ -50,6 +50,15 @@ final class DrillCluster: Sendable {
             topology: copied, directory: copy.directory, executable: executable, hosts: hosts, etcd: etcd)
     }
 
+    /// - Throws: `DrillFailure.running` when a node of the topology answers: the copy would have its ports.
+    func refuseWhenRunning(_ client: ClusterClient) async throws {
+        for node in topology.nodes where await client.health(of: node) != .silent {
+            throw DrillFailure.running(
+                "a cluster is running at \(node.address):\(node.adminPort) already (\(node.name)); "
+                    + "stop it, or rehearse on it with --use-running")
+        }
+    }
+
     /// Starts every node, each host's by a supervisor of its own. Those that end stay down: a drill decides when they
     /// come back.
     func start() async throws {
@@ -114,8 +123,7 @@ final class DrillCluster: Sendable {
             "the cluster was not ready after \(Self.startLimit.components.seconds) s: \(missing)\n\(logTail())")
     }
 
-    /// Stops what was started.
-    func stop() async {
+    private func stop() async {
         let processes = started.withLock { $0 }
         await withDiscardingTaskGroup { group in
             for process in processes { group.addTask { await process.stop(grace: Self.stopGrace) } }
@@ -135,8 +143,18 @@ final class DrillCluster: Sendable {
         }
     }
 
-    /// Removes the private copy with its logs.
-    func remove() {
+    /// Stops what was started, lets the client go, and keeps or removes the private copy with its logs.
+    func finish(_ client: ClusterClient, keepLogs: Bool, _ progress: @Sendable (String) -> Void) async {
+        await stop()
+        await client.shutDown()
+        if keepLogs, let directory {
+            progress("logs are kept in \(directory)")
+        } else {
+            remove()
+        }
+    }
+
+    private func remove() {
         guard let directory else { return }
         try? FileManager.default.removeItem(atPath: directory)  // Left behind in /tmp, it does no harm.
     }

@@ -41,7 +41,7 @@ package struct DrillRun: Sendable {
         let client = ClusterClient(topology: cluster.topology, token: tokens.admin)
         do {
             // In a network of its own the drill is alone.
-            if !useRunning, !PrivateNetwork.isEntered { try await refuseWhenRunning(client) }
+            if !useRunning, !PrivateNetwork.isEntered { try await cluster.refuseWhenRunning(client) }
             if drill.needsDisks { try await cluster.makeDisks() }
             progress(useRunning ? "using the running cluster" : "starting the cluster")
             try await cluster.start()
@@ -50,29 +50,11 @@ package struct DrillRun: Sendable {
                 drill: drill, cluster: cluster, client: client, tokens: tokens, progress: progress
             )
             let report = try await session.run(cleanUp: useRunning)
-            await finish(cluster, client, keepLogs: !report.ok)
+            await cluster.finish(client, keepLogs: !report.ok, progress)
             return report
         } catch {
-            await finish(cluster, client, keepLogs: cluster.directory != nil)
+            await cluster.finish(client, keepLogs: cluster.directory != nil, progress)
             throw error
-        }
-    }
-
-    private func refuseWhenRunning(_ client: ClusterClient) async throws {
-        for node in topology.nodes where await client.health(of: node) != .silent {
-            throw DrillFailure.running(
-                "a cluster is running at \(node.address):\(node.adminPort) already (\(node.name) of \(topology.file)); "
-                    + "stop it, or rehearse on it with --use-running")
-        }
-    }
-
-    private func finish(_ cluster: DrillCluster, _ client: ClusterClient, keepLogs: Bool) async {
-        await cluster.stop()
-        await client.shutDown()
-        if keepLogs, let directory = cluster.directory {
-            progress("logs are kept in \(directory)")
-        } else {
-            cluster.remove()
         }
     }
 }

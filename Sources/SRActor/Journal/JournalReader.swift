@@ -18,6 +18,9 @@ struct JournalReader {
     /// The segment that goes on where the last one ended; nil when it did not end well.
     private var next: UInt64?
 
+    /// More than any time to live: what is older has run out, whatever the clock said when it was written.
+    private static let longest = Duration.milliseconds(UInt32.max)
+
     init(now: Moment) { self.now = now }
 
     /// Reads one segment.
@@ -82,8 +85,9 @@ struct JournalReader {
             return
         }
         // Times to live count from when the record was written.
-        let age = Duration.milliseconds(max(0, now.wall - item.wall))
-        let then = Moment(monotonic: now.monotonic - age, wall: item.wall)
+        let (age, isAbsurd) = now.wall.subtractingReportingOverflow(item.wall)
+        let past = isAbsurd ? Self.longest : min(max(.zero, .milliseconds(age)), Self.longest)
+        let then = Moment(monotonic: now.monotonic - past, wall: item.wall)
         if case .checkpoint = record { checkpoints[item.domain] = DomainReplica() }
         if checkpoints[item.domain] != nil {
             checkpoints[item.domain]!.apply(record, at: then)
@@ -110,7 +114,8 @@ struct JournalReader {
         case .entries(let epoch, let entries):
             guard let first = entries.first else { return true }
             if epoch > position?.epoch ?? 0 { return first.seq == 1 }
-            return epoch == position?.epoch && first.seq == (position?.seq ?? 0) + 1
+            let last = position?.seq ?? 0
+            return epoch == position?.epoch && last < .max && first.seq == last + 1
         }
     }
 }

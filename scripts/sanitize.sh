@@ -1,0 +1,13 @@
+#!/bin/bash
+# Builds the tests with a sanitizer, in a directory of their own, and runs them: scripts/sanitize.sh thread|address [FILTER]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+sanitizer=$1
+filter=${2:-}
+scratch=.build-$sanitizer
+swift build --build-tests --sanitize="$sanitizer" --scratch-path "$scratch" --ignore-lock
+# Every finding fails the run.
+export TSAN_OPTIONS="halt_on_error=0 exitcode=66 suppressions=$PWD/scripts/tsan-suppressions.txt"
+export ASAN_OPTIONS="detect_leaks=0 exitcode=66"
+exec swift test --skip-build --no-parallel --sanitize="$sanitizer" --scratch-path "$scratch" --ignore-lock \
+  ${filter:+--filter "$filter"}
