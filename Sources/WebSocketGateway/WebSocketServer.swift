@@ -110,6 +110,7 @@ public final class WebSocketServer: Service {
             .serverChannelOption(.backlog, value: 4_096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
+            .childChannelOption(.socketOption(.so_sndbuf), value: settings.kernelBufferBytes)
             .childChannelOption(
                 .writeBufferWaterMark, value: .init(low: highWaterMark / 4, high: highWaterMark)
             )

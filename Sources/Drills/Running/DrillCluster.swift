@@ -108,11 +108,15 @@ final class DrillCluster: Sendable {
     }
 
     /// Waits until every node is healthy and the domain has its owner and its standbys.
-    func waitUntilReady(_ client: ClusterClient, domain: String) async throws {
+    /// - Parameter isStarting: whether `up` has all nodes yet; it ends when the last of those has been killed that it
+    ///   started itself.
+    func waitUntilReady(_ client: ClusterClient, domain: String, isStarting: Bool = true) async throws {
         let deadline = SystemClock.monotonic() + Self.startLimit
         var missing = "nothing was asked yet"
         while SystemClock.monotonic() < deadline {
-            if let process = started.withLock({ $0.first { $0.ending != nil } }), let ending = process.ending {
+            if isStarting, let process = started.withLock({ $0.first { $0.ending != nil } }),
+                let ending = process.ending
+            {
                 throw DrillFailure.unreachable("the cluster did not start: `up` ended with \(ending)\n\(logTail())")
             }
             guard let reason = await notReady(client, domain: domain) else { return }

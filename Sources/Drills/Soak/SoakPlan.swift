@@ -3,18 +3,18 @@ import ClusterRuntime
 /// Chooses what a soak does next: a load, and what is done to the cluster under it. The seed decides, nothing else.
 ///
 /// A drill file with steps is taken as it is; one without gives a load, for which one or two faults are chosen. Each
-/// fault is taken back before the next. For some rounds nodes' processes may be ended, for some they may not, in turns:
+/// fault is taken back before the next, so that what the cluster promises for the failure of one node holds throughout. For some rounds nodes' processes may be ended, for some they may not, in turns:
 /// whether a node grows is seen only while it lives.
 struct SoakPlan {
     /// One kind of fault.
     enum Fault: Hashable, CaseIterable {
-        case killOwner, killStandby, killBothCopies, killRouter, killFrontier, killGateway
+        case killOwner, killStandby, killRouter, killFrontier, killGateway
         case pauseOwner, pauseStandby, pauseRouter, pauseFrontier
         case drainOwner, drainStandby, move
 
         var endsProcesses: Bool {
             switch self {
-            case .killOwner, .killStandby, .killBothCopies, .killRouter, .killFrontier, .killGateway: true
+            case .killOwner, .killStandby, .killRouter, .killFrontier, .killGateway: true
             case .pauseOwner, .pauseStandby, .pauseRouter, .pauseFrontier, .drainOwner, .drainStandby, .move: false
             }
         }
@@ -67,7 +67,7 @@ struct SoakPlan {
         let replicas = topology.domain(named: load.domain)?.replicas ?? 1
         switch fault {
         case .killOwner: return true
-        case .killStandby, .killBothCopies, .pauseOwner, .pauseStandby, .drainOwner, .drainStandby, .move:
+        case .killStandby, .pauseOwner, .pauseStandby, .drainOwner, .drainStandby, .move:
             // A drained node's copies go to a third.
             return replicas > 1 && topology.nodes(of: .sr).count > replicas
         case .killRouter, .pauseRouter: return topology.nodes(of: .router).count > 1
@@ -81,8 +81,6 @@ struct SoakPlan {
         switch fault {
         case .killOwner: [.kill(.owner)]
         case .killStandby: [.kill(.standby)]
-        // The standby first: afterwards the owner is still to be found.
-        case .killBothCopies: [.kill(.standby), .kill(.owner)]
         case .killRouter: [.kill(.router)]
         case .killFrontier: [.kill(node(of: .wssubscr))]
         case .killGateway: [.kill(node(of: .sg))]
@@ -98,7 +96,7 @@ struct SoakPlan {
 
     private func undoing(_ fault: Fault) -> DrillFile.Action? {
         switch fault {
-        case .killOwner, .killStandby, .killBothCopies, .killRouter, .killFrontier, .killGateway: .start(.killed)
+        case .killOwner, .killStandby, .killRouter, .killFrontier, .killGateway: .start(.killed)
         case .pauseOwner, .pauseStandby, .pauseRouter, .pauseFrontier: .resume(.paused)
         case .drainOwner, .drainStandby: .undrain(.drained)
         case .move: nil

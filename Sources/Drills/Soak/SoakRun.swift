@@ -42,7 +42,7 @@ package struct SoakRun: Sendable {
     package func run() async throws -> SoakReport {
         let problems = drills.flatMap { $0.problems(with: topology) }
         guard problems.isEmpty else { throw DrillFailure.badFile(problems) }
-        let cluster = try DrillCluster.privateCopy(of: topology, executable: executable)
+        let cluster = try await DrillCluster.privateCopy(of: topology, executable: executable)
         let domains = Set(drills.map(\.load.domain)).sorted()
         var tokens: [DomainName: DrillCredentials] = [:]
         for domain in domains { tokens[domain] = try await credentials(cluster.topology, domain) }
@@ -51,7 +51,7 @@ package struct SoakRun: Sendable {
             try await cluster.refuseWhenRunning(client)
             progress("starting the cluster; seed \(seed)")
             try await cluster.start()
-            try await waitUntilReady(cluster, client, domains)
+            try await waitUntilReady(cluster, client, domains, isStarting: true)
             let report = try await soak(cluster, client, domains, tokens)
             await cluster.finish(client, keepLogs: !report.ok, progress)
             return report
@@ -107,13 +107,15 @@ package struct SoakRun: Sendable {
         for node in await client.status()?.nodes ?? [] where node.status == .draining || node.status == .drained {
             _ = await client.order(.undrain(NodeName(node.name)))
         }
-        try await waitUntilReady(cluster, client, domains)
+        try await waitUntilReady(cluster, client, domains, isStarting: false)
     }
 
     private func waitUntilReady(
-        _ cluster: DrillCluster, _ client: ClusterClient, _ domains: [DomainName]
+        _ cluster: DrillCluster, _ client: ClusterClient, _ domains: [DomainName], isStarting: Bool
     ) async throws {
-        for domain in domains { try await cluster.waitUntilReady(client, domain: domain.rawValue) }
+        for domain in domains {
+            try await cluster.waitUntilReady(client, domain: domain.rawValue, isStarting: isStarting)
+        }
     }
 
     private static func line(_ round: Int, _ drill: DrillFile, _ report: DrillReport) -> String {
