@@ -1,4 +1,5 @@
 import ClusterRuntime
+import Foundation
 import RegistrarEvents
 import Testing
 
@@ -76,5 +77,38 @@ import Testing
                 group.cancelAll()
             }
         }
+    }
+
+    /// Both ends are sockets of this process.
+    @Test func theKernelHoldsNoMoreForASocketThanItsBudget() async throws {
+        try await Gateway.run({ $0.limits.websocketBudgetBytes = 64 << 10 }) { gateway in
+            let client = try await gateway.service()
+            let sizes = Self.sendBuffers(ofSocketsAt: gateway.port)
+            #expect(sizes.count == 1 && sizes.allSatisfy { $0 <= 64 << 10 }, "\(sizes)")
+            client.close()
+        }
+    }
+
+    /// What the kernel may hold for each connected socket whose own port this is.
+    private static func sendBuffers(ofSocketsAt port: Int) -> [Int32] {
+        (Int32(3)..<4_096).compactMap { descriptor in
+            guard self.port(of: descriptor, getsockname) == port, self.port(of: descriptor, getpeername) != nil else {
+                return nil
+            }
+            var size: Int32 = 0
+            var length = socklen_t(MemoryLayout<Int32>.size)
+            return getsockopt(descriptor, SOL_SOCKET, SO_SNDBUF, &size, &length) == 0 ? size : nil
+        }
+    }
+
+    private static func port(
+        of descriptor: Int32, _ name: (Int32, UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
+    ) -> Int? {
+        var address = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let code = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { name(descriptor, $0, &length) }
+        }
+        return code == 0 && address.sin_family == AF_INET ? Int(UInt16(bigEndian: address.sin_port)) : nil
     }
 }
