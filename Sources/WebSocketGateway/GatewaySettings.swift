@@ -49,8 +49,8 @@ public struct GatewaySettings: Sendable {
         self.periods = periods
     }
 
-    /// What the kernel is asked to hold for a socket at most: it takes twice this, and no more than `net.core.wmem_max`.
-    /// Left alone it holds up to 4 MiB for each of those who do not read (tcp(7), `tcp_wmem`).
+    /// What the kernel is asked to hold for a socket at most: it takes twice this, and no more than
+    /// `net.core.wmem_max`. Left alone it holds up to 4 MiB for each of those who do not read (tcp(7), `tcp_wmem`).
     var kernelBufferBytes: Int { max(limits.websocketBudgetBytes / 2, 16 << 10) }
 
     /// From so many waiting bytes on a socket is not given more snapshot slices, until it is down to a quarter.

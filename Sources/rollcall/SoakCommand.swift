@@ -8,11 +8,12 @@ struct SoakCommand: AsyncParsableCommand {
         commandName: "soak",
         abstract: "Drill a cluster for hours, in an order chosen by chance, and watch that nothing grows.",
         discussion: """
-            Starts a cluster of the topology with a private copy of its files and does one drill after the other to it. A
-            drill file without steps gives a load, for which faults are chosen; one with steps is taken as it is. What is
-            chosen depends on the seed alone, which is printed first. After each round, when the load is gone and every
-            fault is taken back, the memory, descriptors and threads of each node are noted. Ends with what was injected,
-            acknowledged and broken, and with the curves. Exits with 1 when a promise was broken or a node grew.
+            Starts a cluster of the topology with a private copy of its files and does one drill after the other to it.
+            A drill file without steps gives a load, for which faults are chosen; one with steps is taken as it is. What
+            is chosen depends on the seed alone, which is printed first. After each round, when the load is gone and
+            every fault is taken back, the memory, descriptors and threads of each node are noted. Ends with what was
+            injected, acknowledged and broken, and with the curves.
+            Exits with 1 when a promise was broken or a node grew.
 
             Example: rollcall soak topology/local.yaml drills/soak-rest.yaml drills/soak-phones.yaml --minutes 30
             """)

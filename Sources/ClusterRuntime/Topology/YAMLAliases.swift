@@ -1,5 +1,5 @@
-/// Keeps the YAML parser itself safe: it expands aliases and hashes the keys, so a handful of nested aliases as a key can
-/// cost hours ("billion laughs"). Sixteen cannot, and no file of ours needs one.
+/// Keeps the YAML parser itself safe: it expands aliases and hashes the keys, so a handful of nested aliases as a key
+/// can cost hours ("billion laughs"). Sixteen cannot, and no file of ours needs one.
 package enum YAMLAliases {
     package static let tooMany = "too many `*` signs that could be YAML aliases"
     package static let expected = "the values written out, without aliases"

@@ -3,8 +3,9 @@ import ClusterRuntime
 /// Chooses what a soak does next: a load, and what is done to the cluster under it. The seed decides, nothing else.
 ///
 /// A drill file with steps is taken as it is; one without gives a load, for which one or two faults are chosen. Each
-/// fault is taken back before the next, so that what the cluster promises for the failure of one node holds throughout. For some rounds nodes' processes may be ended, for some they may not, in turns:
-/// whether a node grows is seen only while it lives.
+/// fault is taken back before the next, so that what is promised for the failure of one node holds throughout. For
+/// some rounds nodes' processes may be ended, for some they may not, in turns: whether a node grows is seen only
+/// while it lives.
 struct SoakPlan {
     /// One kind of fault.
     enum Fault: Hashable, CaseIterable {

@@ -37,8 +37,8 @@ package struct SoakRun: Sendable {
         self.progress = progress
     }
 
-    /// - Throws: `DrillFailure` when the soak cannot begin, and errors of files. The cluster's logs are kept when it did
-    ///   not pass, and named.
+    /// - Throws: `DrillFailure` when the soak cannot begin, and errors of files. The cluster's logs are kept when it
+    ///   did not pass, and named.
     package func run() async throws -> SoakReport {
         let problems = drills.flatMap { $0.problems(with: topology) }
         guard problems.isEmpty else { throw DrillFailure.badFile(problems) }

@@ -108,7 +108,7 @@ private enum JSONPromises {
         let again = try? JSONValue(parsing: writer.bytes, maximumDepth: ClientMessage.maximumDepth)
         try promise(
             again == value,
-            "\(value) is written as \(String(decoding: writer.bytes, as: UTF8.self)) and read as \(String(describing: again))"
+            "\(value) is written as \(String(decoding: writer.bytes, as: UTF8.self)), and read as \(again ?? .null)"
         )
     }
 

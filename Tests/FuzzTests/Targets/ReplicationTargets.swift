@@ -47,8 +47,9 @@ extension FuzzTarget {
             try promise(listed.count == table.count, "\(listed.count) contacts in slots, \(table.count) by count")
         })
 
-    /// A segment of the journal: the first byte says whether the rest is the file as it stands, or bodies, each after two
-    /// bytes with its length, which get their checksums here. What is restored is written, and restored again as the same.
+    /// A segment of the journal: the first byte says whether the rest is the file as it stands, or bodies, each after
+    /// two bytes with its length, which get their checksums here. What is restored is written, and restored again as
+    /// the same.
     static let journal = FuzzTarget(
         "journal", maximumLength: 8_192, seeds: JournalPromises.seeds,
         run: { input in

@@ -153,7 +153,7 @@ private enum EtcdPromises {
             "{\(header),\"kvs\":[\(pair)],\"more\":true}",
             "{\(header),\"succeeded\":true,\"responses\":[{\"response_range\":{\"kvs\":[\(pair)]}}]}",
             "{\(header),\"ID\":\"7587\"}", "{\"result\":{\(header),\"TTL\":\"3\"}}", "{\(header),\"token\":\"t\"}",
-            "{\"result\":{\(header),\"canceled\":true,\"compact_revision\":\"9\",\"events\":[{\"type\":\"DELETE\"}]}}\n",
+            "{\"result\":{\(header),\"canceled\":true,\"compact_revision\":\"9\",\"events\":[{}]}}\n",
             #"{"code":5,"message":"etcdserver: requested lease not found","error":"x"}"#, assignment,
             #"{"term":3,"router":"router1","incarnation":9}"#,
         ]
