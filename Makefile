@@ -25,8 +25,8 @@ FORMATTED := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Ben
 	$(wildcard Examples/*/Package.swift Examples/*/Sources)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint format sim model drill resume wire-versions bench bench-sip bench-ws fuzz fuzz-list fuzz-keep \
-	sanitize soak docs deb clean dependencies test-dependencies bench-dependencies deb-dependencies
+.PHONY: help run build test lint format sim model drill resume wire-versions bench bench-sip bench-ws bench-kafka \
+	fuzz fuzz-list fuzz-keep sanitize soak docs deb clean dependencies test-dependencies bench-dependencies deb-dependencies
 
 help: ## lists the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-13s %s\n", $$1, $$2 }'
@@ -49,6 +49,7 @@ test: test-dependencies ## runs everything that .ci/run runs: lint, model, simul
 	@$(TIMED) soak timeout -k 10 180 .build/debug/rollcall soak $(TOPOLOGY) $(SOAK_DRILLS) --seed 1 --rounds 2
 	@$(TIMED) websockets timeout -k 10 120 scripts/test-websockets.sh .build/debug/rollcall
 	@$(TIMED) subscribers timeout -k 10 420 scripts/test-subscribers.sh .build/debug/rollcall isolation resume 2 slow-readers
+	@$(TIMED) destinations timeout -k 10 300 scripts/test-destinations.sh .build/debug/rollcall kills outage overflow
 	@# One after the other: on few cores the simulator's histories would starve what waits for sockets.
 	@$(TIMED) test swift test --skip-build --no-parallel
 
@@ -81,6 +82,9 @@ bench-sip: build bench-dependencies ## measures SIP registration beside Kamailio
 
 bench-ws: build bench-dependencies ## measures websockets beside nginx with nchan: WS_BENCH="--rounds 5"
 	scripts/bench-ws.sh $(ROLLCALL) $(WS_BENCH)
+
+bench-kafka: build test-dependencies bench-dependencies ## measures what Kafka costs an owner: KAFKA_BENCH="--rounds 5"
+	scripts/bench-kafka.sh $(ROLLCALL) $(KAFKA_BENCH)
 
 fuzz: dependencies ## feeds FUZZ_RUNS=1000000 inputs (or for FUZZ_SECONDS=60) to the targets FUZZ="sip frame", or to all
 	scripts/fuzz.sh run "$(FUZZ)" "$(FUZZ_RUNS)" "$(FUZZ_SECONDS)"

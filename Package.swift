@@ -71,6 +71,7 @@ let package = Package(
         // C libraries from Debian's packages.
         .systemLibrary(name: "CMsgpack", pkgConfig: "msgpack", providers: [.apt(["libmsgpack-dev"])]),
         .systemLibrary(name: "CNanomsg", pkgConfig: "nanomsg", providers: [.apt(["libnanomsg-dev"])]),
+        .systemLibrary(name: "CRdKafka", pkgConfig: "rdkafka", providers: [.apt(["librdkafka-dev"])]),
         .systemLibrary(name: "CNettle", pkgConfig: "nettle", providers: [.apt(["nettle-dev"])]),
         .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
@@ -93,6 +94,9 @@ let package = Package(
 
         // Adapters and gateways.
         .rollcall("Destinations", ["ClusterRuntime", "MessagePack", "RegistrarEvents", .deque, .logging]),
+        .rollcall(
+            "KafkaDestination",
+            ["CRdKafka", "ClusterRuntime", "Destinations", "MessagePack", "RegistrarEvents", .logging]),
         .rollcall(
             "NanomsgTransport",
             ["CNanomsg", "ClusterRuntime", "RegistrarEvents", "MessagePack", .crypto, .logging]),
@@ -131,7 +135,7 @@ let package = Package(
             "ClusterNode",
             [
                 "AccessTokens", "AdminAPI", "ClusterRuntime", "Destinations", "Digests", "EmbeddedCoordinator",
-                "EtcdCoordinator",
+                "EtcdCoordinator", "KafkaDestination",
                 "NanomsgTransport", "RegistrarEvents", "Router", "SIPGateway", "SQLiteAccounts", "SRActor",
                 "WSSubscrActor",
                 "WebSocketGateway", .deque,
@@ -163,6 +167,9 @@ let package = Package(
             "ClusterRuntimeTests", ["ClusterRuntime", "Digests", "SQLiteAccounts", "RegistrarEvents", "MessagePack"]),
         .tests("SRActorTests", ["SRActor", "ClusterRuntime", "RegistrarEvents", .logging], exclude: ["Scenarios"]),
         .tests("DestinationsTests", ["Destinations", "ClusterRuntime", "RegistrarEvents", .logging]),
+        .tests(
+            "KafkaDestinationTests",
+            ["KafkaDestination", "CRdKafka", "Destinations", "ClusterRuntime", "RegistrarEvents", .logging]),
         .tests("WSSubscrActorTests", ["WSSubscrActor", "ClusterRuntime", "Filtering", "RegistrarEvents"]),
         .tests(
             "RouterTests",

@@ -12,6 +12,7 @@ packages=(
     libnanomsg-dev                        # the transport between nodes
     libmsgpack-dev                        # the coding of messages and journal records
     libsqlite3-dev                        # the embedded coordinator
+    librdkafka-dev                        # Kafka as a destination
     nettle-dev                            # the hashes of SIP digest authentication
     zlib1g-dev                            # compressed websocket messages; the HTTP server and client
 )
@@ -29,6 +30,8 @@ if [ "${1:-}" = "--test" ]; then
     packages+=(iproute2 util-linux)
     # The model: Model/check.sh. spin makes a program in C of it.
     packages+=(spin gcc libc6-dev)
+    # Kafka: scripts/test-destinations.sh. The broker and one of the consumers come from PyPI.
+    packages+=(kcat)
     # Phones: scripts/test-phones.sh. The third comes from PyPI, into an environment of its own.
     packages+=(sip-tester baresip-core python3-venv python3-pip)
 fi

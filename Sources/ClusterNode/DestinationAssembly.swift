@@ -1,5 +1,6 @@
 public import ClusterRuntime
 public import Destinations
+import KafkaDestination
 import RegistrarEvents
 import SRActor
 
@@ -54,7 +55,15 @@ extension NodeEnvironment {
 
     private func destination(of spec: DestinationSpec) throws -> any Destination {
         switch spec.kind {
-        case .kafka, .webhook, .nanomsg:
+        case .kafka(let kafka):
+            let named = topology.domains.compactMap { domain in domain.kafkaTopic.map { (domain.name, $0) } }
+            let topics = Dictionary(named) { first, _ in first }
+            return try KafkaDestination(
+                KafkaSettings(
+                    spec: kafka, cluster: topology.cluster, node: life.name.rawValue,
+                    topic: { topics[$0] ?? "\($0).registrarevents" }),
+                log: log)
+        case .webhook, .nanomsg:
             throw NodeFailure("destination \(spec.name): \(spec.kind.name) is not supported by this version")
         }
     }

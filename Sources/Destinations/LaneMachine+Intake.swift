@@ -62,29 +62,35 @@ extension LaneMachine {
     }
 
     /// The beginning, or the next part, of the `clear` and replay that was asked for.
+    ///
+    /// All of it carries the position of the first part, however new the others are: what has changed in between
+    /// follows, since it is held back until then, and says the same again.
     private mutating func take(
         _ part: DestinationReplay.Part, _ domain: DomainName, at now: Moment, into directives: inout [Directive]
     ) {
         guard let stream = streams[domain], stream.epoch == part.epoch else { return }
-        var events: [DestinationEvent] = []
-        func add(_ change: LogEntry.Change) {
-            let entry = LogEntry(seq: part.after, timestamp: now.wall, change: change)
-            events.append(DestinationEvent(epoch: part.epoch, entry: entry))
-        }
-        if part.isFirst {
-            guard stream.replay == .asked else { return }
+        let seq: UInt64
+        var changes: [LogEntry.Change] = []
+        switch (stream.replay, part.isFirst) {
+        case (.asked, true):
+            seq = part.after
             totals.resyncs += 1
-            add(.clear(.resync))
-        } else {
-            guard case .underWay = stream.replay else { return }
+            streams[domain]?.seen = Position(epoch: part.epoch, seq: seq)
+            changes.append(.clear(.resync))
+        case (.underWay(_, let first), false): seq = first
+        case (.none, _), (.due, _), (.asked, false), (.underWay, true): return
         }
-        for live in part.contacts where settings.filter.includes(.registered(live.contact, ttl: 0, replay: true)) {
-            add(.registered(live.contact, ttl: live.ttl, replay: true))
+        let filter = settings.filter
+        for live in part.contacts { changes.append(.registered(live.contact, ttl: live.ttl, replay: true)) }
+        streams[domain]?.replay = part.isLast ? .none : .underWay(isAsked: false, at: seq)
+        let wanted = changes.filter { filter.includes($0) }.map { change in
+            DestinationEvent(epoch: part.epoch, entry: LogEntry(seq: seq, timestamp: now.wall, change: change))
         }
-        streams[domain]?.replay = part.isLast ? .none : .underWay(isAsked: false)
-        streams[domain]?.seen = Position(epoch: part.epoch, seq: part.after)
-        put(events, domain, into: &directives)
+        let before = streams[domain]?.queuedBytes ?? 0
+        for event in wanted { streams[domain]?.enqueue(event) }
+        queuedBytes += (streams[domain]?.queuedBytes ?? 0) - before
         refill(domain, into: &directives)
+        schedule(domain)
     }
 
     /// Into memory, or the spool, or nowhere.
@@ -92,14 +98,16 @@ extension LaneMachine {
         guard var stream = streams[domain] else { return }
         let before = stream.queuedBytes
         var index = 0
-        while index < events.count, stream.spooledEvents == 0, stream.queuedBytes < settings.domainQueueBytes,
-            queuedBytes + stream.queuedBytes - before < settings.queueBytes || stream.queue.isEmpty
-        {
-            stream.enqueue(events[index])
-            index += 1
+        if stream.spooledEvents == 0, stream.replay == .none {
+            while index < events.count, stream.queuedBytes < settings.domainQueueBytes,
+                queuedBytes + stream.queuedBytes - before < settings.queueBytes || stream.queue.isEmpty
+            {
+                stream.enqueue(events[index])
+                index += 1
+            }
         }
         queuedBytes += stream.queuedBytes - before
-        if events.isEmpty, stream.isDrained, stream.flight == nil, !stream.hasGap {
+        if events.isEmpty, stream.isDrained, stream.flight == nil, stream.replay == .none {
             // Nothing of it is wanted, so it is as good as delivered.
             stream.acknowledged = stream.seen
             directives.append(.tell(.delivered(stream.acknowledged, to: settings.name), of: domain))

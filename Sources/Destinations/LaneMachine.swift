@@ -176,22 +176,20 @@ struct LaneMachine: Sendable {
     /// Reads on from the spool, and goes on with a replay, where there is room again.
     mutating func refill(_ domain: DomainName, into directives: inout [Directive]) {
         guard let stream = streams[domain] else { return }
-        if stream.spooledEvents > 0 {
-            guard stream.queuedBytes <= settings.domainQueueBytes / 2 else { return }
-            directives.append(.unspool(bytes: settings.domainQueueBytes / 2, of: domain))
-            return
-        }
+        let hasRoom = stream.queuedBytes <= settings.domainQueueBytes / 2
         switch stream.replay {
-        case .none, .asked, .underWay(isAsked: true): break
-        case .due:
-            // What is from before the gap comes first.
-            guard stream.queue.isEmpty else { return }
+        case .asked, .underWay(isAsked: true, _): return
+        case .underWay(isAsked: false, let seq):
+            // What was published meanwhile waits in the spool until everything is restated.
+            guard hasRoom else { return }
+            streams[domain]?.replay = .underWay(isAsked: true, at: seq)
+            directives.append(.tell(.goOn(with: settings.name), of: domain))
+        case .due where stream.isDrained:
             streams[domain]?.replay = .asked
             directives.append(.tell(.replay(to: settings.name), of: domain))
-        case .underWay(isAsked: false):
-            guard stream.queuedBytes <= settings.domainQueueBytes / 2 else { return }
-            streams[domain]?.replay = .underWay(isAsked: true)
-            directives.append(.tell(.goOn(with: settings.name), of: domain))
+        case .none, .due:
+            guard stream.spooledEvents > 0, hasRoom else { return }
+            directives.append(.unspool(bytes: settings.domainQueueBytes / 2, of: domain))
         }
     }
 

@@ -35,8 +35,8 @@ struct LaneStream: Sendable {
         case due
         /// Asked for; the first part has not come.
         case asked
-        /// There is more to come; whether that was asked for.
-        case underWay(isAsked: Bool)
+        /// There is more to come; whether that was asked for, and the sequence number that all of it carries.
+        case underWay(isAsked: Bool, at: UInt64)
     }
 
     init(epoch: UInt64, acknowledged: Position) {

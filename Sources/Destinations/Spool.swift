@@ -58,6 +58,9 @@ struct Spool {
         while taken < bytes, let file = queue.files.first {
             let head = try read(4, from: file.number, at: queue.offset)
             let length = Int(UInt32(littleEndian: head.withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }))
+            guard length <= file.length - queue.offset - 4 else {
+                throw SpoolError("\(path(file.number)) holds a record of \(length) bytes at \(queue.offset)")
+            }
             events += try decode(try read(length, from: file.number, at: queue.offset + 4), file.number)
             queue.offset += 4 + length
             taken += 4 + length

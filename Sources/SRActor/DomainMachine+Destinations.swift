@@ -21,12 +21,15 @@ extension DomainMachine {
     }
 
     /// As the new owner: what is undelivered of the epochs before comes first.
-    mutating func beginPublishing() -> [Directive] {
+    /// - Parameter former: the ownership before, where it was this node's as well; then that has been published
+    ///   already.
+    mutating func beginPublishing(after former: Ownership?) -> [Directive] {
         guard hasDestinations, let epoch = owner?.epoch else { return [] }
         let inherited = tail
         tail = LogTail()
         owner?.cursors = policy.destinations.map { name in
-            DestinationCursor(destination: name, position: inherited.position(of: name) ?? .start)
+            let known = former?.cursors.first { $0.destination == name }?.position ?? inherited.position(of: name)
+            return DestinationCursor(destination: name, position: known ?? .start)
         }
         return [.publish(.began(epoch: epoch, inherited))]
     }

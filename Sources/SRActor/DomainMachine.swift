@@ -211,10 +211,10 @@ public struct DomainMachine: Sendable {
     }
 
     /// Nothing that waits can be committed by this node any more.
-    private mutating func retire() -> [Directive] {
+    private mutating func retire(staysOwner: Bool = false) -> [Directive] {
         guard let waiting = owner?.waiting else { return [] }
         owner?.waiting.removeAll()
-        return stopPublishing() + waiting.map { .refuse($0.id, .notOwner, to: $0.sender) }
+        return (staysOwner ? [] : stopPublishing()) + waiting.map { .refuse($0.id, .notOwner, to: $0.sender) }
     }
 
     private mutating func inSyncChanged(_ new: Assignment) -> [Directive] {
@@ -227,7 +227,8 @@ public struct DomainMachine: Sendable {
         if let lastHeard = receiver.lastHeard, owner == nil {
             receiver.replica.stretch(by: max(now.monotonic - lastHeard, .zero))
         }
-        var directives = retire()
+        let former = owner.flatMap { $0.isDeposed ? nil : $0 }
+        var directives = retire(staysOwner: former != nil)
         owner = Ownership(new, policy: policy, at: now.monotonic)
         receiver = ReplicaReceiver(domain: domain, role: .standby, replica: receiver.replica)
         if !receiver.replica.isComplete { directives += [.store(.reset(.start)), .store(.sealed)] }
@@ -236,7 +237,7 @@ public struct DomainMachine: Sendable {
         directives.append(.becameOwner(epoch: new.epoch, new.cause, contacts: replica.table.count))
         append(.clear(new.cause), at: now)
         owner?.replayCursor = 0
-        directives += beginPublishing()
+        directives += beginPublishing(after: former)
         if new.cause == .storageCleared, let lastClear {
             owner?.waiting.append(
                 Ownership.Waiting(seq: 1, id: lastClear.id, sender: lastClear.sender, reply: .unregistered(count: 0)))

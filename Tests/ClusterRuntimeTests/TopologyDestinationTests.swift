@@ -68,7 +68,7 @@ import Testing
         SpoiltTopology("[acme.example]", "[]", "no domain; expected at least one, or domains to be left out"),
         SpoiltTopology(
             "nanomsg: { address: tcp://127.0.0.1:9301 }, ", "", "no kind; expected either webhook or nanomsg"),
-        SpoiltTopology("2GiB", "2TB", "expected a size from 0 to 1024GiB"),
+        SpoiltTopology("2GiB", "2TB", "expected a size from 1MiB to 1024GiB"),
     ])
     func whatIsWrongIsSaid(_ spoilt: SpoiltTopology) throws {
         let text = Self.full.replacing(spoilt.old, with: spoilt.new)

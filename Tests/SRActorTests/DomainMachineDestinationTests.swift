@@ -92,6 +92,17 @@ struct DomainMachineDestinationTests {
         #expect(cluster.publications[Self.a]?.last == .ended)
     }
 
+    @Test func anOwnerThatStaysInANewEpochGoesOnPublishing() throws {
+        var cluster = try MachineCluster.alone(policy: Self.policy)
+        try cluster.register("alice")
+        cluster.turn("a", .destination(.delivered(Position(epoch: 1, seq: 1), to: "kafka")))
+        cluster.assign(epoch: 2, owner: "a", cause: .storageCleared)
+        try cluster.register("bob")
+        let publications = try #require(cluster.publications[Self.a])
+        #expect(!publications.contains(.ended))
+        #expect(published(cluster, by: Self.a) == positions(1, 1...2) + positions(2, 1...2))
+    }
+
     @Test func aReplayForOneDestinationTakesItsPlaceInTheOrder() throws {
         var cluster = try MachineCluster.alone(policy: Self.policy)
         for number in 1...600 { try cluster.register("u\(number)") }

@@ -26,6 +26,9 @@ import Testing
         "Router": ["ClusterRuntime", "RegistrarEvents", "Logging"],
 
         "Destinations": ["ClusterRuntime", "MessagePack", "RegistrarEvents", "DequeModule", "Logging"],
+        "KafkaDestination": [
+            "CRdKafka", "ClusterRuntime", "Destinations", "MessagePack", "RegistrarEvents", "Logging",
+        ],
         "NanomsgTransport": ["ClusterRuntime", "RegistrarEvents", "MessagePack", "CNanomsg", "Crypto", "Logging"],
         "EmbeddedCoordinator": ["Router", "ClusterRuntime", "RegistrarEvents", "MessagePack", "GRDB"],
         "EtcdCoordinator": [
@@ -51,7 +54,8 @@ import Testing
 
         "ClusterSimulation": ["SRActor", "WSSubscrActor", "Router", "ClusterRuntime", "RegistrarEvents"],
         "ClusterNode": [
-            "AccessTokens", "AdminAPI", "Destinations", "EmbeddedCoordinator", "EtcdCoordinator", "NanomsgTransport",
+            "AccessTokens", "AdminAPI", "Destinations", "KafkaDestination", "EmbeddedCoordinator", "EtcdCoordinator",
+            "NanomsgTransport",
             "SIPGateway",
             "WebSocketGateway", "SRActor", "WSSubscrActor", "Router", "SQLiteAccounts", "ClusterRuntime", "Digests",
             "RegistrarEvents", "DequeModule",

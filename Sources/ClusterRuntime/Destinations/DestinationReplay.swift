@@ -2,10 +2,9 @@ import RegistrarEvents
 
 /// The `clear` and replay that an owner makes for one destination, part by part as it has room for them.
 ///
-/// Each part is of the table as it is when the part is made, and goes out once everything up to there is committed and
-/// published; what follows in the log comes after it. So nothing is frozen meanwhile: a contact that changed in between
-/// is told twice, and a contact that ended is told to have ended. Its events carry the position of the part, and the
-/// next live event is the one after that.
+/// Each part is of the table as it is when the part is made, and goes out once everything that it shows is committed.
+/// So nothing is frozen meanwhile: the destination tells the whole of it at the position of the first part, and then
+/// the log from there on, which says the same again of what has changed in between.
 public struct DestinationReplay: Sendable, Hashable {
     /// A piece of the list, at its place in the order.
     public struct Part: Sendable, Hashable {

@@ -27,7 +27,7 @@ public struct DestinationSpec: Hashable, Sendable {
     }
 
     public static let defaultSpoolBytes = 1 << 30
-    static let spoolRange = 0...1 << 40
+    static let spoolRange = 1 << 20...1 << 40
     public static let defaultMemoryBytes = 8 << 20
     static let memoryRange = 64 << 10...1 << 30
 

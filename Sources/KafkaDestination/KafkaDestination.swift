@@ -1,0 +1,157 @@
+import ClusterRuntime
+import CRdKafka
+public import Destinations
+import Dispatch
+import Foundation
+public import Logging
+public import RegistrarEvents
+import Synchronization
+
+/// Kafka, by librdkafka: an idempotent producer that waits for all in-sync replicas.
+///
+/// Events of a domain go to its topic, as the platform's envelope with `domain`; headers carry epoch, seq, replay and
+/// the node. A batch is delivered when the brokers have acknowledged each of its records. `docs/kafka.md` is for
+/// operators and for those who write consumers.
+public final class KafkaDestination: Destination {
+    public let concurrency: Int
+    public let batchLimits = BatchLimits(events: 4_000, bytes: 2 << 20)
+
+    private let settings: KafkaSettings
+    private let log: Logger
+    private let node: [CChar]
+    /// Where librdkafka's blocking calls are made.
+    private let blocking = DispatchQueue(label: "kafka", attributes: .concurrent)
+    /// The producer that domains share; nil when each has its own, or once closed.
+    private let shared: Mutex<KafkaProducer?>
+    private let transactions: KafkaTransactions?
+
+    /// - Throws: when librdkafka does not accept the settings, or a password cannot be read. That no broker answers is
+    ///   no error: events wait.
+    public init(_ settings: KafkaSettings, log: Logger) throws(KafkaFailure) {
+        self.settings = settings
+        self.log = log
+        node = settings.node.utf8.map { CChar(bitPattern: $0) }
+        switch settings.spec.fencing {
+        case .epoch:
+            concurrency = 32
+            transactions = nil
+            shared = Mutex(try KafkaProducer(settings, log: log))
+        case .transactions:
+            concurrency = 8
+            transactions = KafkaTransactions(settings, log: log)
+            shared = Mutex(nil)
+        }
+    }
+
+    private var isCompacted: Bool { settings.spec.keys == .contact }
+
+    public func deliver(_ batch: DestinationBatch) async throws(DestinationError) {
+        if let transactions {
+            let node = node
+            let isCompacted = isCompacted
+            return try await block { () throws(DestinationError) in
+                try transactions.deliver(batch, node: node, isCompacted: isCompacted)
+            }
+        }
+        guard let producer = shared.withLock({ $0 }), producer.enter() else {
+            throw DestinationError(.unavailable, "the producer is being replaced")
+        }
+        defer { producer.leave() }
+        let name = settings.topic(batch.domain)
+        let topic: KafkaTopics.Topic
+        if let known = producer.topics.known(name) {
+            topic = known
+        } else {
+            topic = try await block { () throws(DestinationError) in try producer.topics.lookUp(name) }
+        }
+        try await send(batch, to: topic, name, producer)
+    }
+
+    private func send(
+        _ batch: DestinationBatch, to topic: KafkaTopics.Topic, _ name: String, _ producer: KafkaProducer
+    ) async throws(DestinationError) {
+        let records = KafkaRecords(batch: batch, topic: topic, isCompacted: isCompacted)
+        let count = records.count
+        let ticket = DeliveryTicket(records: count)
+        let opaque = ticket.begin()
+        let queued = records.produce(by: producer.client, node: node, opaque: opaque)
+        ticket.reject(queued.unreadable, RD_KAFKA_RESP_ERR__BAD_MSG)
+        if let error = queued.error { ticket.withdraw(count - queued.records - queued.unreadable, error) }
+        let limit = DispatchWorkItem { [weak self] in
+            guard !ticket.isSettled else { return }
+            self?.replace(producer, "nothing was acknowledged for \(KafkaSettings.deliveryTimeout)")
+        }
+        blocking.asyncAfter(
+            deadline: .now() + .nanoseconds(Int(KafkaSettings.deliveryTimeout.nanoseconds)), execute: limit)
+        let outcome = await ticket.outcome()
+        limit.cancel()
+        if let code = outcome.failure { throw failure(code, name, producer) }
+        guard outcome.rejected > 0, let code = outcome.rejection else { return }
+        throw DestinationError(.rejected(events: outcome.rejected), "\(name): \(KafkaFault.text(code))")
+    }
+
+    /// Also replaces a producer that is of no use any more.
+    private func failure(
+        _ code: rd_kafka_resp_err_t, _ topic: String, _ producer: KafkaProducer
+    ) -> DestinationError {
+        if KafkaFault.isOfTopic(code) { producer.topics.forget(topic) }
+        if let reason = producer.client.fatalError {
+            replace(producer, reason)
+            return DestinationError(.unavailable, "\(topic): \(reason)")
+        }
+        guard KafkaFault.isPurge(code) else { return KafkaFault.error(code, topic) }
+        let complaint = producer.client.lastComplaint ?? settings.spec.brokers.joined(separator: ", ")
+        return DestinationError(.unavailable, "\(topic): not acknowledged in time: \(complaint)")
+    }
+
+    private func replace(_ broken: KafkaProducer, _ reason: String) {
+        let isReplaced = shared.withLock { shared in
+            guard shared === broken else { return false }
+            do {
+                shared = try KafkaProducer(settings, log: log)
+            } catch {
+                log.error("no new Kafka producer: \(error)")
+                return false
+            }
+            return true
+        }
+        guard isReplaced else { return }
+        log.info("a new Kafka producer: \(reason)")
+        blocking.async { broken.close() }
+    }
+
+    public func forget(_ domain: DomainName) async {
+        guard let transactions else { return }
+        blocking.async { transactions.forget(domain) }
+    }
+
+    public func close() async {
+        let producer = shared.withLock { shared in
+            defer { shared = nil }
+            return shared
+        }
+        await withCheckedContinuation { continuation in
+            blocking.async { [transactions] in
+                producer?.close()
+                transactions?.close()
+                continuation.resume()
+            }
+        }
+    }
+
+    /// Runs something that blocks where it may.
+    private func block<Value: Sendable>(
+        _ body: @escaping @Sendable () throws(DestinationError) -> Value
+    ) async throws(DestinationError) -> Value {
+        let result: Result<Value, DestinationError> = await withCheckedContinuation { continuation in
+            blocking.async {
+                do throws(DestinationError) {
+                    continuation.resume(returning: .success(try body()))
+                } catch {
+                    continuation.resume(returning: .failure(error))
+                }
+            }
+        }
+        return try result.get()
+    }
+}
