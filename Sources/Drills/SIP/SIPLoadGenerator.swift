@@ -42,9 +42,15 @@ final class SIPLoadGenerator: DrillLoad {
         let port = gateway.sip?.udp ?? 0
         do {
             server = try SocketAddress.makeAddressResolvingHost(gateway.address, port: port)
-            channel = try await DatagramBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            let group = MultiThreadedEventLoopGroup.singleton
+            // A connected socket tells which address leads there; but it is closed for good as soon as nobody listens,
+            // as while a gateway restarts.
+            let probe = try await DatagramBootstrap(group: group).connect(to: server).get()
+            let host = probe.localAddress?.ipAddress
+            try await probe.close().get()
+            channel = try await DatagramBootstrap(group: group)
                 .channelOption(.socketOption(.so_rcvbuf), value: SocketOptionValue(Self.receiveBuffer))
-                .connect(to: server).get()
+                .bind(host: host ?? gateway.address, port: 0).get()
         } catch {
             throw DrillFailure.unreachable("\(gateway.name), UDP port \(port) of \(gateway.address): \(error)")
         }
