@@ -24,6 +24,7 @@ public final class SIPServer: Service {
     private let watchers: WatcherTable
     private let log: Logger
     private let isListening = Atomic<Bool>(false)
+    private let knowsOwners = Atomic<Bool>(false)
     private let ports = Mutex(BoundPorts())
 
     /// Datagrams taken in by one call of the system.
@@ -31,6 +32,8 @@ public final class SIPServer: Service {
     /// Between attempts to open a datagram socket again.
     private static let reopenWait = TimeAmount.milliseconds(100)
 
+    /// A few heartbeats, to which a router answers with the assignments.
+    private static let waitForOwners = Duration.seconds(1)
     /// A supervisor that stops the node waits for about so long.
     private static let longestFarewell = Duration.seconds(8)
 
@@ -88,6 +91,7 @@ public final class SIPServer: Service {
     // MARK: What comes from other nodes
 
     public func assigned(_ assignments: [Assignment]) {
+        defer { knowsOwners.store(true, ordering: .releasing) }
         for lane in lanes { lane.post(.assigned(assignments), isVital: true) }
         watchers.assigned(assignments)
     }
@@ -118,6 +122,7 @@ public final class SIPServer: Service {
     /// - Throws: when an address cannot be bound or a certificate cannot be read.
     public func run() async throws {
         do {
+            await waitForOwners()
             let channels = try await listen()
             isListening.store(true, ordering: .releasing)
             async let _: Void = watchers.run()
@@ -133,6 +138,15 @@ public final class SIPServer: Service {
             throw error
         }
         try await group.shutdownGracefully()
+    }
+
+    /// Phones repeat what nobody hears; what comes before owners are known would be refused. Where no router is heard,
+    /// devices are told so after a moment.
+    private func waitForOwners() async {
+        let deadline = SystemClock.monotonic() + Self.waitForOwners
+        while !knowsOwners.load(ordering: .acquiring), !Task.isCancelled, SystemClock.monotonic() < deadline {
+            try? await Task.sleep(for: .milliseconds(5))  // Cancelled: the loop's condition sees it.
+        }
     }
 
     /// Not for longer than an owner is asked: what is left then is repeated by who asked it.

@@ -43,9 +43,9 @@ struct RunningServer {
                     #expect(server.receive(replies, from: sender).isEmpty)
                 }
             }
+            server.assigned([owner.assignment])
             group.addTask { try await server.run() }
             try await eventually("the server listens") { server.isAccepting }
-            server.assigned([owner.assignment])
             do {
                 try await body(RunningServer(server: server, ports: server.boundPorts, owner: owner))
             } catch {
