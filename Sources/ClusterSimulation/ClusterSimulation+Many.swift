@@ -1,15 +1,36 @@
 import Foundation
 
 extension ClusterSimulation {
-    /// Seeds of histories that once broke a promise, with what was wrong. They are run first, for ever.
-    public static let seedsOfFormerBugs: [(seed: UInt64, cause: String)] = [
-        (8, "an owner cut off from its standby let uncommitted entries leave the ring, and began endless snapshots"),
-        (121, "a standby counted as in sync before it had dropped what the epoch's replay did not restate"),
-        (
-            1129,
-            "an owner died before it took up its epoch, and its copy of the epoch before was not used when all was back"
+    /// A history that once broke a promise, and what was wrong.
+    public struct FormerBug: Sendable {
+        public let seed: UInt64
+        /// Whether it is a history of the first kind, of before there were others.
+        public let isPlain: Bool
+        public let cause: String
+    }
+
+    /// They are run first, for ever.
+    public static let formerBugs: [FormerBug] = [
+        FormerBug(
+            seed: 8, isPlain: true,
+            cause:
+                "an owner cut off from its standby let uncommitted entries leave the ring, and began endless "
+                + "snapshots"),
+        FormerBug(
+            seed: 121, isPlain: true,
+            cause: "a standby counted as in sync before it had dropped what the epoch's replay did not restate"),
+        FormerBug(
+            seed: 1129, isPlain: true,
+            cause:
+                "an owner died before it took up its epoch, and its copy of the epoch before was not used when "
+                + "all was back"
         ),
     ]
+
+    /// Runs the histories of former bugs.
+    public static func runFormerBugs(plantedBug: PlantedBug? = nil, _ body: (Outcome) throws -> Void) rethrows {
+        for bug in formerBugs { try body(run(seed: bug.seed, plantedBug: plantedBug, isPlain: bug.isPlain)) }
+    }
 
     /// Runs histories on all processors.
     /// - Parameter body: is handed each outcome as it comes, one at a time, in no particular order.

@@ -27,9 +27,13 @@ public enum ClusterSimulation {
 
     /// One history: a safety phase with faults and load, then a liveness phase in which everything is healed and
     /// must settle.
-    public static func run(seed: UInt64, plantedBug: PlantedBug? = nil, isTraced: Bool = false) -> Outcome {
+    /// - Parameter isPlain: whether it is a history of the first kind: three registrars, and clocks that agree.
+    public static func run(
+        seed: UInt64, plantedBug: PlantedBug? = nil, isTraced: Bool = false, isPlain: Bool = false
+    ) -> Outcome {
         var random = SplitMix64(seed: seed)
         var options = SimulationOptions.drawn(from: &random)
+        if !isPlain { options.widen(seed: seed) }
         options.plantedBug = plantedBug
         var world = World(options: options, seed: random.next(), isTraced: isTraced)
         let start = world.now
@@ -77,18 +81,17 @@ extension World {
         for standby in standbys where machine(of: domain, at: standby.node)?.report.position != position {
             return "standby \(standby.node) of \(domain) is not at \(position)"
         }
-        for name in Self.followers {
-            guard case .follower(let twins, _) = nodes[name]!.machines, twins[domain]?.position == position,
-                twins[domain]?.receiver.replica.isReplayed == true || twins[domain]?.receiver.replica.isComplete == true
+        for name in followers {
+            guard let twin = nodes[name]!.followers[domain], twin.position == position,
+                twin.receiver.replica.isReplayed || twin.receiver.replica.isComplete
             else { return "follower \(name) of \(domain) is not at \(position)" }
         }
         return nil
     }
 
     private func machine(of domain: DomainName, at life: NodeID?) -> DomainMachine? {
-        guard let life, nodes[life.name]?.life == life, case .sr(let machines) = nodes[life.name]!.machines
-        else { return nil }
-        return machines[domain]
+        guard let life, let node = nodes[life.name], node.life == life else { return nil }
+        return node.domains[domain]
     }
 
     /// Holds the end of the history against the promises.
@@ -108,9 +111,8 @@ extension World {
                     history.violate("replicas agree", "\(domain): \(standby.node) differs from \(owner.node)")
                 }
             }
-            for name in Self.followers {
-                guard case .follower(let twins, _) = nodes[name]!.machines, let twin = twins[domain],
-                    twin.position == owner.report.position
+            for name in followers {
+                guard let twin = nodes[name]!.followers[domain], twin.position == owner.report.position
                 else { continue }
                 compare(twin, list, domain, name)
             }

@@ -4,21 +4,31 @@ import Router
 import SRActor
 
 /// One node of the simulated cluster: the production machines of its role, and what its shell keeps beside them.
-struct SimulatedNode {
+///
+/// A class, as is what it keeps of each domain, so that machines are changed in place: copying their tables for each
+/// event took most of a history's time.
+final class SimulatedNode {
     /// What stays when the process ends.
     var disk: [DomainName: [Written]] = [:]
     let name: NodeName
     let role: NodeRole
-    var incarnation: UInt64
+    let incarnation: UInt64
     var isRunning = true
     var isPaused = false
     /// What waits while the node is paused.
     var backlog: [World.Step] = []
-    /// The highest counter taken from each sender's life: what is older is dropped, as transports do.
-    var lastCounter: [NodeID: UInt64] = [:]
+    /// The latest life of each sender, and the highest counter taken from it: what is older is dropped, as transports
+    /// do.
+    var taken: [NodeName: (incarnation: UInt64, counter: UInt64)] = [:]
     var sentCounter: [NodeName: UInt64] = [:]
     var agent: NodeAgent
-    var machines: Machines
+    /// The machines of its role; the others are empty.
+    var router: RouterMachine?
+    var domains: [DomainName: DomainMachine] = [:]
+    var followers: [DomainName: FollowerTwin] = [:]
+    var gateway = GatewayTwin()
+    /// The assignments that it knows.
+    var told: [DomainName: Assignment] = [:]
     var lastReport = MonotonicInstant.distantPast
 
     /// A record on disk, and when it was written.
@@ -27,10 +37,12 @@ struct SimulatedNode {
         let record: JournalRecord
     }
 
-    enum Machines {
-        case router(RouterMachine)
-        case sr([DomainName: DomainMachine])
-        case follower([DomainName: FollowerTwin], GatewayTwin)
+    init(_ life: NodeID, role: NodeRole, disk: [DomainName: [Written]], agent: NodeAgent) {
+        name = life.name
+        incarnation = life.incarnation
+        self.role = role
+        self.disk = disk
+        self.agent = agent
     }
 
     var life: NodeID { NodeID(name: name, incarnation: incarnation) }
@@ -38,13 +50,18 @@ struct SimulatedNode {
 
 /// What a `wssubscr` node keeps of one domain: the production receiver, and a consumer that keeps the set by applying
 /// what it is told, as any consumer of events does.
-struct FollowerTwin {
+final class FollowerTwin {
     var receiver: ReplicaReceiver
     /// The consumer's set: contacts by key.
     var set: [ContactKey: PackedContact] = [:]
     var position = Position.start
     /// Another one, that asked for net changes only.
     var changes: ChangesSubscriber
+
+    init(receiver: ReplicaReceiver, changes: ChangesSubscriber) {
+        self.receiver = receiver
+        self.changes = changes
+    }
 }
 
 /// What a gateway keeps: the requests it waits for. Contacts are served one request at a time.

@@ -21,13 +21,61 @@ public struct SimulationOptions: Sendable, Hashable {
     /// A bug to plant; nil in an honest history.
     public var plantedBug: PlantedBug?
 
+    /// How many nodes of each role.
+    public var routers = 2
+    public var registrars = 3
+    public var followers = 2
+    /// By how much the clocks of nodes differ in speed at most: 0.001 is a millisecond in a second.
+    public var drift = 0.0
+    /// Whether a process takes the end of its journal with it when it dies, as a machine does.
+    public var tornJournals = false
+    /// Whether the coordinator tells routers that the leadership is vacant, sooner or later.
+    public var vacancyHints = false
+    /// How long the coordinator takes for an answer at most, in milliseconds, and as long for the question.
+    public var coordinatorDelay = 10
+    /// How many clients ask at once every second; 0 without storms.
+    public var storm = 0
+    /// Share of requests that come from one client, which registers and unregisters all the time.
+    public var flapping = 0.0
+    /// Share of requests that are for the first domain.
+    public var heat = 0.5
+
     public enum Fault: CaseIterable, Sendable, Hashable {
         case crash, crashOfAll, pause, partition, oneWayPartition, routerCrash, coordinatorOutage
+        case slowNode, diskFull
+
+        /// Those of the first histories; the others are drawn from a generator of their own.
+        static let first: [Self] = [
+            .crash, .crashOfAll, .pause, .partition, .oneWayPartition, .routerCrash, .coordinatorOutage,
+        ]
+    }
+
+    /// Makes the history one of a larger kind: more nodes, clocks that differ, more that may go wrong. All is drawn
+    /// from a generator of its own, so that histories without it are as they were before there was any of it.
+    mutating func widen(seed: UInt64) {
+        var random = SplitMix64(seed: seed ^ 0x7769_6465_6e65_6421)
+        switch Int.random(in: 0..<200, using: &random) {
+        case 0..<120: break
+        case 120..<185: registrars = Int.random(in: 4...6, using: &random)
+        case 185..<199: registrars = Int.random(in: 7...12, using: &random)
+        default: registrars = Int.random(in: 20...50, using: &random)
+        }
+        if random.chance(0.2) { routers = 3 }
+        if random.chance(0.2) { followers = Int.random(in: 3...4, using: &random) }
+        if random.chance(0.5) { drift = Double.random(in: 0...0.002, using: &random) }
+        tornJournals = random.chance(0.3)
+        vacancyHints = random.chance(0.5)
+        if random.chance(0.3) { coordinatorDelay = Int.random(in: 50...400, using: &random) }
+        if random.chance(0.2) { storm = Int.random(in: 10...60, using: &random) }
+        if random.chance(0.3) { flapping = 0.3 }
+        if random.chance(0.3) { heat = 0.9 }
+        if random.chance(0.3) { faults.insert(.slowNode) }
+        if random.chance(0.3) { faults.insert(.diskFull) }
     }
 
     static func drawn(from random: inout SplitMix64) -> SimulationOptions {
         var faults = Set<Fault>()
-        for fault in Fault.allCases where random.chance(0.5) { faults.insert(fault) }
+        for fault in Fault.first where random.chance(0.5) { faults.insert(fault) }
         let isLossy = random.chance(0.5)
         return SimulationOptions(
             faultyTime: .seconds(Int.random(in: 4...14, using: &random)),
@@ -42,19 +90,4 @@ public struct SimulationOptions: Sendable, Hashable {
             replicas: random.chance(0.15) ? 1 : random.chance(0.3) ? 3 : 2,
             shortLived: random.chance(0.5) ? 0.3 : 0)
     }
-}
-
-/// Bugs that can be planted to see that the checkers find them. They live in the simulator's shells: the machines
-/// under test are never changed.
-public enum PlantedBug: String, CaseIterable, Sendable, Hashable {
-    /// An owner answers as soon as it has a request, without waiting for its standbys.
-    case answersBeforeStandby
-    /// A follower is handed a batch of entries with one missing.
-    case skipsAnEntry
-    /// A promoted replica has forgotten a contact.
-    case forgetsAContact
-    /// A node that restarts takes the incarnation it had before.
-    case reusesIncarnation
-    /// Who wants net changes is not told of what was not restated after a failover.
-    case hidesDifferences
 }

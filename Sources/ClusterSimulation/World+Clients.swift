@@ -12,9 +12,22 @@ extension World {
         queue.add(
             .workload,
             at: now + .microseconds(Int.random(in: 1...(2_000_000 / options.requestsPerSecond), using: &random)))
-        let account = Int.random(in: 0..<options.accounts, using: &random)
-        let device = Int.random(in: 0...1, using: &random)
-        let domain = Self.domains[Int.random(in: 0..<Self.domains.count, using: &random)]
+        ask()
+    }
+
+    /// Many at once, every second.
+    mutating func rush() {
+        guard isLoaded else { return }
+        queue.add(.storm, at: now + .seconds(1))
+        for _ in 0..<options.storm { ask() }
+    }
+
+    private mutating func ask() {
+        var account = Int.random(in: 0..<options.accounts, using: &random)
+        var device = Int.random(in: 0...1, using: &random)
+        var domain = Self.domains[Int.random(in: 0..<Self.domains.count, using: &random)]
+        if options.heat > 0.5, clocks.chance(options.heat) { domain = Self.domains[0] }
+        if options.flapping > 0, clocks.chance(options.flapping) { (account, device) = (0, 0) }
         let key = ContactKey(account % 2 == 0 ? .sipuser : .user, "u\(account)", "c\(device)")
         let isShort = random.chance(options.shortLived)
         let kind: ClientOperation.Kind =
@@ -27,25 +40,24 @@ extension World {
             number: operations, domain: domain, key: key, kind: kind, started: now,
             deadline: now + Self.requestDeadline)
         // Each contact keeps to one gateway, as a connection does.
-        queue.add(.step(Self.followers[account % Self.followers.count], .start(operation)), at: now)
+        queue.add(.step(followers[account % followers.count], .start(operation)), at: now)
     }
 
     mutating func start(_ operation: ClientOperation, at name: NodeName) {
-        guard case .follower(let twins, var gateway) = nodes[name]!.machines else { return }
-        let id = gateway.nextID
-        gateway.nextID += 1
+        let node = nodes[name]!
+        let id = node.gateway.nextID
+        node.gateway.nextID += 1
         history.begin(operation)
-        gateway.pending[id] = GatewayTwin.Pending(operation: operation)
-        nodes[name]!.machines = .follower(twins, gateway)
+        node.gateway.pending[id] = GatewayTwin.Pending(operation: operation)
         attempt(id, at: name)
     }
 
     private mutating func attempt(_ id: UInt64, at name: NodeName) {
-        guard case .follower(let twins, var gateway) = nodes[name]!.machines, let pending = gateway.pending[id],
-            let assignment = nodes[name]!.agent.table[pending.operation.domain], let owner = assignment.owner
+        let node = nodes[name]!
+        guard let pending = node.gateway.pending[id],
+            let assignment = node.agent.table[pending.operation.domain], let owner = assignment.owner
         else { return }
-        gateway.pending[id]?.lastSent = now
-        nodes[name]!.machines = .follower(twins, gateway)
+        node.gateway.pending[id]?.lastSent = now
         let operation = pending.operation
         let request: Request.Operation
         switch operation.kind {
@@ -77,8 +89,8 @@ extension World {
     }
 
     mutating func take(_ reply: Reply, from sender: NodeID, at name: NodeName) {
-        guard case .follower(let twins, var gateway) = nodes[name]!.machines, let pending = gateway.pending[reply.id]
-        else { return }
+        let node = nodes[name]!
+        guard let pending = node.gateway.pending[reply.id] else { return }
         let position: Position
         switch reply.result {
         case .refused(let refusal):
@@ -88,8 +100,7 @@ extension World {
                 return
             }
             // Soon, and by what is known of the owner then.
-            gateway.pending[reply.id]?.lastSent = now - Self.retryAfter + .milliseconds(50)
-            nodes[name]!.machines = .follower(twins, gateway)
+            node.gateway.pending[reply.id]?.lastSent = now - Self.retryAfter + .milliseconds(50)
             return
         case .registered(let at, _), .unregistered(let at, _), .bound(let at, _), .page(_, _, let at): position = at
         }
@@ -99,17 +110,13 @@ extension World {
     }
 
     mutating func finish(_ id: UInt64, at name: NodeName) {
-        guard case .follower(let twins, var gateway) = nodes[name]!.machines,
-            let pending = gateway.pending.removeValue(forKey: id)
-        else { return }
-        nodes[name]!.machines = .follower(twins, gateway)
+        guard let pending = nodes[name]!.gateway.pending.removeValue(forKey: id) else { return }
         busy.remove(.init(domain: pending.operation.domain, key: pending.operation.key))
     }
 
     /// Tries again what was not answered, and gives up what is over its deadline.
     mutating func resend(at name: NodeName) {
-        guard case .follower(_, let gateway) = nodes[name]!.machines else { return }
-        for (id, pending) in gateway.pending.sorted(by: { $0.key < $1.key }) {
+        for (id, pending) in nodes[name]!.gateway.pending.sorted(by: { $0.key < $1.key }) {
             if now >= pending.operation.deadline {
                 finish(id, at: name)
                 history.giveUp(pending.operation)
@@ -121,8 +128,7 @@ extension World {
 
     /// The process ends: nobody will know how its requests went.
     mutating func abandonRequests(of name: NodeName) {
-        guard case .follower(_, let gateway) = nodes[name]!.machines else { return }
-        for (id, pending) in gateway.pending.sorted(by: { $0.key < $1.key }) {
+        for (id, pending) in nodes[name]!.gateway.pending.sorted(by: { $0.key < $1.key }) {
             finish(id, at: name)
             history.giveUp(pending.operation)
         }

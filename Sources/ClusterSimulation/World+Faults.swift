@@ -11,6 +11,9 @@ extension World {
         case pause(NodeName)
         case cut([Link])
         case coordinatorOutage
+        /// Messages to and from the node take so much longer, in milliseconds.
+        case slow(NodeName, Int)
+        case diskFull(NodeName)
     }
 
     /// Plans faults over the faulty time.
@@ -31,21 +34,23 @@ extension World {
     }
 
     private mutating func drawn(_ fault: SimulationOptions.Fault) -> Fault {
-        let victims = Self.registrars + Self.registrars + Self.followers
+        let victims = registrars + registrars + followers
         let victim = victims[Int.random(in: 0..<victims.count, using: &random)]
         switch fault {
         case .crash: return .crash([victim], withDisk: random.chance(0.7))
-        case .crashOfAll: return .crash(Self.registrars, withDisk: true)
-        case .pause: return .pause(random.oneIn(4) ? Self.routers[0] : victim)
+        case .crashOfAll: return .crash(registrars, withDisk: true)
+        case .pause: return .pause(random.oneIn(4) ? routers[0] : victim)
         case .partition:
-            let others = Self.names.filter { $0 != victim }
+            let others = names.filter { $0 != victim }
             let cut = random.oneIn(3) ? [others[Int.random(in: 0..<others.count, using: &random)]] : others
             return .cut(cut.flatMap { [Link(from: victim, to: $0), Link(from: $0, to: victim)] })
         case .oneWayPartition:
-            let others = Self.names.filter { $0 != victim }
+            let others = names.filter { $0 != victim }
             return .cut(others.map { random.oneIn(2) ? Link(from: victim, to: $0) : Link(from: $0, to: victim) })
-        case .routerCrash: return .crash([Self.routers[Int.random(in: 0...1, using: &random)]], withDisk: true)
+        case .routerCrash: return .crash([routers[Int.random(in: 0..<routers.count, using: &random)]], withDisk: true)
         case .coordinatorOutage: return .coordinatorOutage
+        case .slowNode: return .slow(victim, Int.random(in: 20...400, using: &random))
+        case .diskFull: return .diskFull(registrars[Int.random(in: 0..<registrars.count, using: &random)])
         }
     }
 
@@ -53,10 +58,11 @@ extension World {
     /// failure of any one node can be held against the cluster.
     private func hitsRegistrar(_ fault: Fault) -> Bool {
         switch fault {
-        case .crash(let names, _): names.contains { Self.registrars.contains($0) }
-        case .pause(let name): Self.registrars.contains(name)
-        case .cut(let links): links.contains { Self.registrars.contains($0.from) || Self.registrars.contains($0.to) }
+        case .crash(let names, _): names.contains { registrars.contains($0) }
+        case .pause(let name): registrars.contains(name)
+        case .cut(let links): links.contains { registrars.contains($0.from) || registrars.contains($0.to) }
         case .coordinatorOutage: false
+        case .slow(let name, _), .diskFull(let name): registrars.contains(name)
         }
     }
 
@@ -70,12 +76,13 @@ extension World {
         case .crash(let names, let withDisk):
             let running = names.filter { nodes[$0]!.isRunning && !nodes[$0]!.isPaused }
             guard !running.isEmpty, withDisk || isSafeToLoseDisk(of: running[0]) else { return }
-            for name in running { crash(name, withDisk: withDisk) }
+            for name in running { crash(name, withDisk: withDisk, isAlone: running.count == 1) }
             trace.note(now, "crash \(running) withDisk=\(withDisk)")
             queue.add(.heal(.crash(running, withDisk: withDisk)), at: now + length)
         case .pause(let name):
             guard nodes[name]!.isRunning, !nodes[name]!.isPaused else { return }
             nodes[name]!.isPaused = true
+            ended[nodes[name]!.life] = now
             trace.note(now, "pause \(name)")
             queue.add(.heal(fault), at: now + length)
         case .cut(let links):
@@ -86,6 +93,16 @@ extension World {
             guard !isCoordinatorAway else { return }
             isCoordinatorAway = true
             trace.note(now, "coordinator away")
+            queue.add(.heal(fault), at: now + length)
+        case .slow(let name, let delay):
+            guard slowness[name] == nil else { return }
+            slowness[name] = delay
+            trace.note(now, "slow \(name) by \(delay) ms")
+            queue.add(.heal(fault), at: now + length)
+        case .diskFull(let name):
+            guard nodes[name]!.isRunning, fullDisks.insert(name).inserted else { return }
+            trace.note(now, "disk full at \(name)")
+            for domain in Self.domains { step(.journal(isWritable: false), of: domain, at: name) }
             queue.add(.heal(fault), at: now + length)
         }
         activeFaults += 1
@@ -103,14 +120,40 @@ extension World {
         }
     }
 
-    private mutating func crash(_ name: NodeName, withDisk: Bool) {
+    private mutating func crash(_ name: NodeName, withDisk: Bool, isAlone: Bool) {
         abandonRequests(of: name)
+        let mayTear = options.tornJournals && isAlone && isSafeToLoseDisk(of: name)
         nodes[name]!.isRunning = false
+        ended[nodes[name]!.life] = now
         if !withDisk { nodes[name]!.disk = [:] }
+        if mayTear { tearJournal(of: name, by: Int.random(in: 0...5, using: &clocks)) }
+        if has(.losesTheJournalsEnd) { tearJournal(of: name, by: 30) }
         // Routers learn of a process that is gone by a refused connection; sometimes they miss it.
-        for router in Self.routers where router != name && random.chance(0.7) {
+        for router in routers where router != name && random.chance(0.7) {
             guard !blocked.contains(Link(from: router, to: name)) else { continue }
             if nodes[router]!.isRunning, !nodes[router]!.isPaused { route(.refused(name), at: router) }
+        }
+    }
+
+    /// What was written last is not on the disk: the machine has lost its power, and the journal is read up to there.
+    private func tearJournal(of name: NodeName, by records: Int) {
+        guard let node = nodes[name] else { return }
+        for domain in Self.domains {
+            guard let count = node.disk[domain]?.count else { continue }
+            node.disk[domain]?.removeLast(min(records, count))
+        }
+    }
+
+    /// The disk takes records again: everything is written anew.
+    private mutating func writeAnew(_ name: NodeName) {
+        guard fullDisks.remove(name) != nil, let node = nodes[name], node.isRunning else { return }
+        for domain in Self.domains {
+            guard let replica = node.domains[domain]?.replica else { continue }
+            var records: [SimulatedNode.Written] = []
+            let moment = moment(of: name)
+            replica.forEachCheckpointRecord(at: moment) { records.append(.init(moment: moment, record: $0)) }
+            node.disk[domain] = records
+            step(.journal(isWritable: true), of: domain, at: name)
         }
     }
 
@@ -121,42 +164,20 @@ extension World {
             for name in names where !nodes[name]!.isRunning {
                 let reuses = options.plantedBug == .reusesIncarnation
                 let incarnation = nodes[name]!.incarnation + (reuses ? 0 : 1)
-                boot(name, incarnation: incarnation, disk: nodes[name]!.disk)
+                boot(name, nodes[name]!.role, incarnation: incarnation, disk: nodes[name]!.disk)
             }
         case .pause(let name):
             nodes[name]!.isPaused = false
+            ended[nodes[name]!.life] = nil
             trace.note(now, "resume \(name)")
             let backlog = nodes[name]!.backlog
             nodes[name]!.backlog = []
             for step in backlog { queue.add(.step(name, step), at: now) }
         case .cut(let links): blocked.subtract(links)
         case .coordinatorOutage: isCoordinatorAway = false
+        case .slow(let name, _): slowness[name] = nil
+        case .diskFull(let name): writeAnew(name)
         }
         trace.note(now, "heal \(fault)")
-    }
-
-    // MARK: Planted bugs
-
-    mutating func answersTooSoon(_ request: Request, from sender: NodeID, at name: NodeName) {
-        guard options.plantedBug == .answersBeforeStandby, case .register(_, let ttl) = request.operation,
-            case .sr(let machines) = nodes[name]!.machines, let machine = machines[request.domain], machine.isOwner,
-            machine.report.position.epoch == request.epoch
-        else { return }
-        let position = Position(epoch: request.epoch, seq: machine.report.position.seq + 1)
-        send(.reply(Reply(id: request.id, result: .registered(position, ttl: ttl))), from: name, to: sender.name)
-    }
-
-    mutating func shortened(_ entries: [LogEntry]) -> ArraySlice<LogEntry> {
-        options.plantedBug == .skipsAnEntry && random.oneIn(50) ? entries.dropFirst() : entries[...]
-    }
-
-    mutating func corrupted(_ append: Append, at name: NodeName) -> Append {
-        guard options.plantedBug == .forgetsAContact, random.oneIn(10),
-            let last = append.entries.last, case .registered(let contact, _, _) = last.change
-        else { return append }
-        var forgetful = append
-        forgetful.entries[forgetful.entries.count - 1] = LogEntry(
-            seq: last.seq, timestamp: last.timestamp, change: .unregistered(contact, .deleteContact))
-        return forgetful
     }
 }

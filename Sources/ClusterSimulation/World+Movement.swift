@@ -11,14 +11,14 @@ extension World {
         guard random.chance(0.6) else { return }
         var time = now + .seconds(3)
         while time < end {
-            queue.add(.order(Self.drawnOrder(&random)), at: time)
+            queue.add(.order(drawnOrder(&random)), at: time)
             time += random.duration(200...2_000)
         }
     }
 
-    private static func drawnOrder(_ random: inout SplitMix64) -> MovementOrder {
+    private func drawnOrder(_ random: inout SplitMix64) -> MovementOrder {
         let node = registrars[Int.random(in: 0..<registrars.count, using: &random)]
-        let domain = domains[Int.random(in: 0..<domains.count, using: &random)]
+        let domain = Self.domains[Int.random(in: 0..<Self.domains.count, using: &random)]
         switch Int.random(in: 0..<10, using: &random) {
         case 0..<5: return .move(domain, to: node)
         case 5..<8: return .drain(node)
@@ -29,9 +29,9 @@ extension World {
     /// Gives an order to whichever router holds itself to lead. Without one it is forgotten: operators are told so, and
     /// repeat themselves.
     mutating func give(_ order: MovementOrder) {
-        for name in Self.routers {
-            guard let node = nodes[name], node.isRunning, !node.isPaused, case .router(let machine) = node.machines,
-                machine.leadingTerm(at: moment) > 0
+        for name in routers {
+            guard let node = nodes[name], node.isRunning, !node.isPaused, let machine = node.router,
+                machine.leadingTerm(at: moment(of: name)) > 0
             else { continue }
             orders += 1
             trace.note(now, "operator: \(order)")

@@ -6,7 +6,7 @@ import SRActor
 /// The shells: they hand events to the machines and carry out what these decide, as the production shells do.
 extension World {
     mutating func tick(_ name: NodeName) {
-        perform(nodes[name]!.agent.handle(.tick, at: moment), at: name)
+        perform(nodes[name]!.agent.handle(.tick, at: moment(of: name)), at: name)
         switch nodes[name]!.role {
         case .router: route(.tick, at: name)
         case .sr:
@@ -22,9 +22,10 @@ extension World {
 
     mutating func handle(_ message: Message, from sender: NodeID, at name: NodeName) {
         switch message {
-        case .lead(let lead): perform(nodes[name]!.agent.handle(.lead(lead, from: sender), at: moment), at: name)
+        case .lead(let lead):
+            perform(nodes[name]!.agent.handle(.lead(lead, from: sender), at: moment(of: name)), at: name)
         case .assignments(let update):
-            perform(nodes[name]!.agent.handle(.assignments(update, from: sender), at: moment), at: name)
+            perform(nodes[name]!.agent.handle(.assignments(update, from: sender), at: moment(of: name)), at: name)
         case .heartbeat, .copies, .replicaChange: route(.received(message, from: sender), at: name)
         case .handOver(let order): step(.handOver(order, from: sender.name), of: order.domain, at: name)
         case .request(let request):
@@ -36,10 +37,10 @@ extension World {
         case .follow(let follow): step(.follow(follow, from: sender), of: follow.domain, at: name)
         case .reply(let reply): take(reply, from: sender, at: name)
         case .append(let append):
-            step(.append(corrupted(append, at: name), from: sender), of: append.domain, at: name)
-            follow(.append(append, from: sender), of: append.domain, at: name)
+            step(.append(corrupted(append), from: sender), of: append.domain, at: name)
+            follow(.append(repeated(append), from: sender), of: append.domain, at: name)
         case .chunk(let chunk):
-            step(.chunk(chunk, from: sender), of: chunk.domain, at: name)
+            step(.chunk(incomplete(chunk), from: sender), of: chunk.domain, at: name)
             follow(.chunk(chunk, from: sender), of: chunk.domain, at: name)
         }
     }
@@ -57,28 +58,30 @@ extension World {
 
     private mutating func assigned(_ assignment: Assignment, at name: NodeName) {
         trace.note(now, "\(name) learns \(Trace.describe(assignment))")
-        guard case .sr(var machines) = nodes[name]!.machines else {
+        let node = nodes[name]!
+        guard node.role == .sr else {
             follow(.assigned(assignment), of: assignment.domain, at: name)
             return
         }
-        let life = nodes[name]!.life
+        let life = node.life
         let concerns = assignment.owner == life || assignment.standbys.contains { $0.node == life }
-        if machines[assignment.domain] == nil, concerns {
-            machines[assignment.domain] = DomainMachine(domain: assignment.domain, node: life, policy: policy)
-            nodes[name]!.machines = .sr(machines)
+        if node.domains[assignment.domain] == nil, concerns {
+            node.domains[assignment.domain] = DomainMachine(domain: assignment.domain, node: life, policy: policy)
         }
-        step(.lease(until: nodes[name]!.agent.leaseUntil), of: assignment.domain, at: name)
+        step(.lease(until: node.agent.leaseUntil), of: assignment.domain, at: name)
+        if fullDisks.contains(name) { step(.journal(isWritable: false), of: assignment.domain, at: name) }
+        hearsFormerOwner(before: assignment, at: name)
+        node.told[assignment.domain] = assignment
         step(.assigned(assignment), of: assignment.domain, at: name)
     }
 
     // MARK: Routers
 
     mutating func route(_ event: RouterMachine.Event, at name: NodeName) {
-        guard case .router(var machine) = nodes[name]!.machines else { return }
-        let directives = machine.handle(event, at: moment)
-        nodes[name]!.machines = .router(machine)
-        nodes[name]!.agent.leadingTerm = machine.leadingTerm(at: moment)
-        let life = machine.node
+        let node = nodes[name]!
+        guard let directives = node.router?.handle(event, at: moment(of: name)) else { return }
+        node.agent.leadingTerm = node.router?.leadingTerm(at: moment(of: name)) ?? 0
+        let life = node.life
         for directive in directives {
             switch directive {
             case .send(let message, let peer): send(message, from: name, to: peer)
@@ -94,7 +97,9 @@ extension World {
     }
 
     private mutating func ask(_ question: CoordinatorAnswer, from life: NodeID) {
-        queue.add(.step(life.name, .coordinator(question, life: life)), at: now + random.duration(1...10))
+        queue.add(
+            .step(life.name, .coordinator(question, life: life)),
+            at: now + random.duration(1...options.coordinatorDelay))
     }
 
     // MARK: Registrars
@@ -103,22 +108,26 @@ extension World {
     /// - Returns: false when the node has nothing of the domain.
     @discardableResult
     mutating func step(_ event: DomainMachine.Event, of domain: DomainName, at name: NodeName) -> Bool {
-        guard case .sr(var machines) = nodes[name]!.machines, var machine = machines[domain] else { return false }
-        let directives = machine.handle(event, at: moment) + machine.handle(.turnEnded, at: moment)
-        machines[domain] = machine
-        nodes[name]!.machines = .sr(machines)
+        let node = nodes[name]!
+        let moment = moment(of: name)
+        guard var directives = node.domains[domain]?.handle(event, at: moment) else { return false }
+        directives += node.domains[domain]?.handle(.turnEnded, at: moment) ?? []
         for directive in directives {
             if case .becameOwner(_, .moved, _) = directive { moves += 1 }
             switch directive {
             case .store(let record):
-                nodes[name]!.disk[domain, default: []].append(.init(moment: moment, record: record))
+                if fullDisks.contains(name) { continue }
+                node.disk[domain, default: []].append(.init(moment: moment, record: record))
             case .send(let message, let peer): send(message, from: name, to: peer)
             case .askRouters(let change):
-                for router in Self.routers { send(.replicaChange(change), from: name, to: router) }
+                for router in routers { send(.replicaChange(change), from: name, to: router) }
             // No domain here has destinations.
             case .publish: break
             case .alarm(let text): history.violate("no alarm", "\(name): \(text)")
-            case .becameOwner, .becameStandby, .deposed, .handingOver, .replayEnded:
+            case .becameOwner(_, let reason, _):
+                grantOutage(of: domain, to: node.life, reason)
+                trace.note(now, "\(name) \(domain) \(directive)")
+            case .becameStandby, .deposed, .handingOver, .replayEnded:
                 trace.note(now, "\(name) \(domain) \(directive)")
             }
         }
@@ -126,33 +135,46 @@ extension World {
     }
 
     private mutating func report(_ name: NodeName) {
-        guard case .sr(let machines) = nodes[name]!.machines, now - nodes[name]!.lastReport >= .seconds(1)
-        else { return }
-        nodes[name]!.lastReport = now
-        let reports = Self.domains.compactMap { machines[$0]?.report }
-        for router in Self.routers { send(.copies(CopyReports(reports: reports)), from: name, to: router) }
+        let node = nodes[name]!
+        guard now - node.lastReport >= .seconds(1) else { return }
+        node.lastReport = now
+        let reports = Self.domains.compactMap { node.domains[$0]?.report }
+        for router in routers { send(.copies(CopyReports(reports: reports)), from: name, to: router) }
     }
 
     private mutating func checkLimits(_ name: NodeName) {
-        guard case .sr(let machines) = nodes[name]!.machines else { return }
+        let node = nodes[name]!
         for domain in Self.domains {
-            guard let machine = machines[domain] else { continue }
+            guard let machine = node.domains[domain] else { continue }
             if machine.ringCount > policy.ringEntries {
                 history.violate("limits", "\(name) \(domain) keeps \(machine.ringCount) entries")
             }
             if machine.uncommitted > policy.maximumUncommitted * 2 {
                 history.violate("limits", "\(name) \(domain) has \(machine.uncommitted) uncommitted entries")
             }
-            if machine.feedCount > Self.names.count * 2 {
+            if machine.feedCount > names.count * 2 {
                 history.violate("limits", "\(name) \(domain) feeds \(machine.feedCount) replicas")
             }
         }
     }
 
+    /// Nobody expires because they could not reach the owner: from when its process ended or was stopped to the
+    /// beginning of the next one's epoch nobody could.
+    private mutating func grantOutage(of domain: DomainName, to life: NodeID, _ reason: ClearReason) {
+        if reason == .failover, let former = owners[domain], let end = ended[former] {
+            // What was on its way when it ended was heard later.
+            let late = Duration.milliseconds(
+                options.maximumDelay + 130 + (options.faults.contains(.slowNode) ? 800 : 0))
+            history.grant(max(now - end - late, .zero), in: domain)
+        }
+        owners[domain] = life
+    }
+
     // MARK: Followers
 
     mutating func follow(_ event: ReplicaReceiver.Event, of domain: DomainName, at name: NodeName) {
-        guard case .follower(var twins, let gateway) = nodes[name]!.machines, var twin = twins[domain] else { return }
+        guard let twin = nodes[name]!.followers[domain] else { return }
+        let moment = moment(of: name)
         let directives = twin.receiver.handle(event, at: moment) + twin.receiver.handle(.turnEnded, at: moment)
         twin.changes.handle(event, at: moment)
         var outgoing: [(Message, NodeName)] = []
@@ -160,26 +182,25 @@ extension World {
             switch directive {
             case .send(let message, let peer): outgoing.append((message, peer))
             case .applied(let entries, _, let epoch):
-                for entry in shortened(entries) { consume(entry, epoch, domain, &twin, at: name) }
+                for entry in shortened(entries) { consume(entry, epoch, domain, twin, at: name) }
             case .resynced(let position):
                 if position < twin.position {
                     history.violate("positions", "\(name) \(domain) went back from \(twin.position) to \(position)")
                 }
                 twin.position = position
-                twin.set = Self.list(of: twin.receiver.replica, at: moment)
+                let known = has(.keepsWhatWasResynced) ? twin.set : [:]
+                twin.set = Self.list(of: twin.receiver.replica, at: moment).merging(known) { new, _ in new }
             case .accounts, .replayed: break
             case .alarm(let text): history.violate("no alarm", "\(name): \(text)")
             case .store: history.violate("no alarm", "\(name): a follower stores nothing")
             }
         }
-        twins[domain] = twin
-        nodes[name]!.machines = .follower(twins, gateway)
         for (message, peer) in outgoing { send(message, from: name, to: peer) }
     }
 
     /// A consumer takes an event: the next position, or number 1 of a later epoch, which is a clear.
     private mutating func consume(
-        _ entry: LogEntry, _ epoch: UInt64, _ domain: DomainName, _ twin: inout FollowerTwin, at name: NodeName
+        _ entry: LogEntry, _ epoch: UInt64, _ domain: DomainName, _ twin: FollowerTwin, at name: NodeName
     ) {
         let isNext = epoch == twin.position.epoch && entry.seq == twin.position.seq + 1
         let begins = epoch > twin.position.epoch && entry.seq == 1

@@ -30,11 +30,26 @@ struct World {
         case workload
         /// An operator orders something of whichever router leads.
         case order(MovementOrder)
+        /// The coordinator looks whether anybody leads.
+        case vacant
+        /// Many clients ask at once.
+        case storm
     }
 
     let options: SimulationOptions
     var random: SplitMix64
-    var now = MonotonicInstant(nanoseconds: 1_000_000_000_000)
+    /// The speeds of clocks and what else was added later is drawn from this one.
+    var clocks: SplitMix64
+    var speeds: [NodeName: Double] = [:]
+    var wallOffsets: [NodeName: Int64] = [:]
+    /// Nodes whose messages take so much longer, in milliseconds.
+    var slowness: [NodeName: Int] = [:]
+    var fullDisks: Set<NodeName> = []
+    /// When processes ended or were stopped, and who owned each domain last, to tell how long nobody could renew.
+    var ended: [NodeID: MonotonicInstant] = [:]
+    var owners: [DomainName: NodeID] = [:]
+    static let beginning = MonotonicInstant(nanoseconds: 1_000_000_000_000)
+    var now = Self.beginning
     var queue = EventQueue<Occurrence>()
     var nodes: [NodeName: SimulatedNode] = [:]
     var coordinator = CoordinatorState()
@@ -60,11 +75,13 @@ struct World {
         let to: NodeName
     }
 
-    static let routers = ["r1", "r2"].map { NodeName($0) }
-    static let registrars = ["s1", "s2", "s3"].map { NodeName($0) }
-    static let followers = ["w1", "w2"].map { NodeName($0) }
+    let routers: [NodeName]
+    let registrars: [NodeName]
+    let followers: [NodeName]
+    var names: [NodeName] { routers + registrars + followers }
+    /// What a history may take at most: more of it is a flood that the machines have begun.
+    var stepLimit: Int { 60_000 * max(names.count, 7) / 7 + 30 * operations }
     static let domains = ["a.example", "b.example"].compactMap { DomainName($0) }
-    static let names = routers + registrars + followers
 
     let periods = Periods()
     let policy: DomainPolicy
@@ -73,49 +90,67 @@ struct World {
     init(options: SimulationOptions, seed: UInt64, isTraced: Bool) {
         self.options = options
         random = SplitMix64(seed: seed)
+        if options.drift > 0 { history.tolerance = .milliseconds(100) }
+        clocks = SplitMix64(seed: seed ^ 0x636c_6f63_6b73)
+        routers = (1...options.routers).map { NodeName("r\($0)") }
+        registrars = (1...options.registrars).map { NodeName("s\($0)") }
+        followers = (1...options.followers).map { NodeName("w\($0)") }
         trace = Trace(isOn: isTraced)
         policy = DomainPolicy(
             minimumTTL: 500, maximumDevices: 4, ringEntries: options.ringEntries, maximumUncommitted: 4_096)
-        let nodes = Self.names.enumerated().map { index, name in
-            ClusterLayout.Node(name: name, role: Self.role(of: name), site: "main", server: "host-\(index)")
+        var roles: [(NodeName, NodeRole)] = routers.map { ($0, .router) }
+        roles += registrars.map { ($0, .sr) }
+        roles += followers.map { ($0, .wssubscr) }
+        let nodes = roles.enumerated().map { index, node in
+            ClusterLayout.Node(name: node.0, role: node.1, site: "main", server: "host-\(index)")
         }
         layout = ClusterLayout(
             nodes: nodes, domains: Self.domains.map { .init(name: $0, replicas: options.replicas) })
-        for name in Self.names { boot(name, incarnation: 1, disk: [:]) }
+        for (name, _) in roles {
+            speeds[name] = options.drift > 0 ? Double.random(in: -options.drift...options.drift, using: &clocks) : 0
+            wallOffsets[name] = options.drift > 0 ? Int64.random(in: -3_600_000...3_600_000, using: &clocks) : 0
+        }
+        for (name, role) in roles { boot(name, role, incarnation: 1, disk: [:]) }
         queue.add(.workload, at: now + .seconds(2))
+        if options.storm > 0 { queue.add(.storm, at: now + .seconds(3)) }
+        if options.vacancyHints { queue.add(.vacant, at: now + .milliseconds(200)) }
     }
 
-    static func role(of name: NodeName) -> NodeRole {
-        routers.contains(name) ? .router : registrars.contains(name) ? .sr : .wssubscr
-    }
-
+    /// On the clock of the simulation.
     var moment: Moment { Moment(monotonic: now, wall: now.nanoseconds / 1_000_000 + 1_700_000_000_000) }
+
+    /// On the node's own clocks: the one runs a little faster or slower, the other may be an hour off.
+    func moment(of name: NodeName) -> Moment {
+        let ahead = Double((now - Self.beginning).nanoseconds) * (speeds[name] ?? 0)
+        return Moment(
+            monotonic: now + .nanoseconds(Int64(ahead)), wall: moment.wall + (wallOffsets[name] ?? 0))
+    }
 
     // MARK: Processes
 
     /// Starts a process; `disk` is what an earlier one left.
-    mutating func boot(_ name: NodeName, incarnation: UInt64, disk: [DomainName: [SimulatedNode.Written]]) {
-        let role = Self.role(of: name)
+    mutating func boot(
+        _ name: NodeName, _ role: NodeRole, incarnation: UInt64, disk: [DomainName: [SimulatedNode.Written]]
+    ) {
+        let moment = moment(of: name)
         let life = NodeID(name: name, incarnation: incarnation)
         let agent = NodeAgent(
-            node: life, role: role, routers: Self.routers.filter { $0 != name }, pid: 1, started: now, periods: periods)
-        let machines: SimulatedNode.Machines
+            node: life, role: role, routers: routers.filter { $0 != name }, pid: 1, started: moment.monotonic,
+            periods: periods)
+        let node = SimulatedNode(life, role: role, disk: disk, agent: agent)
         switch role {
-        case .router: machines = .router(RouterMachine(node: life, layout: layout, periods: periods, at: moment))
-        case .sr: machines = .sr(restore(disk, life))
+        case .router: node.router = RouterMachine(node: life, layout: layout, periods: periods, at: moment)
+        case .sr: node.domains = restore(disk, life)
         case .wssubscr:
-            var twins: [DomainName: FollowerTwin] = [:]
             for domain in Self.domains {
-                twins[domain] = FollowerTwin(
+                node.followers[domain] = FollowerTwin(
                     receiver: ReplicaReceiver(domain: domain, role: .follower),
                     changes: ChangesSubscriber(
                         domain: domain, hidesDifferences: options.plantedBug == .hidesDifferences))
             }
-            machines = .follower(twins, GatewayTwin())
         case .sg: preconditionFailure("the simulated cluster has no SIP gateway: \(name)")
         }
-        nodes[name] = SimulatedNode(
-            disk: disk, name: name, role: role, incarnation: incarnation, agent: agent, machines: machines)
+        nodes[name] = node
         trace.note(now, "boot \(life)")
         queue.add(.step(name, .tick), at: now + random.duration(0...40))
     }
@@ -138,13 +173,15 @@ struct World {
         while let time = queue.nextTime, time <= end, let (_, occurrence) = queue.popFirst() {
             now = time
             steps += 1
-            if steps > 60_000 { history.violate("bounded", "more than 60000 steps"); return }  // STEPLIMIT
+            guard steps <= stepLimit else { return history.violate("bounded", "more than \(stepLimit) steps") }
             switch occurrence {
             case .step(let name, let step): perform(step, at: name)
             case .fault(let fault): begin(fault)
             case .heal(let fault): heal(fault)
             case .workload: work()
             case .order(let order): give(order)
+            case .vacant: tellVacancy()
+            case .storm: rush()
             }
         }
         now = max(now, end)
@@ -176,7 +213,7 @@ struct World {
         guard !blocked.contains(link), !(isLossy && random.chance(options.loss)) else { return }
         let step = Step.deliver(message, from: life, counter: counter)
         let delay = Duration.microseconds(Int.random(in: 100...(options.maximumDelay * 1_000), using: &random))
-        var arrival = now + delay
+        var arrival = now + delay + .milliseconds((slowness[name] ?? 0) + (slowness[peer] ?? 0))
         if isLossy, random.chance(options.reordering) {
             arrival += random.duration(1...50)
         } else {
@@ -192,11 +229,10 @@ struct World {
     /// What a transport promises: at most once, in order, from the latest life of the sender.
     private mutating func receive(_ message: Message, from sender: NodeID, _ counter: UInt64, at name: NodeName) {
         guard let node = nodes[name] else { return }
-        let isOutdated = node.lastCounter.keys.contains {
-            $0.name == sender.name && $0.incarnation > sender.incarnation
+        if let last = node.taken[sender.name] {
+            guard (last.incarnation, last.counter) < (sender.incarnation, counter) else { return }
         }
-        guard !isOutdated, counter > node.lastCounter[sender] ?? 0 else { return }
-        nodes[name]?.lastCounter[sender] = counter
+        node.taken[sender.name] = (sender.incarnation, counter)
         trace.message(now, message, from: sender, to: name)
         handle(message, from: sender, at: name)
     }
@@ -214,9 +250,24 @@ struct World {
             event = .campaigned(answer { [now, periods] in $0.campaign(as: life, lease: periods.leadership, at: now) })
         case .load(let term): event = .loaded(answer { $0.load() }, term: term)
         case .store(let changes, let wishes, let term):
-            event = .stored(answer { $0.store(changes, wishes: wishes, term: term) }, term: term)
+            event = .stored(
+                isCoordinatorAway
+                    ? .failure(.unavailable("simulated outage"))
+                    : .success(stored(changes, wishes: wishes, term: term)), term: term)
         }
-        queue.add(.step(life.name, .coordinator(.answered(event), life: life)), at: now + random.duration(1...10))
+        queue.add(
+            .step(life.name, .coordinator(.answered(event), life: life)),
+            at: now + random.duration(1...options.coordinatorDelay))
+    }
+
+    /// A hint that comes late, more than once, or not at all.
+    private mutating func tellVacancy() {
+        queue.add(.vacant, at: now + clocks.duration(50...500))
+        guard !isCoordinatorAway, coordinator.leadership.holder == nil || now >= coordinator.leadership.until
+        else { return }
+        for router in routers where clocks.chance(0.7) {
+            if nodes[router]!.isRunning, !nodes[router]!.isPaused { route(.vacant, at: router) }
+        }
     }
 
     private mutating func answer<Value>(

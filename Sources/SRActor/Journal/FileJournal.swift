@@ -279,7 +279,7 @@ public final class FileJournal: Journal {
 extension DomainReplica {
     /// The records that restore this copy as it is, one after the other. One that is not whole is restored as such: the
     /// rest of its snapshot may follow.
-    func forEachCheckpointRecord(at now: Moment, _ body: (JournalRecord) -> Void) {
+    package func forEachCheckpointRecord(at now: Moment, _ body: (JournalRecord) -> Void) {
         body(isComplete ? .checkpoint(position) : .reset(position))
         var contacts: [LiveContact] = []
         for slot in 0..<table.slotCount {

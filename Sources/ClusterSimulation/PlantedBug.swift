@@ -1,0 +1,31 @@
+/// Bugs that can be planted to see that the checkers find them. They live in the simulator's shells: the machines
+/// under test are never changed.
+public enum PlantedBug: String, CaseIterable, Sendable, Hashable {
+    /// An owner answers as soon as it has a request, without waiting for its standbys.
+    case answersBeforeStandby
+    /// A follower is handed a batch of entries with one missing.
+    case skipsAnEntry
+    /// A promoted replica has forgotten a contact.
+    case forgetsAContact
+    /// A node that restarts takes the incarnation it had before.
+    case reusesIncarnation
+    /// Who wants net changes is not told of what was not restated after a failover.
+    case hidesDifferences
+    /// A promoted standby grants nobody the time of the outage.
+    case forgetsTheStretch
+    /// A standby that is not in sync becomes owner.
+    case promotesOutOfSync
+    /// Routers count every standby as in sync from the start.
+    case countsInTooEarly
+    /// A process that ends loses what it wrote last.
+    case losesTheJournalsEnd
+    /// Followers are told one contact twice in a replay, and another one not at all.
+    case skipsInReplay
+    /// A follower that was resynced keeps what it had before.
+    case keepsWhatWasResynced
+    /// A snapshot lacks a contact, and its count and digest are not compared.
+    case trustsSnapshots
+
+    /// How many histories, from seed 1 on, it may take at most to find one. What each took is in docs/testing.md.
+    public static let patience: UInt64 = 60
+}
