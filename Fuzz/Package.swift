@@ -21,6 +21,9 @@ extension Target {
 }
 
 let nio: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let asyncHTTPClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let nioWebSocket: Target.Dependency = .product(name: "NIOWebSocket", package: "swift-nio")
 let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
@@ -37,7 +40,9 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
     ],
     targets: [
@@ -61,7 +66,7 @@ let package = Package(
             ["CNanomsg", "ClusterRuntime", "RegistrarEvents", "MessagePack", crypto, logging]),
         .fuzzed("AccessTokens", ["ClusterRuntime", "RegistrarEvents", crypto, jwt]),
         .fuzzed(
-            "EtcdCoordinator", ["ClusterRuntime", "RegistrarEvents", nio],
+            "EtcdCoordinator", ["ClusterRuntime", "RegistrarEvents", asyncHTTPClient, nio, nioPosix, nioSSL],
             sources: ["EtcdFault.swift", "GatewayMessages.swift", "LineBuffer.swift", "Records.swift"]),
         .fuzzed(
             "WebSocketGateway",
@@ -72,6 +77,7 @@ let package = Package(
             sources: [
                 "File", "Clients/JSONScanner.swift", "Clients/JSONValue+Messages.swift",
                 "Clients/RegistrarNotification.swift",
+                "Network/PrivateNetwork.swift", "Processes/ChildProcess.swift", "Running/DrillFailure.swift",
             ]),
         .fuzzed(
             "FuzzTargets",
