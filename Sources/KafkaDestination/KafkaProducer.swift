@@ -38,11 +38,12 @@ final class KafkaProducer: Sendable {
             return !users.isClosing
         }
         guard isFirst else { return }
-        rd_kafka_purge(client.pointer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT)
         let deadline = SystemClock.monotonic() + Self.patience
-        while users.withLock({ $0.count }) > 0, SystemClock.monotonic() < deadline {
+        repeat {
+            // Again and again: who came in before may still be queueing.
+            rd_kafka_purge(client.pointer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT)
             Thread.sleep(forTimeInterval: 0.005)
-        }
+        } while users.withLock({ $0.count }) > 0 && SystemClock.monotonic() < deadline
         // Whoever is still there would use what is gone: better to leave it standing.
         guard users.withLock({ $0.count }) == 0 else { return }
         topics.close()
