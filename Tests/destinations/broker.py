@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import sys
 import tempfile
 
@@ -32,17 +33,21 @@ class Broker:
         except Exception:
             return None
 
-    def kill(self):
-        """The processes at once, and what they had."""
+    def end(self, number):
+        # The program that was started runs another, which outlives it.
         for pid in reversed(self.process.pids()):
             try:
-                os.kill(pid, 9)
+                os.kill(pid, number)
             except ProcessLookupError:
                 pass
         self.process.stop()
+
+    def kill(self):
+        """The processes at once, and what they had."""
+        self.end(signal.SIGKILL)
         shutil.rmtree(os.path.join(self.directory, "data"), ignore_errors=True)
 
     def stop(self):
-        if self.process:
-            self.process.stop()
+        if self.process and self.process.child.poll() is None:
+            self.end(signal.SIGTERM)
         shutil.rmtree(self.directory, ignore_errors=True)
