@@ -97,7 +97,8 @@ public enum NodeRunner {
         return NanomsgTransport.Configuration(
             self: life, bind: "tcp://\(spec.address):\(spec.clusterPort)", peers: peers, watch: watched,
             secret: secret?.key(for: "cluster frames"), maximumFrame: topology.limits.frameBytes,
-            outboxBytes: topology.limits.outboxBytes)
+            outboxBytes: topology.limits.outboxBytes,
+            requestAge: RequestMachine.underWay(of: topology.periods.requestDeadline))
     }
 
     private static func openJournal(

@@ -23,12 +23,15 @@ extension NanomsgTransport {
         public var outboxMessages: Int
         /// Messages for a peer that could be sent nothing for so long are dropped.
         public var patience: Duration
+        /// Requests that were under way for longer are dropped.
+        public var requestAge: Duration
 
         /// - Precondition: a secret has 32 bytes; a batch and a few frames fit into the outbox.
         public init(
             self node: NodeID, bind: String, peers: [NodeName: String], watch: Set<NodeName> = [],
             secret: [UInt8]?, maximumFrame: Int = 8 << 20, batchBytes: Int = 64 << 10,
-            outboxBytes: Int = 64 << 20, outboxMessages: Int = 1 << 16, patience: Duration = .seconds(1)
+            outboxBytes: Int = 64 << 20, outboxMessages: Int = 1 << 16, patience: Duration = .seconds(1),
+            requestAge: Duration = .seconds(2)
         ) {
             for name in [node.name] + peers.keys {
                 precondition(
@@ -49,6 +52,7 @@ extension NanomsgTransport {
             self.outboxBytes = outboxBytes
             self.outboxMessages = outboxMessages
             self.patience = patience
+            self.requestAge = requestAge
         }
     }
 }

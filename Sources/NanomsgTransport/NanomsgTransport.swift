@@ -58,7 +58,8 @@ public final class NanomsgTransport: Transport {
                 }
                 group.addTask {
                     await Self.thread("receiver") {
-                        ReceiverThread(shared: shared, inbox: inbox, deliver: inTurn).run()
+                        var receiver = ReceiverThread(shared: shared, inbox: inbox, deliver: inTurn)
+                        receiver.run()
                     }
                 }
                 let watched = Self.watched(shared, outboxes)

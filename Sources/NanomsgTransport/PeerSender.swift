@@ -40,10 +40,13 @@ struct PeerSender {
 
     var backlog: Int { queue.bytes }
 
-    mutating func add(_ messages: [Message], scratch: inout MessagePackWriter, tally: inout SendTally) {
+    /// - Parameter now: what requests are stamped with, so that the receiver can tell late ones.
+    mutating func add(
+        _ messages: [Message], at now: MonotonicInstant, scratch: inout MessagePackWriter, tally: inout SendTally
+    ) {
         for (index, message) in messages.enumerated() {
             guard queue.bytes < outboxBytes else { return tally.drop(.outboxFull, count: messages.count - index) }
-            if !queue.append(message, scratch: &scratch) { tally.drop(.messageTooLarge) }
+            if !queue.append(message.stamped(now), scratch: &scratch) { tally.drop(.messageTooLarge) }
         }
     }
 
@@ -91,7 +94,9 @@ struct PeerSender {
         _ table: borrowing Mutex<SessionTable>, at now: MonotonicInstant, tally: inout SendTally
     ) -> MonotonicInstant? {
         let entropy = (0..<SessionCrypto.helloNonceLength).map { _ in UInt8.random(in: .min ... .max) }
-        guard let frame = table.withLock({ $0.hello(to: peer, entropy: entropy) }) else { return nil }
+        guard let frame = table.withLock({ $0.hello(to: peer, entropy: entropy, sentAt: now.nanoseconds) }) else {
+            return nil
+        }
         switch socket.send(frame) {
         case .sent: tally.hellos += 1
         case .wouldBlock:
@@ -126,6 +131,14 @@ struct PeerSender {
         queue.removeAll()
         waiting = nil
         return nil
+    }
+}
+
+extension Message {
+    fileprivate func stamped(_ now: MonotonicInstant) -> Message {
+        guard case .request(var request) = self else { return self }
+        request.sentAt = now.nanoseconds
+        return .request(request)
     }
 }
 

@@ -9,8 +9,18 @@ struct ReceiverThread {
     let shared: NanomsgTransport.Shared
     let inbox: NanomsgSocket
     let deliver: @Sendable (TransportEvent) -> Void
+    /// Of peers, by their present lives.
+    private var clocks: [NodeName: (incarnation: UInt64, clock: PeerClock)] = [:]
 
-    func run() {
+    init(
+        shared: NanomsgTransport.Shared, inbox: NanomsgSocket, deliver: @escaping @Sendable (TransportEvent) -> Void
+    ) {
+        self.shared = shared
+        self.inbox = inbox
+        self.deliver = deliver
+    }
+
+    mutating func run() {
         while !shared.stopping.load(ordering: .acquiring) {
             do throws(NanomsgSocket.Failure) {
                 try inbox.receive { take($0) }
@@ -23,9 +33,11 @@ struct ReceiverThread {
         }
     }
 
-    private func take(_ frame: UnsafeRawBufferPointer) {
+    private mutating func take(_ frame: UnsafeRawBufferPointer) {
         switch shared.table.withLock({ $0.examine(frame) }) {
-        case .hello(let peer):
+        case .hello(let life, let sentAt):
+            if let sentAt { _ = isLate(sentAt, from: life) }
+            let peer = life.name
             shared.statistics.withLock { $0.hellosIn += 1 }
             shared.intake.sessionChanged(with: peer, peerIsThere: true)
         case .dropped(let reason, let peer):
@@ -40,7 +52,7 @@ struct ReceiverThread {
         }
     }
 
-    private func decode(_ body: [UInt8], from sender: NodeID, frameBytes: Int) {
+    private mutating func decode(_ body: [UInt8], from sender: NodeID, frameBytes: Int) {
         do throws(MessagePackError) {
             let (messages, skipped) = try MessageBatch.decode(body[...])
             shared.statistics.withLock {
@@ -49,11 +61,39 @@ struct ReceiverThread {
                 $0.messagesIn += UInt64(messages.count)
                 $0.messagesSkipped += UInt64(skipped)
             }
-            if !messages.isEmpty { deliver(.received(messages, from: sender)) }
+            let timely = timely(messages, from: sender)
+            if !timely.isEmpty { deliver(.received(timely, from: sender)) }
         } catch {
             drop(.undecodable)
             shared.logger.warning("undecodable frame from \(sender): \(error)")
         }
+    }
+
+    /// A request that was held up longer than its sender waits for an answer must not be carried out any more: whoever
+    /// made it has given up, and may have asked for something else since.
+    private mutating func timely(_ messages: [Message], from sender: NodeID) -> [Message] {
+        var kept: [Message] = []
+        kept.reserveCapacity(messages.count)
+        for message in messages {
+            guard case .request(var request) = message, request.sentAt != 0 else {
+                kept.append(message)
+                continue
+            }
+            guard !isLate(request.sentAt, from: sender) else {
+                drop(.late)
+                continue
+            }
+            request.sentAt = 0
+            kept.append(.request(request))
+        }
+        return kept
+    }
+
+    private mutating func isLate(_ sentAt: Int64, from life: NodeID) -> Bool {
+        if clocks[life.name]?.incarnation != life.incarnation {
+            clocks[life.name] = (life.incarnation, PeerClock(limit: shared.configuration.requestAge))
+        }
+        return clocks[life.name]?.clock.isLate(sentAt, at: SystemClock.monotonic()) ?? false
     }
 
     private func drop(_ reason: DropReason) { shared.statistics.withLock { $0.drop(reason) } }

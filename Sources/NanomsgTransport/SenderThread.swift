@@ -52,7 +52,8 @@ struct SenderThread {
         let busy = shared.intake.take { work.append(($0, $1)) }
         for (index, item) in work {
             changed[index] = true
-            senders[index].add(item.messages, scratch: &scratch.writer, tally: &tally)
+            senders[index].add(
+                item.messages, at: SystemClock.monotonic(), scratch: &scratch.writer, tally: &tally)
             guard item.peerIsThere else { continue }
             do throws(NanomsgSocket.Failure) {
                 try senders[index].peerIsThere(at: SystemClock.monotonic())

@@ -36,6 +36,8 @@ struct Session {
         var receiver: NodeName
         /// The sender has not had its own nonce echoed yet.
         var wantsAnswer: Bool
+        /// The sender's clock, in nanoseconds; nil from earlier versions.
+        var sentAt: Int64?
     }
 
     private(set) var receiving: Receiving?
@@ -97,8 +99,9 @@ struct Session {
         return lastHello + (owesAnswer ? SessionPeriods.spacing : SessionPeriods.retry(after: attempts))
     }
 
-    func hello(own: [UInt8], to peer: NodeName) -> Hello {
-        Hello(nonce: own, echo: receiving?.nonce ?? [], receiver: peer, wantsAnswer: sending == nil)
+    func hello(own: [UInt8], to peer: NodeName, sentAt: Int64?) -> Hello {
+        Hello(
+            nonce: own, echo: receiving?.nonce ?? [], receiver: peer, wantsAnswer: sending == nil, sentAt: sentAt)
     }
 
     mutating func helloSent(at now: MonotonicInstant) {
@@ -135,11 +138,12 @@ extension Session.Hello {
 
     var encoded: [UInt8] {
         var writer = MessagePackWriter()
-        writer.array(4)
+        writer.array(sentAt == nil ? 4 : 5)
         writer.binary(nonce)
         writer.binary(echo)
         writer.string(receiver.rawValue)
         writer.boolean(wantsAnswer)
+        if let sentAt { writer.integer(sentAt) }
         return writer.finish()
     }
 
@@ -148,7 +152,7 @@ extension Session.Hello {
             let fields = try value.array()
             let hello = Self(
                 nonce: try fields.binary(0), echo: try fields.binary(1), receiver: NodeName(try fields.string(2)),
-                wantsAnswer: try fields.boolean(3))
+                wantsAnswer: try fields.boolean(3), sentAt: fields.count > 4 ? try fields.integer(4) : nil)
             guard hello.nonce.count == Self.nonceLength, [0, Self.nonceLength].contains(hello.echo.count) else {
                 throw .unexpected("nonces of \(Self.nonceLength) bytes")
             }

@@ -32,7 +32,7 @@ struct SessionTable {
         /// Open the body with this key, and tell `accept` when it opened.
         case data(FrameHeader, DirectionKey, headerLength: Int)
         /// A hello was taken in; the peer may be due one, or ready for data.
-        case hello(from: NodeName)
+        case hello(from: NodeID, sentAt: Int64?)
         /// Dropped. The peer, when one is named, may be due a hello.
         case dropped(DropReason, peer: NodeName?)
     }
@@ -47,8 +47,10 @@ struct SessionTable {
             guard header.sealed == crypto.sealed else { return .dropped(.sealing, peer: nil) }
             switch header.kind {
             case .hello:
-                let reason = receiveHello(header, frame: frame, headerLength: length)
-                return reason.map { .dropped($0, peer: nil) } ?? .hello(from: peer)
+                switch receiveHello(header, frame: frame, headerLength: length) {
+                case .success(let hello): return .hello(from: header.sender, sentAt: hello.sentAt)
+                case .failure(let reason): return .dropped(reason, peer: nil)
+                }
             case .data: return examineData(header, headerLength: length)
             }
         }
@@ -78,15 +80,16 @@ struct SessionTable {
 
     private mutating func receiveHello(
         _ header: FrameHeader, frame: UnsafeRawBufferPointer, headerLength: Int
-    ) -> DropReason? {
+    ) -> Result<Session.Hello, DropReason> {
         let headerBytes = UnsafeRawBufferPointer(rebasing: frame[..<headerLength])
         let body = UnsafeRawBufferPointer(rebasing: frame[headerLength...])
-        guard let opened = crypto.openHello(body, header: headerBytes) else { return .forged }
+        guard let opened = crypto.openHello(body, header: headerBytes) else { return .failure(.forged) }
         // Any error in it is the same to us.
-        guard let hello = try? Session.Hello(opened) else { return .undecodable }
-        guard hello.receiver == node.name else { return .misdirected }
-        return sessions[header.sender.name]?.receive(
+        guard let hello = try? Session.Hello(opened) else { return .failure(.undecodable) }
+        guard hello.receiver == node.name else { return .failure(.misdirected) }
+        let reason = sessions[header.sender.name]?.receive(
             hello, from: header.sender, me: node.name, own: nonce, crypto: crypto)
+        return reason.map { .failure($0) } ?? .success(hello)
     }
 
     // MARK: Frames to be sent
@@ -94,11 +97,14 @@ struct SessionTable {
     /// When the next hello to the peer is due; nil: none is.
     func helloDue(to peer: NodeName) -> MonotonicInstant? { sessions[peer]?.helloDue }
 
-    /// - Parameter entropy: 12 random bytes.
-    func hello(to peer: NodeName, entropy: [UInt8]) -> [UInt8]? {
+    /// - Parameters:
+    ///   - entropy: 12 random bytes.
+    ///   - sentAt: this node's clock, in nanoseconds.
+    func hello(to peer: NodeName, entropy: [UInt8], sentAt: Int64? = nil) -> [UInt8]? {
         guard let session = sessions[peer] else { return nil }
         let header = FrameHeader(kind: .hello, sealed: crypto.sealed, sender: node).encoded
-        return crypto.sealHello(session.hello(own: nonce, to: peer).encoded, header: header, nonce: entropy)
+        return crypto.sealHello(
+            session.hello(own: nonce, to: peer, sentAt: sentAt).encoded, header: header, nonce: entropy)
     }
 
     mutating func helloSent(to peer: NodeName, at now: MonotonicInstant) { sessions[peer]?.helloSent(at: now) }

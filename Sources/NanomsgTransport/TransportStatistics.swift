@@ -23,6 +23,8 @@ public enum DropReason: String, Error, CaseIterable, Sendable {
     case misdirected
     /// The body is not what its type says.
     case undecodable
+    /// A request that was under way for too long.
+    case late
 
     // Messages to be sent.
     /// The receiver is not in the topology.
@@ -55,7 +57,7 @@ public struct TransportStatistics: Sendable, Equatable {
 
     public init() {}
 
-    /// Frames (arriving) or messages (to be sent) dropped for a reason.
+    /// Frames and late requests (arriving) or messages (to be sent) dropped for a reason.
     public func dropped(_ reason: DropReason) -> UInt64 { drops[reason.index] }
 
     mutating func drop(_ reason: DropReason, count: Int = 1) { drops[reason.index] += UInt64(count) }

@@ -39,13 +39,19 @@ enum MessageVectors {
         },
         Vector(
             name: "register",
-            hexadecimal: "950663ac64656d6f2e6578616d706c650795000508c42b9301a27031a263319ca27031b07369703a7031"
-                + "403139322e302e322e31a0a0a090a463616c6c00a00000a0cdea60"
+            hexadecimal: "960663ac64656d6f2e6578616d706c650795000508c42b9301a27031a263319ca27031b07369703a7031"
+                + "403139322e302e322e31a0a0a090a463616c6c00a00000a0cdea6000"
         ) {
             .request(
                 Request(
                     id: 99, domain: try demo(), epoch: 7,
                     operation: .register(try ReplicationFixture.contact(1, 1), ttl: 60_000)))
+        },
+        Vector(
+            name: "stamped request", hexadecimal: "960663ac64656d6f2e6578616d706c65079103cf00000002540be400"
+        ) {
+            .request(
+                Request(id: 99, domain: try demo(), epoch: 7, operation: .clear, sentAt: 10_000_000_000))
         },
         Vector(name: "refused", hexadecimal: "930763930303cd7530") {
             .reply(Reply(id: 99, result: .refused(.intervalTooBrief(minimum: 30_000))))
@@ -111,7 +117,7 @@ enum MessageVectors {
         },
         Vector(
             name: "unregister",
-            hexadecimal: "9506cf0000010000000000ac64656d6f2e6578616d706c65079301c4089300a27533a2633100"
+            hexadecimal: "9606cf0000010000000000ac64656d6f2e6578616d706c65079301c4089300a27533a263310000"
         ) {
             .request(
                 Request(
@@ -119,14 +125,14 @@ enum MessageVectors {
                     operation: .unregister(
                         key: ContactKey(.user, "u3", "c1").packed, reason: .expiredContact)))
         },
-        Vector(name: "delete account", hexadecimal: "950602ac64656d6f2e6578616d706c6507930201a431303031") {
+        Vector(name: "delete account", hexadecimal: "960602ac64656d6f2e6578616d706c6507930201a43130303100") {
             .request(
                 Request(id: 2, domain: try demo(), epoch: 7, operation: .deleteAccount(AccountID(.sipuser, "1001"))))
         },
-        Vector(name: "clear", hexadecimal: "950603ac64656d6f2e6578616d706c65079103") {
+        Vector(name: "clear", hexadecimal: "960603ac64656d6f2e6578616d706c6507910300") {
             .request(Request(id: 3, domain: try demo(), epoch: 7, operation: .clear))
         },
-        Vector(name: "list", hexadecimal: "950604ac64656d6f2e6578616d706c65079404cd020000a27533") {
+        Vector(name: "list", hexadecimal: "960604ac64656d6f2e6578616d706c65079404cd020000a2753300") {
             .request(
                 Request(
                     id: 4, domain: try demo(), epoch: 7,
@@ -134,9 +140,9 @@ enum MessageVectors {
         },
         Vector(
             name: "bind",
-            hexadecimal: "950605ac64656d6f2e6578616d706c65079505a27031a663616c6c2d310792940508c42b9301a27031a26331"
+            hexadecimal: "960605ac64656d6f2e6578616d706c65079505a27031a663616c6c2d310792940508c42b9301a27031a26331"
                 + "9ca27031b07369703a7031403139322e302e322e31a0a0a090a463616c6c00a00000a0cdea6091c4089301a2"
-                + "7031a26332"
+                + "7031a2633200"
         ) {
             .request(
                 Request(

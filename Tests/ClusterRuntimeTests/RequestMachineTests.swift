@@ -68,6 +68,16 @@ import Testing
         .unregister(key: ContactKey(.user, account, contact).packed, reason: .unregisterContact)
     }
 
+    @Test func nothingIsSentInTheLastQuarterOfTheTime() {
+        var bench = Self.bench()
+        var told = bench.perform(1, for: .seconds(4))
+        told += bench.wait(.seconds(3))
+        #expect(told.count > 3 && told.allSatisfy { $0.hasPrefix("send 1 to ") })
+        // What is under way may still be carried out, and answered; nothing is afterwards.
+        let last = bench.wait(.seconds(2))
+        #expect(last == ["finish 1 unavailable"])
+    }
+
     @Test func aRequestGoesToTheOwnerAndItsReplyFinishesItOnce() {
         var bench = Self.bench()
         #expect(bench.perform(1) == ["send 1 to sr1 epoch 1 attempt 1"])

@@ -9,6 +9,7 @@ extension RequestMachine {
         guard var request = pending[id], let assignment = lanes[request.domain]?.assignment,
             let owner = assignment.owner
         else { preconditionFailure("request \(id) was sent without an owner") }
+        guard now < request.lastAttempt else { return }
         let timeout = min(Self.firstTimeout * (1 << min(request.attempts, 8)), Self.longestTimeout)
         request.attempts += 1
         request.sentTo = owner.name
@@ -110,7 +111,7 @@ extension RequestMachine {
         for (id, request) in due.sorted(by: { $0.key < $1.key }) {
             if now >= request.deadline {
                 finish(id, .refused(.unavailable), &out)
-            } else if request.sentTo != nil, !request.superseded {
+            } else if request.sentTo != nil, !request.superseded, now < request.lastAttempt {
                 pending[id]?.sentTo = nil
                 if lanes[request.domain]?.isOpen == true { send(id, at: now, &out) }
             }

@@ -11,6 +11,7 @@ public import RegistrarEvents
 /// - Requests of a domain are sent in the order of their ids: while the lane is closed newer ones wait behind older
 ///   ones. A request is not sent again once a newer one on the same contact has come, so a repeated registration
 ///   cannot undo the unregistration that followed it.
+/// - The last attempt is made so long before the deadline that none is carried out after it.
 /// - Every attempt names the epoch of the newest assignment known, and an owner of another epoch refuses it.
 ///
 /// What it does not know: whether a request without a reply was carried out.
@@ -43,6 +44,10 @@ public struct RequestMachine: Sendable {
     static let firstBackoff: Duration = .milliseconds(50)
     static let longestBackoff: Duration = .milliseconds(500)
 
+    /// How long an attempt may be under way: a receiver ignores it afterwards. So nothing takes effect after the
+    /// deadline, when whoever asked for it has been told that it failed.
+    public static func underWay(of deadline: Duration) -> Duration { deadline / 4 }
+
     private let maximumPending: Int
     var pending: [UInt64: Pending] = [:]
     /// The newest request of each contact that has one pending.
@@ -56,6 +61,8 @@ public struct RequestMachine: Sendable {
         let domain: DomainName
         let operation: Request.Operation
         let deadline: MonotonicInstant
+        /// From then on it is not sent any more, but an answer is still waited for.
+        let lastAttempt: MonotonicInstant
         var attempts = 0
         /// Whom it was sent to; nil while it waits.
         var sentTo: NodeName?
@@ -101,7 +108,7 @@ public struct RequestMachine: Sendable {
         let time = now.monotonic
         switch event {
         case .perform(let id, let operation, let domain, let deadline):
-            perform(id, operation, on: domain, until: time + deadline, at: time, &directives)
+            perform(id, operation, on: domain, within: deadline, at: time, &directives)
         case .replied(let replies, let node):
             directives.reserveCapacity(replies.count)
             for reply in replies { replied(reply, from: node, at: time, &directives) }
@@ -115,13 +122,15 @@ public struct RequestMachine: Sendable {
     // MARK: New requests
 
     private mutating func perform(
-        _ id: UInt64, _ operation: Request.Operation, on domain: DomainName, until deadline: MonotonicInstant,
+        _ id: UInt64, _ operation: Request.Operation, on domain: DomainName, within limit: Duration,
         at now: MonotonicInstant, _ out: inout [Directive]
     ) {
         guard let lane = lanes[domain] else { return out.append(.finish(id: id, .refused(.notOwner))) }
         guard pending.count < maximumPending else { return out.append(.finish(id: id, .refused(.overloaded))) }
         let former = pending.updateValue(
-            Pending(domain: domain, operation: operation, deadline: deadline, repeatAt: now), forKey: id)
+            Pending(
+                domain: domain, operation: operation, deadline: now + limit,
+                lastAttempt: now + limit - Self.underWay(of: limit), repeatAt: now), forKey: id)
         precondition(former == nil, "request id \(id) was used twice")
         supersede(by: id, operation, on: domain)
         if lane.isOpen { send(id, at: now, &out) }

@@ -54,7 +54,8 @@ extension Message {
             self = .request(
                 Request(
                     id: try fields.unsigned(1), domain: try fields.domain(2), epoch: try fields.unsigned(3),
-                    operation: try Request.Operation(packed: fields.array(4))))
+                    operation: try Request.Operation(packed: fields.array(4)),
+                    sentAt: fields.count > 5 ? try fields.integer(5) : 0))
         case .reply:
             self = .reply(
                 Reply(id: try fields.unsigned(1), result: try Reply.Result(packed: fields.array(2))))

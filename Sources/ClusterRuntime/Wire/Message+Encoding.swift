@@ -109,7 +109,7 @@ extension MessagePackWriter {
     }
 
     fileprivate mutating func request(_ request: Request) {
-        begin(.request, 4)
+        begin(.request, 5)
         unsigned(request.id)
         string(request.domain.rawValue)
         unsigned(request.epoch)
@@ -149,6 +149,7 @@ extension MessagePackWriter {
                 string(account.name)
             }
         }
+        integer(request.sentAt)
     }
 
     /// A packed contact and its time to live, or a key alone.

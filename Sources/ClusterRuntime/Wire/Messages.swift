@@ -158,12 +158,15 @@ public struct Request: Sendable, Hashable {
     /// of owners cannot undo what came after it.
     public var epoch: UInt64
     public var operation: Operation
+    /// When this attempt was sent, in nanoseconds of the sender's clock; 0: not known. The transport sets and reads it.
+    public var sentAt: Int64
 
-    public init(id: UInt64, domain: DomainName, epoch: UInt64, operation: Operation) {
+    public init(id: UInt64, domain: DomainName, epoch: UInt64, operation: Operation, sentAt: Int64 = 0) {
         self.id = id
         self.domain = domain
         self.epoch = epoch
         self.operation = operation
+        self.sentAt = sentAt
     }
 
     public enum Operation: Sendable, Hashable {
