@@ -136,7 +136,9 @@ import Testing
     }
 
     @Test func anEventThatIsNotWhatWasAcknowledgedBreaksTheOrder() {
-        var history = history([registered(0, from: 1, to: 2, at: 1, 2)], list: [0])
+        // Somebody asked for the event, so that its place alone is wrong.
+        let operations = [registered(0, from: 1, to: 2, at: 1, 2), unknown(register, 1, from: 1, to: 2)]
+        var history = history(operations, list: [0])
         history.events = [Position(epoch: 1, seq: 2): LoggedEvent(.registered, 1)]
         #expect(checker.check(history).map(\.kind) == [.order])
     }
@@ -204,6 +206,56 @@ import Testing
         history.operations += [registered(2, from: 3, to: 4, at: 2, 11)]
         history.list.insert(2)
         #expect(checker.check(history).map(\.kind).contains(.lost))
+    }
+
+    // MARK: What explains the log
+
+    /// Contact 0 is registered at 1:2 by a request that is acknowledged, contact 9 marks the time at 1:6.
+    private func explained(
+        _ kind: LoggedEvent.Kind, by operations: [Operation], markedAt seconds: Int64 = 3, list: Set<ContactNumber>
+    ) -> [Violation] {
+        let marks = [
+            registered(0, from: 1, to: 2, at: 1, 2), registered(9, from: seconds, to: seconds + 1, at: 1, 4),
+            registered(8, from: seconds + 1, to: seconds + 2, at: 1, 6),
+        ]
+        var history = history(marks + operations, list: list.union([8, 9]))
+        history.events = [
+            Position(epoch: 1, seq: 2): LoggedEvent(.registered, 0), Position(epoch: 1, seq: 5): LoggedEvent(kind, 0),
+        ]
+        return checker.check(history)
+    }
+
+    @Test func aRequestWithoutAnAnswerExplainsWhatCameOfIt() {
+        #expect(explained(.unregistered, by: [unknown(.unregister, 0, from: 2, to: 10)], list: []) == [])
+        #expect(explained(.registered, by: [unknown(register, 0, from: 2, to: 10)], list: [0]) == [])
+        // Also a request whose answer was lost, and which was carried out once more.
+        let twice = registered(0, from: 2, to: 9, at: 1, 7)
+        #expect(explained(.registered, by: [twice], list: [0]) == [])
+    }
+
+    @Test func whatNobodyAskedForIsFound() {
+        #expect(explained(.unregistered, by: [], list: [0]).map(\.kind) == [.lost])
+        // Asked for only afterwards, or refused.
+        #expect(explained(.unregistered, by: [unknown(.unregister, 0, from: 6, to: 20)], list: []).count == 1)
+        let refused = Operation(contact: 0, kind: .unregister, sent: at(2), ended: at(3), outcome: .refused("409"))
+        #expect(explained(.unregistered, by: [refused], list: [0]).map(\.kind) == [.lost])
+        var other = history([registered(0, from: 1, to: 2, at: 1, 2)], list: [0])
+        other.events = [Position(epoch: 1, seq: 3): LoggedEvent(.registered, 5)]
+        #expect(checker.check(other).map(\.kind) == [.stale])
+    }
+
+    @Test func whatWasCarriedOutAfterItsDeadlineIsFound() {
+        // Given up at 10 s; in the log after something that was asked for at 30 s.
+        let late = unknown(.unregister, 0, from: 2, to: 10)
+        #expect(explained(.unregistered, by: [late], markedAt: 17, list: []) == [])
+        #expect(explained(.unregistered, by: [late], markedAt: 30, list: []).map(\.kind) == [.lost])
+    }
+
+    @Test func whatRanOutWasAskedForByNobody() {
+        var short = registered(0, from: 1, to: 2, at: 1, 3)
+        short.kind = .register(ttl: .seconds(10))
+        #expect(explained(.unregistered, by: [short], markedAt: 20, list: []).isEmpty)
+        #expect(explained(.unregistered, by: [short], markedAt: 5, list: []).map(\.kind) == [.lost])
     }
 
     private func failover(restating events: [LoggedEvent], list: Set<ContactNumber>) -> History {

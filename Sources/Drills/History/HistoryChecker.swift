@@ -22,6 +22,7 @@ package struct HistoryChecker: Sendable {
         violations += acknowledgementsInOrder(history.operations)
         violations += acknowledgementsMatchEvents(history)
         violations += restatements(history)
+        violations += explanations(history)
         return violations
     }
 
