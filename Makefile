@@ -26,7 +26,8 @@ FORMATTED := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Ben
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test lint format sim model drill resume wire-versions bench bench-sip bench-ws bench-kafka \
-	fuzz fuzz-list fuzz-keep sanitize soak docs deb clean dependencies test-dependencies bench-dependencies deb-dependencies
+	bench-failover fuzz fuzz-list fuzz-keep sanitize soak docs deb clean dependencies test-dependencies \
+	bench-dependencies deb-dependencies
 
 help: ## lists the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-13s %s\n", $$1, $$2 }'
@@ -85,6 +86,9 @@ bench-ws: build bench-dependencies ## measures websockets beside nginx with ncha
 
 bench-kafka: build test-dependencies bench-dependencies ## measures what Kafka costs an owner: KAFKA_BENCH="--rounds 5"
 	scripts/bench-kafka.sh $(ROLLCALL) $(KAFKA_BENCH)
+
+bench-failover: build bench-dependencies ## measures failovers, moves, drains, many domains: ROUNDS=20
+	scripts/bench-failover.sh $(ROLLCALL) --rounds $(ROUNDS) $(FAILOVER_BENCH)
 
 fuzz: dependencies ## feeds FUZZ_RUNS=1000000 inputs (or for FUZZ_SECONDS=60) to the targets FUZZ="sip frame", or to all
 	scripts/fuzz.sh run "$(FUZZ)" "$(FUZZ_RUNS)" "$(FUZZ_SECONDS)"
