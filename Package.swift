@@ -107,6 +107,12 @@ let package = Package(
                 "ClusterRuntime", "RegistrarEvents", .asyncHTTPClient, .logging, .nioCore, .nioHTTP1, .nioPosix,
                 .nioSSL,
             ]),
+        .rollcall(
+            "PluginDestinations",
+            [
+                "ClusterRuntime", "MessagePack", "RegistrarEvents", .asyncHTTPClient, .crypto, .nioCore, .nioHTTP1,
+                .nioPosix,
+            ]),
         .rollcall("SQLiteAccounts", ["ClusterRuntime", "Digests", "RegistrarEvents", .grdb]),
         .rollcall("ServerTLS", ["ClusterRuntime", .logging, .nioSSL]),
         .rollcall(
@@ -193,6 +199,12 @@ let package = Package(
                 .nioCore, .nioPosix, .nioSSL,
             ]),
         .tests("WebSocketFramesTests", ["WebSocketFrames", .nioCore, .nioHTTP1]),
+        .tests(
+            "PluginDestinationsTests",
+            [
+                "PluginDestinations", "CNanomsg", "ClusterRuntime", "MessagePack", "RegistrarEvents", .crypto, .nioCore,
+                .nioHTTP1, .nioPosix,
+            ]),
         .tests("ServerTLSTests", ["ServerTLS", "ClusterRuntime", .logging, .nioSSL]),
         .tests("AccessTokensTests", ["AccessTokens", "ClusterRuntime", "RegistrarEvents", .crypto, .jwt]),
         .tests(

@@ -35,6 +35,10 @@ import Testing
             "ClusterRuntime", "RegistrarEvents", "AsyncHTTPClient", "Logging", "NIOCore", "NIOHTTP1", "NIOPosix",
             "NIOSSL",
         ],
+        "PluginDestinations": [
+            "ClusterRuntime", "RegistrarEvents", "MessagePack", "AsyncHTTPClient", "Crypto", "NIOCore", "NIOHTTP1",
+            "NIOPosix",
+        ],
         "SQLiteAccounts": ["ClusterRuntime", "Digests", "RegistrarEvents", "GRDB"],
         "AccessTokens": ["ClusterRuntime", "RegistrarEvents", "Crypto", "JWTKit"],
         "ServerTLS": ["ClusterRuntime", "Logging", "NIOSSL"],
