@@ -110,8 +110,8 @@ let package = Package(
         .rollcall(
             "PluginDestinations",
             [
-                "ClusterRuntime", "MessagePack", "RegistrarEvents", .asyncHTTPClient, .crypto, .nioCore, .nioHTTP1,
-                .nioPosix,
+                "ClusterRuntime", "Destinations", "MessagePack", "RegistrarEvents", .asyncHTTPClient, .crypto, .nioCore,
+                .nioHTTP1, .nioPosix,
             ]),
         .rollcall("SQLiteAccounts", ["ClusterRuntime", "Digests", "RegistrarEvents", .grdb]),
         .rollcall("ServerTLS", ["ClusterRuntime", .logging, .nioSSL]),
@@ -141,7 +141,7 @@ let package = Package(
             "ClusterNode",
             [
                 "AccessTokens", "AdminAPI", "ClusterRuntime", "Destinations", "Digests", "EmbeddedCoordinator",
-                "EtcdCoordinator", "KafkaDestination",
+                "EtcdCoordinator", "KafkaDestination", "PluginDestinations",
                 "NanomsgTransport", "RegistrarEvents", "Router", "SIPGateway", "SQLiteAccounts", "SRActor",
                 "WSSubscrActor",
                 "WebSocketGateway", .deque,
@@ -202,7 +202,7 @@ let package = Package(
         .tests(
             "PluginDestinationsTests",
             [
-                "PluginDestinations", "CNanomsg", "ClusterRuntime", "MessagePack", "RegistrarEvents", .crypto, .nioCore,
+                "PluginDestinations", "CNanomsg", "Destinations", "MessagePack", "RegistrarEvents", .crypto, .nioCore,
                 .nioHTTP1, .nioPosix,
             ]),
         .tests("ServerTLSTests", ["ServerTLS", "ClusterRuntime", .logging, .nioSSL]),

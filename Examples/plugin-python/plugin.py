@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A plugin behind the nanomsg endpoint, on plain sockets: prints each notification as a line of JSON.
+"""A plugin behind the nanomsg endpoint, on plain sockets: prints each event as a line of JSON.
 
 plugin.py --listen 127.0.0.1:7900 | reducer.py
 
@@ -44,25 +44,25 @@ def contact_data(packed):
     return kind, {**dict(zip(names, (account, contact))), **dict(zip(DETAILS[kind], next(unpacker)))}
 
 
-def notification(domain, epoch, entry):
-    """What a websocket would be sent of an entry; None for a change of a later version."""
+def event_of(domain, epoch, entry):
+    """What Kafka and webhooks would be sent of an entry."""
     seq, time, change, *fields = entry
-    body = {"domain": domain, "epoch": epoch, "seq": seq}
+    more = {}
     if change == 0:  # A contact takes three values.
         kind, data = contact_data(fields[2])
         ttl, replay = fields[3:5]
-        event, data["ttl"] = f"{kind}_registered", -(-ttl // 1000)
+        type, data["ttl"] = f"{kind}_registered", -(-ttl // 1000)
         if replay:
-            body["replay"] = True
+            more["replay"] = True
     elif change == 1:
         kind, data = contact_data(fields[2])
-        event, data["reason"] = f"{kind}_unregistered", UNREGISTER_REASONS[fields[3]]
+        type, data["reason"] = f"{kind}_unregistered", UNREGISTER_REASONS[fields[3]]
     elif change == 2:
-        event, data = "clear", {"reason": CLEAR_REASONS[fields[0]]}
+        type, data = "clear", {"reason": CLEAR_REASONS[fields[0]]}
     else:
-        event, data = "unknown", {}  # Its place in the order counts.
-    body["event"] = {"class": "registrarevents", "type": event, "data": data, "eventts": time}
-    return body
+        type, data = "unknown", {}  # Of a later version: its place in the order counts.
+    return {"class": "registrarevents", "type": type, "data": data, "eventts": time, "domain": domain, "epoch": epoch,
+            "seq": seq, **more}
 
 
 class Plugin:
@@ -88,7 +88,7 @@ class Plugin:
             return
         _, plugin, node, address, receipt, domain, epoch, entries, *_ = message
         for entry in entries:
-            print(json.dumps(notification(domain, epoch, entry)))
+            print(json.dumps(event_of(domain, epoch, entry)))
         sys.stdout.flush()
         await self.acknowledge(address, receipt)
 

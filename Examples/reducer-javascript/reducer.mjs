@@ -18,48 +18,46 @@ function identify(kind, data) {
 const keyOf = ({ kind, account, contact_id }) => JSON.stringify([kind, account, contact_id])
 
 const isAfter = (a, b) => a.epoch > b.epoch || (a.epoch === b.epoch && a.seq > b.seq)
-const isSame = (a, b) => b !== null && a.epoch === b.epoch && a.seq === b.seq
+const isSame = (a, b) => a.epoch === b.epoch && a.seq === b.seq
 
 /** One domain: its contacts, and where in its order they stand. */
 export class DomainSet {
   contacts = new Map() // Key to what identifies the contact, with the data of its last event.
   position = { epoch: 0, seq: 0 } // Of the last event that counted.
   isWhole = false // False when something is missing, until the next `clear`.
-  restating = null // The position of a `clear` made for us alone, while what follows it restates.
+  restating = null // The position of a snapshot, while its end was not seen: who is cut off then begins anew.
   duplicates = 0
   deposed = 0
   gaps = 0
 
   /** Applies a notification. False when it says nothing new. */
-  take({ epoch, seq, replay = false, event }) {
+  take(notification) {
+    const { epoch, seq, replay = false } = notification
+    const event = notification.event ?? notification // Kafka and webhooks send it in one piece.
     const position = { epoch, seq }
     const type = event.class === "registrarevents" ? event.type : null
     const isClear = type === "clear"
     const isOurs = isClear && ["snapshot", "resync"].includes(event.data.reason)
-    if (isOurs && !isAfter(this.position, position)) {
-      this.restating = position
-      this.isWhole = false
-    } else if (replay && isSame(position, this.restating)) {
-      // Everything that is restated for us alone has the position of its `clear`.
-    } else if (isAfter(position, this.position)) {
-      this.#follow(position, isClear)
-    } else {
+    // What is restated for us alone is not in the log, and has the position that it was taken at.
+    if (!isAfter(position, this.position) && !(isSame(position, this.position) && (isOurs || replay))) {
       if (epoch < this.position.epoch) this.deposed++ // From an owner that was replaced.
       else this.duplicates++
       return false
     }
+    this.#follow(position, isClear, isOurs)
     this.position = position
     this.#apply(type, event.data)
     return true
   }
 
   // Is this the next event of the log? After a `clear` nothing that came before it matters.
-  #follow(position, isClear) {
+  #follow(position, isClear, isOurs) {
     const { epoch, seq } = this.position
-    const isNext = position.epoch === epoch && position.seq === seq + 1
+    const isNext = isSame(position, this.position) || (position.epoch === epoch && position.seq === seq + 1)
     if (!isClear && !isNext && epoch > 0) this.gaps++
-    this.isWhole = isClear || (isNext && (this.isWhole || this.restating !== null))
-    this.restating = null
+    this.isWhole = isClear || (isNext && this.isWhole)
+    if (isOurs) this.restating = position
+    else if (!isSame(position, this.position)) this.restating = null
   }
 
   #apply(type, data) {
@@ -76,8 +74,7 @@ export class DomainSet {
 
   /** Told that everything up to a position has been sent (websockets, with `exargs.synced`). */
   synced({ epoch, seq }) {
-    const position = { epoch, seq }
-    if (isSame(position, this.position) && isSame(position, this.restating)) this.isWhole = true
+    if (isSame({ epoch, seq }, this.position)) this.restating = null
   }
 }
 

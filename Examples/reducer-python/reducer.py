@@ -25,23 +25,19 @@ class DomainSet:
         self.contacts = {}  # Key to the data of its last event.
         self.position = (0, 0)  # Epoch and sequence number of the last event that counted.
         self.is_whole = False  # False when something is missing, until the next `clear`.
-        self.restating = None  # The position of a `clear` made for us alone, while what follows it restates.
+        self.restating = None  # The position of a snapshot, while its end was not seen: who is cut off then begins anew.
         self.duplicates = self.deposed = self.gaps = 0
 
     def take(self, body):
         """Applies a notification. False when it says nothing new."""
         position = (body["epoch"], body["seq"])
-        event = body["event"]
+        event = body.get("event", body)  # Kafka and webhooks send it in one piece.
         kind = event["type"] if event["class"] == "registrarevents" else None
         is_clear = kind == "clear"
         is_ours = is_clear and event["data"]["reason"] in ("snapshot", "resync")
-        # Everything that is restated for us alone has the position of its `clear`.
-        if is_ours and position >= self.position:
-            self.restating, self.is_whole = position, False
-        elif body.get("replay", False) and position == self.restating:
-            pass
-        elif position > self.position:
-            self.follow(position, is_clear)
+        # What is restated for us alone is not in the log, and has the position that it was taken at.
+        if position > self.position or (position == self.position and (is_ours or body.get("replay", False))):
+            self.follow(position, is_clear, is_ours)
         else:
             if position[0] < self.position[0]:
                 self.deposed += 1  # From an owner that was replaced.
@@ -52,14 +48,17 @@ class DomainSet:
         self.apply(kind, event.get("data"))
         return True
 
-    def follow(self, position, is_clear):
+    def follow(self, position, is_clear, is_ours):
         """Is this the next event of the log? After a `clear` nothing that came before it matters."""
         epoch, seq = self.position
-        is_next = position == (epoch, seq + 1)
+        is_next = position == self.position or position == (epoch, seq + 1)
         if not is_clear and not is_next and self.position != (0, 0):
             self.gaps += 1
-        self.is_whole = is_clear or (is_next and (self.is_whole or self.restating is not None))
-        self.restating = None
+        self.is_whole = is_clear or (is_next and self.is_whole)
+        if is_ours:
+            self.restating = position
+        elif position != self.position:
+            self.restating = None
 
     def apply(self, kind, data):
         if kind == "clear":
@@ -71,8 +70,8 @@ class DomainSet:
 
     def synced(self, body):
         """Told that everything up to a position has been sent (websockets, with `exargs.synced`)."""
-        if (body["epoch"], body["seq"]) == self.position and self.restating == self.position:
-            self.is_whole = True
+        if (body["epoch"], body["seq"]) == self.position:
+            self.restating = None
 
     def listing(self):
         return [

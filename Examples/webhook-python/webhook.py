@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Receives a webhook of Rollcall, and prints each notification as a line of JSON. Python's standard library alone.
+"""Receives a webhook of Rollcall, and prints each event as a line of JSON. Python's standard library alone.
 
 webhook.py --listen 127.0.0.1:8200 --secret SECRET | reducer.py
 
@@ -59,8 +59,8 @@ class Handler(BaseHTTPRequestHandler):
             print(f"refused: {problem}", file=sys.stderr)
             return self.answer(401)
         with self.output:
-            for notification in json.loads(body)["events"]:
-                print(json.dumps(notification))
+            for event in json.loads(body)["events"]:
+                print(json.dumps(event))
             sys.stdout.flush()
         self.answer(204)
 

@@ -1,6 +1,8 @@
 public import ClusterRuntime
 public import Destinations
+import Foundation
 import KafkaDestination
+import PluginDestinations
 import RegistrarEvents
 import SRActor
 
@@ -63,8 +65,36 @@ extension NodeEnvironment {
                     spec: kafka, cluster: topology.cluster, node: life.name.rawValue,
                     topic: { topics[$0] ?? "\($0).registrarevents" }),
                 log: log)
-        case .webhook, .nanomsg:
-            throw NodeFailure("destination \(spec.name): \(spec.kind.name) is not supported by this version")
+        case .webhook(let webhook):
+            guard let signature = WebhookSignature(secret: try secret(of: webhook, spec.name)) else {
+                throw NodeFailure(
+                    "destination \(spec.name): the secret is too short, or not base64 behind whsec_; expected at least "
+                        + "\(WebhookSignature.minimumKey) bytes")
+            }
+            return WebhookDestination(
+                WebhookDestination.Settings(
+                    plugin: spec.name, node: life.name.rawValue, url: webhook.url, signature: signature,
+                    timeout: webhook.timeout))
+        case .nanomsg(let plugin):
+            guard let place = plugin.place else {
+                throw NodeFailure("destination \(spec.name): \(plugin.address) is no address; expected tcp://HOST:PORT")
+            }
+            return NanomsgDestination(
+                NanomsgDestination.Settings(
+                    plugin: spec.name, node: life.name.rawValue, host: place.host, port: place.port,
+                    receiptHost: self.spec.address))
+        }
+    }
+
+    private func secret(of webhook: WebhookSpec, _ name: String) throws -> String {
+        switch webhook.secret {
+        case .text(let text): return text
+        case .file(let path):
+            do {
+                return try String(contentsOfFile: path, encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
+            } catch {
+                throw NodeFailure("destination \(name): the secret's file cannot be read: \(path)")
+            }
         }
     }
 

@@ -12,13 +12,9 @@ final class ReceiptInbox: Sendable {
 
     private let channel: any Channel
 
-    /// Listens.
-    /// - Parameters:
-    ///   - port: 0 for one that the system chooses
-    ///   - take: gets each receipt, on an event loop
-    init(
-        host: String, port: Int, group: any EventLoopGroup, take: @escaping @Sendable ([UInt8]) -> Void
-    ) async throws {
+    /// Listens at a port that the system chooses.
+    /// - Parameter take: gets each receipt, on an event loop
+    init(host: String, group: any EventLoopGroup, take: @escaping @Sendable ([UInt8]) -> Void) async throws {
         channel = try await ServerBootstrap(group: group)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelInitializer { channel in
@@ -35,7 +31,7 @@ final class ReceiptInbox: Sendable {
                         })
                 }
             }
-            .bind(host: host, port: port).get()
+            .bind(host: host, port: 0).get()
     }
 
     /// Where it listens.

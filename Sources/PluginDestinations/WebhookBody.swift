@@ -1,56 +1,55 @@
+import Crypto
+package import Destinations
+import Foundation
 package import MessagePack
 package import RegistrarEvents
 
 /// The JSON of a webhook request.
 ///
-/// `{"plugin":…,"node":…,"domain":…,"epoch":…,"first":…,"events":[NOTIFICATION…],"last":…}`, a notification being
-/// what a websocket gets as the body of `event`. `docs/plugins.md` has the contract.
+/// `{"plugin":…,"node":…,"domain":…,"events":[EVENT…]}`, each as `EventJSON.envelope` writes it.
+/// `docs/plugins.md` has the contract.
 package struct WebhookBody: Sendable {
-    /// Names the request, for `webhook-id`: domain, epoch and sequence numbers.
+    /// Names the request, for `webhook-id`: domain, first and last position, and a hash of the events, since those of a
+    /// replay made for one destination share a position. The same events have the same.
     package let id: String
     package let bytes: [UInt8]
-    /// How many of the entries that were given are in it.
+    /// How many of the events that were given are in it.
     package let count: Int
 
-    /// Encodes the first of some entries, as many as fit.
+    /// Encodes the first of some events, as many as fit.
     /// - Parameters:
-    ///   - entries: not empty, of one domain and epoch
+    ///   - events: not empty
     ///   - maximumBytes: at which the request is full; the last event may reach beyond
-    ///   - serial: tells requests of one position apart, as those of a resync are; nil for the log's own
     /// - Throws: when a contact's bytes are not what `PackedContact` makes
     package init(
-        plugin: String, node: String, domain: DomainName, epoch: UInt64, entries: ArraySlice<LogEntry>,
-        maximumBytes: Int, serial: UInt64?
+        plugin: String, node: String, domain: DomainName, events: ArraySlice<DestinationEvent>, maximumBytes: Int
     ) throws(MessagePackError) {
-        guard let first = entries.first else { preconditionFailure("a webhook request of no entries") }
-        var json = JSONWriter(reserving: min(maximumBytes + 1_024, 256 + entries.count * 512))
+        guard let first = events.first else { preconditionFailure("a webhook request without events") }
+        var json = JSONWriter(reserving: min(maximumBytes + 1_024, 256 + events.count * 512))
         json.raw(#"{"plugin":"#)
         json.string(plugin)
         json.raw(#","node":"#)
         json.string(node)
         json.raw(#","domain":"#)
         json.string(domain.rawValue)
-        json.raw(#","epoch":"#)
-        json.unsigned(epoch)
-        json.raw(#","first":"#)
-        json.unsigned(first.seq)
         json.raw(#","events":["#)
+        let head = json.bytes.count
         var count = 0
-        var last = first.seq
-        for entry in entries where count == 0 || json.bytes.count < maximumBytes {
+        var last = first.position
+        for event in events {
+            guard count == 0 || json.bytes.count < maximumBytes else { break }
             if count > 0 { json.raw(",") }
-            json.notification(
-                of: entry, registration: try entry.change.contact?.registration(), domain: domain, epoch: epoch)
+            try json.envelope(of: event.entry, domain: domain, epoch: event.epoch)
             count += 1
-            last = entry.seq
+            last = event.position
         }
-        json.raw(#"],"last":"#)
-        json.unsigned(last)
-        json.raw("}")
+        let hash = SHA256.hash(data: json.bytes[head...]).prefix(6)
+        json.raw("]}")
         bytes = json.bytes
         self.count = count
         // A full stop separates what is signed, so there is none in the id.
         let name = domain.rawValue.replacing(".", with: ":")
-        id = "\(name)/\(epoch)/\(first.seq)-\(last)" + (serial.map { "/\($0)" } ?? "")
+        let digits = hash.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        id = "\(name)/\(first.position)/\(last)/\(digits)"
     }
 }

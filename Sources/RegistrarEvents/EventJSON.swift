@@ -63,35 +63,17 @@ public enum EventJSON {
         of entry: LogEntry, domain: DomainName, epoch: UInt64, event: (inout JSONWriter) -> Void
     ) -> [UInt8] {
         var json = JSONWriter(reserving: 768)
-        json.place(of: entry, domain: domain, epoch: epoch)
+        json.raw(#""domain":"#)
+        json.string(domain.rawValue)
+        json.raw(#","epoch":"#)
+        json.unsigned(epoch)
+        json.raw(#","seq":"#)
+        json.unsigned(entry.seq)
+        if case .registered(_, _, replay: true) = entry.change { json.raw(#","replay":true"#) }
+        json.raw(#","event":"#)
         event(&json)
         json.raw("}]")
         return json.bytes
-    }
-}
-
-extension JSONWriter {
-    /// `{"domain":…,"epoch":…,"seq":…,"replay":true,"event":{…}}`: a notification that is of no subscription.
-    /// - Parameter registration: the entry's contact; nil for `clear`.
-    public mutating func notification(
-        of entry: LogEntry, registration: Registration?, domain: DomainName, epoch: UInt64
-    ) {
-        raw("{")
-        place(of: entry, domain: domain, epoch: epoch)
-        event(entry, registration)
-        raw("}")
-    }
-
-    /// The members of a notification up to the event's value.
-    fileprivate mutating func place(of entry: LogEntry, domain: DomainName, epoch: UInt64) {
-        raw(#""domain":"#)
-        string(domain.rawValue)
-        raw(#","epoch":"#)
-        unsigned(epoch)
-        raw(#","seq":"#)
-        unsigned(entry.seq)
-        if case .registered(_, _, replay: true) = entry.change { raw(#","replay":true"#) }
-        raw(#","event":"#)
     }
 }
 

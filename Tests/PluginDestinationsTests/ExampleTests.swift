@@ -1,12 +1,12 @@
+import Destinations
 import Foundation
 import PluginDestinations
 import RegistrarEvents
+import Synchronization
 import Testing
 
 /// The plugins of `Examples/`, written from the documents in another language, as processes of their own.
 @Suite struct ExampleTests {
-    private let domain = Fixture.domain("demo.example")
-
     /// A Python program of `Examples/` and the lines that it prints.
     private struct Program {
         let process = Process()
@@ -34,20 +34,6 @@ import Testing
         }
     }
 
-    /// Delivers until the program has everything: it takes a moment to start.
-    private func deliver(
-        _ entries: [LogEntry], _ send: (ArraySlice<LogEntry>) async -> PluginOutcome
-    ) async throws {
-        var rest = entries[...]
-        var outcome = PluginOutcome(taken: 0)
-        for _ in 0..<600 where !rest.isEmpty {
-            outcome = await send(rest)
-            rest = rest.dropFirst(outcome.taken)
-            if !rest.isEmpty { try await Task.sleep(for: .milliseconds(50)) }
-        }
-        #expect(rest.isEmpty, "not taken: \(String(describing: outcome.failure))")
-    }
-
     /// Events of every type, as the owner logs them, and what websockets get of them.
     private static let entries: [LogEntry] = {
         let user = Registration(
@@ -70,48 +56,54 @@ import Testing
     }()
 
     private func expected() throws -> [[String: JSONValue]] {
-        try Self.entries.map { entry in
-            var json = JSONWriter()
-            json.notification(
-                of: entry, registration: try entry.change.contact?.registration(), domain: domain, epoch: 3)
-            return try JSONValue(parsing: json.bytes, maximumDepth: 16).object ?? [:]
+        try Fixture.batch(Self.entries).events.map { event in
+            try JSONValue(parsing: event.json(of: Fixture.domain("demo.example")), maximumDepth: 16).object ?? [:]
         }
     }
 
-    @Test func thePluginInPythonSaysWhatWebsocketsSay() async throws {
+    @Test func thePluginInPythonSaysWhatTheOwnerLogged() async throws {
         let port = try await Fixture.freePort()
         let program = try Program("plugin-python/plugin.py", ["--listen", "127.0.0.1:\(port)"])
-        let plugin = try await PushPlugin(
-            PushPlugin.Settings(
+        let destination = NanomsgDestination(
+            NanomsgDestination.Settings(
                 plugin: "screens", node: "sr1", host: "127.0.0.1", port: port, receiptHost: "127.0.0.1"))
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { await plugin.run() }
-            try await deliver(Self.entries) { await plugin.deliver(Array($0), domain: domain, epoch: 3) }
-            group.cancelAll()
-        }
+        #expect(try await Fixture.deliver(Fixture.batch(Self.entries), to: destination) == nil)
+        await destination.close()
         #expect(try program.end() == expected())
+    }
+
+    /// The destination that docs/plugins.md shows.
+    private final class Tally: Destination {
+        let count = Mutex(0)
+
+        func deliver(_ batch: DestinationBatch) async throws(DestinationError) {
+            let registrations = batch.events.count { if case .registered = $0.entry.change { true } else { false } }
+            count.withLock { $0 += registrations }
+        }
+    }
+
+    @Test func theTallyCountsRegistrations() async throws {
+        let tally = Tally()
+        try await tally.deliver(Fixture.batch(Self.entries))
+        #expect(tally.count.withLock(\.self) == 2)
     }
 
     @Test func theWebhookInPythonVerifiesAndSaysTheSame() async throws {
         let port = try await Fixture.freePort()
         let program = try Program(
             "webhook-python/webhook.py", ["--listen", "127.0.0.1:\(port)", "--secret", "sixteen bytes it is"])
-        func sender(_ secret: String) throws -> WebhookSender {
-            WebhookSender(
-                WebhookSender.Settings(
+        func webhook(_ secret: String) throws -> WebhookDestination {
+            WebhookDestination(
+                WebhookDestination.Settings(
                     plugin: "audit", node: "sr1", url: "http://127.0.0.1:\(port)/",
-                    signature: try #require(WebhookSignature(secret: secret)), maximumBytes: 1_000))
+                    signature: try #require(WebhookSignature(secret: secret)), timeout: .seconds(30)))
         }
-        let (honest, forger) = (try sender("sixteen bytes it is"), try sender("other bytes it is"))
-        try await deliver(Self.entries) { await honest.deliver(Array($0), domain: domain, epoch: 3) }
-        let forged = await forger.deliver(Self.entries, domain: domain, epoch: 9)
-        guard forged.taken == 0, case .misconfigured(let reason)? = forged.failure else {
-            Issue.record("a signature by another key is believed: \(forged)")
-            return
-        }
-        #expect(reason.hasPrefix("answered 401"))
-        await honest.shutDown()
-        await forger.shutDown()
+        let (honest, forger) = (try webhook("sixteen bytes it is"), try webhook("other bytes it is"))
+        #expect(try await Fixture.deliver(Fixture.batch(Self.entries), to: honest) == nil)
+        let refusal = await Fixture.failure(of: Fixture.batch(Self.entries, epoch: 9), at: forger)
+        #expect(refusal?.description == "answered 401 to 6 events, expected 2xx")
+        await honest.close()
+        await forger.close()
         #expect(try program.end() == expected())
     }
 }

@@ -1,3 +1,4 @@
+import Destinations
 import NIOCore
 import NIOPosix
 import RegistrarEvents
@@ -18,6 +19,42 @@ enum Fixture {
             }
             return LogEntry(
                 seq: seq, timestamp: 1_735_689_600_000, change: .registered(contact, ttl: 60_000, replay: false))
+        }
+    }
+
+    /// The same as an owner publishes them.
+    static func batch(_ seqs: ClosedRange<UInt64>, epoch: UInt64 = 3) -> DestinationBatch {
+        batch(entries(seqs), epoch: epoch)
+    }
+
+    static func batch(_ entries: [LogEntry], epoch: UInt64 = 3) -> DestinationBatch {
+        DestinationBatch(
+            domain: domain("demo.example"), events: entries.map { DestinationEvent(epoch: epoch, entry: $0) })
+    }
+
+    /// Delivers until the destination has it all, as a lane does.
+    /// - Returns: why it last had not; nil when it took everything
+    static func deliver(_ batch: DestinationBatch, to destination: some Destination) async throws -> DestinationError? {
+        var last: DestinationError?
+        for _ in 0..<600 {
+            do throws(DestinationError) {
+                try await destination.deliver(batch)
+                return nil
+            } catch {
+                last = error
+            }
+            try await Task.sleep(for: .milliseconds(50))
+        }
+        return last
+    }
+
+    /// What the destination says of a batch that it does not take.
+    static func failure(of batch: DestinationBatch, at destination: some Destination) async -> DestinationError? {
+        do throws(DestinationError) {
+            try await destination.deliver(batch)
+            return nil
+        } catch {
+            return error
         }
     }
 

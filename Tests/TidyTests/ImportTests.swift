@@ -36,8 +36,8 @@ import Testing
             "NIOSSL",
         ],
         "PluginDestinations": [
-            "ClusterRuntime", "RegistrarEvents", "MessagePack", "AsyncHTTPClient", "Crypto", "NIOCore", "NIOHTTP1",
-            "NIOPosix",
+            "ClusterRuntime", "Destinations", "RegistrarEvents", "MessagePack", "AsyncHTTPClient", "Crypto", "NIOCore",
+            "NIOHTTP1", "NIOPosix",
         ],
         "SQLiteAccounts": ["ClusterRuntime", "Digests", "RegistrarEvents", "GRDB"],
         "AccessTokens": ["ClusterRuntime", "RegistrarEvents", "Crypto", "JWTKit"],
@@ -59,7 +59,7 @@ import Testing
         "ClusterSimulation": ["SRActor", "WSSubscrActor", "Router", "ClusterRuntime", "RegistrarEvents"],
         "ClusterNode": [
             "AccessTokens", "AdminAPI", "Destinations", "KafkaDestination", "EmbeddedCoordinator", "EtcdCoordinator",
-            "NanomsgTransport",
+            "NanomsgTransport", "PluginDestinations",
             "SIPGateway",
             "WebSocketGateway", "SRActor", "WSSubscrActor", "Router", "SQLiteAccounts", "ClusterRuntime", "Digests",
             "RegistrarEvents", "DequeModule",

@@ -21,6 +21,7 @@ import Testing
         "Sources/ClusterRuntime/Requests/RequestRouter.swift": "its flush, and its clock while requests are under way",
         "Sources/Destinations/Lane.swift": "a task a batch under way, since a destination may take its time",
         "Sources/EmbeddedCoordinator/EmbeddedCoordinator.swift": "a store goes on although its caller is cancelled",
+        "Sources/PluginDestinations/NanomsgDestination.swift": "its connections, from its making to its close",
         "Sources/SRActor/DomainActor.swift": "its turn, posted from any thread, and its wake",
         "Sources/SIPGateway/WatcherActor.swift": "its turn, posted from any thread",
         "Sources/WSSubscrActor/FollowerActor.swift": "its turn, posted from any thread",

@@ -153,6 +153,15 @@ public struct NanomsgPluginSpec: Hashable, Sendable {
     public let address: String
 
     public init(address: String) { self.address = address }
+
+    /// The address in parts; nil when it is not of the form `tcp://HOST:PORT`.
+    public var place: (host: String, port: Int)? {
+        guard address.hasPrefix("tcp://"), let colon = address.lastIndex(of: ":"),
+            let port = Int(address[address.index(after: colon)...])
+        else { return nil }
+        let host = address[..<colon].dropFirst("tcp://".count)
+        return (host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : String(host), port)
+    }
 }
 
 /// Which events a destination is told of. `clear` is always among them: without it a consumer could not keep the set.

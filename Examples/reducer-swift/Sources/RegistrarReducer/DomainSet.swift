@@ -9,8 +9,8 @@ public struct DomainSet: Sendable {
     public private(set) var duplicates = 0
     public private(set) var deposed = 0
     public private(set) var gaps = 0
-    /// The position of a `clear` made for us alone, while what follows it restates.
-    private var restating: Position?
+    /// The position of a snapshot, while its end was not seen: who is cut off then begins anew.
+    public private(set) var restating: Position?
 
     public init() {}
 
@@ -23,32 +23,32 @@ public struct DomainSet: Sendable {
         let type = event.class == "registrarevents" ? event.type : ""
         let isClear = type == "clear"
         let isOurs = isClear && ["snapshot", "resync"].contains(data["reason"]?.text)
-        if isOurs, notification.position >= position {
-            restating = notification.position
-            isWhole = false
-        } else if notification.replay == true, notification.position == restating {
-            // Everything that is restated for us alone has the position of its `clear`.
-        } else if notification.position > position {
-            follow(notification.position, isClear: isClear)
-        } else {
-            if notification.epoch < position.epoch {
+        let next = notification.position
+        // What is restated for us alone is not in the log, and has the position that it was taken at.
+        guard next > position || (next == position && (isOurs || notification.replay == true)) else {
+            if next.epoch < position.epoch {
                 deposed += 1  // From an owner that was replaced.
             } else {
                 duplicates += 1
             }
             return false
         }
-        position = notification.position
+        follow(next, isClear: isClear, isOurs: isOurs)
+        position = next
         apply(type, data)
         return true
     }
 
     /// Is this the next event of the log? After a `clear` nothing that came before it matters.
-    private mutating func follow(_ next: Position, isClear: Bool) {
-        let isNext = next == position.next
+    private mutating func follow(_ next: Position, isClear: Bool, isOurs: Bool) {
+        let isNext = next == position || next == position.next
         if !isClear, !isNext, position != .start { gaps += 1 }
-        isWhole = isClear || (isNext && (isWhole || restating != nil))
-        restating = nil
+        isWhole = isClear || (isNext && isWhole)
+        if isOurs {
+            restating = next
+        } else if next != position {
+            restating = nil
+        }
     }
 
     private mutating func apply(_ type: String, _ data: [String: JSON]) {
@@ -74,7 +74,7 @@ public struct DomainSet: Sendable {
 
     /// Told that everything up to a position has been sent (websockets, with `exargs.synced`).
     public mutating func synced(at position: Position) {
-        if position == self.position, position == restating { isWhole = true }
+        if position == self.position { restating = nil }
     }
 }
 

@@ -14,6 +14,20 @@ public struct Notification: Decodable, Sendable {
     }
 
     public var position: Position { Position(epoch: epoch, seq: seq) }
+
+    private enum Field: CodingKey {
+        case domain, epoch, seq, replay, event
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let fields = try decoder.container(keyedBy: Field.self)
+        domain = try fields.decode(String.self, forKey: .domain)
+        epoch = try fields.decode(UInt64.self, forKey: .epoch)
+        seq = try fields.decode(UInt64.self, forKey: .seq)
+        replay = try fields.decodeIfPresent(Bool.self, forKey: .replay)
+        // Kafka and webhooks send it in one piece.
+        event = try fields.decodeIfPresent(Event.self, forKey: .event) ?? Event(from: decoder)
+    }
 }
 
 /// A place in a domain's order. Epochs only grow; within one, numbers count from 1 without gaps.

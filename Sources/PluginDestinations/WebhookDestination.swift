@@ -1,14 +1,15 @@
 import AsyncHTTPClient
 import ClusterRuntime
+package import Destinations
 import Foundation
 import NIOCore
 import NIOHTTP1
 import NIOPosix
-package import RegistrarEvents
+import RegistrarEvents
 import Synchronization
 
-/// Posts batches of events to one webhook.
-package final class WebhookSender: Sendable {
+/// Posts batches of events to one webhook. `docs/plugins.md` has the contract.
+package final class WebhookDestination: Destination {
     package struct Settings: Sendable {
         /// The plugin's name in the topology.
         package var plugin: String
@@ -20,12 +21,10 @@ package final class WebhookSender: Sendable {
         package var timeout: Duration
         /// Bytes at which a request is full.
         package var maximumBytes: Int
-        /// Requests under way at once, over all domains.
-        package var concurrency: Int
 
         package init(
-            plugin: String, node: String, url: String, signature: WebhookSignature, timeout: Duration = .seconds(10),
-            maximumBytes: Int = 1 << 20, concurrency: Int = 8
+            plugin: String, node: String, url: String, signature: WebhookSignature, timeout: Duration,
+            maximumBytes: Int = 2 << 20
         ) {
             self.plugin = plugin
             self.node = node
@@ -33,89 +32,83 @@ package final class WebhookSender: Sendable {
             self.signature = signature
             self.timeout = timeout
             self.maximumBytes = maximumBytes
-            self.concurrency = concurrency
         }
     }
 
+    private struct State {
+        /// Bytes at which a request is full, as far as the receiver takes that much.
+        var limit: Int
+        /// The receiver has asked not to be bothered until then, or there is no hope before.
+        var rest: MonotonicInstant = .distantPast
+    }
+
+    /// The pause after an answer that says that something is set up wrongly.
+    package static let misconfiguredPause: Duration = .seconds(30)
     /// The limit is not made smaller than this when the receiver refuses requests for their size.
     private static let smallestLimit = 4_096
     /// Bytes of an answer that are read, so that the connection can be used again; of more it is closed.
     private static let maximumAnswer = 65_536
-    private static let agent = "rollcall"
 
     private let settings: Settings
     private let client: HTTPClient
-    private let gate: RequestGate
-    /// Bytes at which a request is full, as far as the receiver takes that much.
-    private let limit: Mutex<Int>
+    private let state: Mutex<State>
+
+    /// As JSON, this is about half of what one request holds.
+    package let batchLimits = BatchLimits(events: 1_000, bytes: 512 << 10)
+    package let concurrency = 8
 
     package init(_ settings: Settings) {
         self.settings = settings
-        gate = RequestGate(width: settings.concurrency)
-        limit = Mutex(settings.maximumBytes)
+        state = Mutex(State(limit: settings.maximumBytes))
         // Where events go is for the topology to say.
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
         configuration.httpVersion = .http1Only
         configuration.timeout.connect = .nanoseconds(settings.timeout.nanoseconds)
         configuration.connectionPool.retryConnectionEstablishment = false
-        configuration.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = settings.concurrency
         client = HTTPClient(
             eventLoopGroupProvider: .shared(MultiThreadedEventLoopGroup.singleton), configuration: configuration)
     }
 
-    package func shutDown() async {
+    package func close() async {
         // It can only complain of requests that are still under way, which nobody waits for any more.
         try? await client.shutdown()
     }
 
-    /// Sends entries in order, in as many requests as they need, and stops at the first that fails.
-    /// - Parameters:
-    ///   - entries: of one domain and epoch
-    ///   - serial: tells batches of one position apart, as those of a resync are; nil for the log's own
-    package func deliver(
-        _ entries: [LogEntry], domain: DomainName, epoch: UInt64, serial: UInt64? = nil
-    ) async -> PluginOutcome {
-        var rest = entries[...]
+    /// Sends a batch in order, in as many requests as it needs, and stops at the first that fails: what went before
+    /// comes again then.
+    package func deliver(_ batch: DestinationBatch) async throws(DestinationError) {
+        await takeRest()
+        var rest = batch.events[...]
         while !rest.isEmpty {
-            let limit = limit.withLock(\.self)
             let body: WebhookBody
             do {
                 body = try WebhookBody(
-                    plugin: settings.plugin, node: settings.node, domain: domain, epoch: epoch, entries: rest,
-                    maximumBytes: limit, serial: serial.map { $0 + UInt64(entries.count - rest.count) })
+                    plugin: settings.plugin, node: settings.node, domain: batch.domain, events: rest,
+                    maximumBytes: state.withLock(\.limit))
             } catch {
-                return PluginOutcome(
-                    taken: entries.count - rest.count,
-                    failure: .misconfigured("an entry from \(rest.startIndex) on cannot be read: \(error)"))
+                throw DestinationError(.rejected(events: rest.count), "events that cannot be read: \(error)")
             }
-            guard let reply = await gate.pass({ await post(body) }) else {
-                return PluginOutcome(taken: entries.count - rest.count, failure: .unavailable("stopped", after: nil))
-            }
-            switch reply.answer {
+            let (answer, text) = await post(body)
+            switch answer {
             case .taken: rest = rest.dropFirst(body.count)
             case .tooLarge where body.count > 1: shrink(below: body.bytes.count)
             case .tooLarge, .misconfigured:
-                return PluginOutcome(taken: entries.count - rest.count, failure: .misconfigured(reply.text))
+                postpone(by: Self.misconfiguredPause)
+                throw DestinationError(.unavailable, "\(text), expected 2xx")
             case .again(let delay):
-                return PluginOutcome(taken: entries.count - rest.count, failure: .unavailable(reply.text, after: delay))
-            case .gone: return PluginOutcome(taken: entries.count - rest.count, failure: .gone(reply.text))
+                if let delay { postpone(by: delay) }
+                throw DestinationError(.unavailable, text)
+            case .gone: throw DestinationError(.gone, text)
             }
         }
-        return PluginOutcome(taken: entries.count)
     }
 
-    private struct Reply {
-        let answer: WebhookAnswer
-        /// For people.
-        let text: String
-    }
-
-    private func post(_ body: WebhookBody) async -> Reply {
+    private func post(_ body: WebhookBody) async -> (WebhookAnswer, String) {
         let timestamp = SystemClock.wall() / 1_000
         var request = HTTPClientRequest(url: settings.url)
         request.method = .POST
         request.headers = [
-            "content-type": "application/json", "user-agent": Self.agent, "webhook-id": body.id,
+            "content-type": "application/json", "user-agent": "rollcall", "webhook-id": body.id,
             "webhook-timestamp": "\(timestamp)",
             "webhook-signature": settings.signature.header(id: body.id, timestamp: timestamp, body: body.bytes),
         ]
@@ -126,16 +119,26 @@ package final class WebhookSender: Sendable {
             _ = try? await response.body.collect(upTo: Self.maximumAnswer)
             let answer = WebhookAnswer(
                 status: response.status.code, retryAfter: response.headers.first(name: "retry-after"))
-            gate.note(isWell: answer == .taken || answer == .tooLarge)
-            return Reply(answer: answer, text: "answered \(response.status.code) to \(body.count) events")
+            return (answer, "answered \(response.status.code) to \(body.count) events")
         } catch {
-            gate.note(isWell: false)
-            return Reply(answer: .again(after: nil), text: Self.text(of: error))
+            return (.again(after: nil), Self.text(of: error))
         }
     }
 
+    /// Waits until the receiver may be bothered again.
+    private func takeRest() async {
+        let wait = state.withLock(\.rest) - SystemClock.monotonic()
+        // Cancelled, it ends at the request that follows.
+        if wait > .zero { try? await Task.sleep(for: wait) }
+    }
+
+    private func postpone(by pause: Duration) {
+        let until = SystemClock.monotonic() + pause
+        state.withLock { $0.rest = max($0.rest, until) }
+    }
+
     private func shrink(below size: Int) {
-        limit.withLock { $0 = min($0, max(size / 2, Self.smallestLimit)) }
+        state.withLock { $0.limit = min($0.limit, max(size / 2, Self.smallestLimit)) }
     }
 
     private static func text(of error: any Error) -> String {

@@ -1,0 +1,70 @@
+import Destinations
+import PluginDestinations
+import RegistrarEvents
+import Synchronization
+import Testing
+
+/// Against nanomsg itself, over TCP.
+@Suite struct NanomsgDestinationTests {
+    private func destination(
+        port: Int, timeout: Duration = .seconds(30), maximumBytes: Int = 1 << 20
+    ) -> NanomsgDestination {
+        NanomsgDestination(
+            NanomsgDestination.Settings(
+                plugin: "screens", node: "sr1", host: "127.0.0.1", port: port, receiptHost: "127.0.0.1",
+                timeout: timeout, maximumBytes: maximumBytes))
+    }
+
+    @Test func nanomsgTakesTheMessagesAndItsReceiptsCount() async throws {
+        let port = try await Fixture.freePort()
+        let nanomsg = try #require(NanomsgPlugin(port: port))
+        defer { nanomsg.close() }
+        let destination = destination(port: port, maximumBytes: 2_000)
+        #expect(try await Fixture.deliver(Fixture.batch(1...40), to: destination) == nil)
+        await destination.close()
+        let messages = nanomsg.messages
+        #expect(messages.allSatisfy { $0.domain == "demo.example" && $0.epoch == 3 })
+        #expect(messages.flatMap(\.seqs) == Array(1...40))
+        #expect(messages.count > 2, "40 entries do not fit 2,000 bytes")
+    }
+
+    @Test func aMessageIsOfOneEpoch() async throws {
+        let port = try await Fixture.freePort()
+        let nanomsg = try #require(NanomsgPlugin(port: port))
+        defer { nanomsg.close() }
+        let destination = destination(port: port)
+        let events = Fixture.batch(7...9, epoch: 3).events + Fixture.batch(1...2, epoch: 4).events
+        let batch = DestinationBatch(domain: Fixture.domain("demo.example"), events: events)
+        #expect(try await Fixture.deliver(batch, to: destination) == nil)
+        await destination.close()
+        #expect(nanomsg.messages.suffix(2).map(\.epoch) == [3, 4])
+        #expect(nanomsg.messages.suffix(2).map(\.seqs) == [[7, 8, 9], [1, 2]])
+    }
+
+    @Test func whatHasNoReceiptIsNotTaken() async throws {
+        let port = try await Fixture.freePort()
+        let nanomsg = try #require(NanomsgPlugin(port: port, givesReceipts: false))
+        defer { nanomsg.close() }
+        let destination = destination(port: port, timeout: .milliseconds(500))
+        let deadline = ContinuousClock.now + .seconds(60)
+        while nanomsg.messages.isEmpty, ContinuousClock.now < deadline {
+            #expect(await Fixture.failure(of: Fixture.batch(1...3), at: destination)?.kind == .unavailable)
+        }
+        nanomsg.givesReceipts.withLock { $0 = true }
+        #expect(try await Fixture.deliver(Fixture.batch(1...3), to: destination) == nil)
+        await destination.close()
+        #expect(nanomsg.messages.count >= 2 && nanomsg.messages.allSatisfy { $0.seqs == [1, 2, 3] })
+        #expect(Set(nanomsg.messages.map(\.receipt)).count == nanomsg.messages.count, "a receipt is used twice")
+    }
+
+    @Test func aPluginThatStartsLateIsFound() async throws {
+        let port = try await Fixture.freePort()
+        let destination = destination(port: port)
+        #expect(await Fixture.failure(of: Fixture.batch(1...1), at: destination)?.kind == .unavailable)
+        let nanomsg = try #require(NanomsgPlugin(port: port))
+        defer { nanomsg.close() }
+        #expect(try await Fixture.deliver(Fixture.batch(1...1), to: destination) == nil)
+        await destination.close()
+        #expect(nanomsg.messages.flatMap(\.seqs).contains(1))
+    }
+}
