@@ -48,6 +48,7 @@ test: test-dependencies ## runs everything that .ci/run runs: lint, model, simul
 	@$(TIMED) phones timeout -k 10 120 scripts/test-phones.sh .build/debug/rollcall
 	@$(TIMED) consumers timeout -k 10 180 scripts/test-consumers.sh .build/debug/rollcall
 	@$(TIMED) soak timeout -k 10 180 .build/debug/rollcall soak $(TOPOLOGY) $(SOAK_DRILLS) --seed 1 --rounds 2
+	@$(TIMED) plugins timeout -k 10 240 scripts/test-plugins.sh .build/debug/rollcall
 	@$(TIMED) websockets timeout -k 10 120 scripts/test-websockets.sh .build/debug/rollcall
 	@$(TIMED) subscribers timeout -k 10 420 scripts/test-subscribers.sh .build/debug/rollcall isolation resume 2 slow-readers
 	@$(TIMED) destinations timeout -k 10 300 scripts/test-destinations.sh .build/debug/rollcall kills outage overflow
