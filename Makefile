@@ -8,6 +8,7 @@ DRILLS ?= $(sort $(filter-out drills/soak-%,$(wildcard drills/*.yaml)))
 DRILL_OPTIONS ?=
 TOPOLOGY ?= topology/local.yaml
 ROUNDS ?= 20
+EVENTS ?= 100000
 # Which of the fuzz targets (`make fuzz-list`), and when each of them ends: after so many inputs, or seconds when given.
 FUZZ ?= all
 FUZZ_RUNS ?= 1000000
@@ -26,8 +27,8 @@ FORMATTED := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Ben
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test lint format sim model drill resume wire-versions bench bench-sip bench-ws bench-kafka \
-	bench-failover fuzz fuzz-list fuzz-keep sanitize soak docs deb clean dependencies test-dependencies \
-	bench-dependencies deb-dependencies
+	bench-plugins bench-failover fuzz fuzz-list fuzz-keep sanitize soak docs deb clean dependencies \
+	test-dependencies bench-dependencies deb-dependencies
 
 help: ## lists the verbs
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "make %-13s %s\n", $$1, $$2 }'
@@ -84,6 +85,9 @@ bench-sip: build bench-dependencies ## measures SIP registration beside Kamailio
 
 bench-ws: build bench-dependencies ## measures websockets beside nginx with nchan: WS_BENCH="--rounds 5"
 	scripts/bench-ws.sh $(ROLLCALL) $(WS_BENCH)
+
+bench-plugins: build test-dependencies ## measures how fast a webhook gets what waited for it: EVENTS=100000
+	scripts/test-plugins.sh $(ROLLCALL) --backlog $(EVENTS)
 
 bench-kafka: build test-dependencies bench-dependencies ## measures what Kafka costs an owner: KAFKA_BENCH="--rounds 5"
 	scripts/bench-kafka.sh $(ROLLCALL) $(KAFKA_BENCH)

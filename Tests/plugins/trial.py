@@ -2,6 +2,7 @@
 """Plugins of a cluster that phones keep busy: through outages of theirs, and while owners are killed.
 
 usage: trial.py --rollcall BINARY [--outage SECONDS] [--kills N] [--rate EVENTS_PER_SECOND]
+       trial.py --rollcall BINARY --backlog EVENTS        only how fast a webhook gets what waited for it
 
 Two webhooks answer 500 and then hang, each for so long. One has room on disk for what it misses: it must miss nothing, and
 be told of no `clear`. The other has not: it must be told by `clear` (resync) and a replay. The phones must not notice, which
@@ -22,7 +23,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE]
 from load import DOMAIN, SIP, Phones, PluginCluster, Prober, ask, free_ports, owner, settled, wait  # noqa: E402
-from receiver import EXAMPLES, Receiver, Reducer  # noqa: E402
+from receiver import EXAMPLES, Counter, Receiver, Reducer  # noqa: E402
 
 SECRET = "the webhook of the trials"
 CONSUMERS = {
@@ -107,7 +108,7 @@ async def outage(cluster, phones, prober, webhooks, chosen):
         print(f"answers to phones, webhooks {mode}: {figure(prober.take())}", flush=True)
     waiting = {one["name"]: one for one in destinations(cluster) if one["kind"] == "webhook" and one["domains"]}
     for name, one in waiting.items():
-        print(f"{name}: {one['state']}, {one['last_error']!r}, {one['queued_events']} in memory, {one['spooled_events']} on disk, "
+        print(f"{name}: {one['state']}, {one.get('last_error')!r}, {one['queued_events']} in memory, {one['spooled_events']} on disk, "
               f"{one['dropped']} dropped")
     if any(one["state"] != "away" for one in waiting.values()) or not waiting:
         raise SystemExit(f"the webhooks are not found to be away: {waiting}")
@@ -136,6 +137,27 @@ async def failovers(cluster, phones, consumers, chosen):
     await agree(cluster, consumers, f"after {chosen.kills} kills")
 
 
+async def backlog(cluster, phones, webhook, count):
+    """How many events a second go to a webhook that was away; the receiver only counts."""
+    webhook.mode = 503
+    seen = webhook.events
+    phones.keep_busy(20_000, churn=True)
+
+    async def waits():
+        held = [one for one in destinations(cluster) if one["name"] == "audit" and one["domains"]]
+        return held and held[0]["queued_events"] + held[0]["spooled_events"] >= count
+
+    await wait(waits, 300, f"{count} events wait")
+    phones.rest()
+    await asyncio.sleep(1)
+    start, batches = time.monotonic(), webhook.batches
+    webhook.mode = 204
+    await wait(lambda: asyncio.sleep(0, webhook.events - seen >= count), 300, "they are delivered")
+    seconds = time.monotonic() - start
+    print(f"webhook: {webhook.events - seen} events in {webhook.batches - batches} requests and {seconds:.1f} s: "
+          f"{(webhook.events - seen) / seconds:.0f} events/s")
+
+
 def replay(cluster, webhook):
     """Plays what the webhook took to the consumers of Examples/."""
     state = webhook.state(DOMAIN)
@@ -155,10 +177,11 @@ def replay(cluster, webhook):
 
 
 async def run(chosen):
-    webhooks = {name: Receiver(SECRET).start() for name in ("audit", "tight")}
+    kind = Counter if chosen.backlog else Receiver
+    webhooks = {name: kind(SECRET).start() for name in ("audit", "tight")}
     (port,) = free_ports(1)
     cluster = PluginCluster(
-        chosen.rollcall, os.path.join(HERE, "cluster.yaml"), audit=webhooks["audit"].port, tight=webhooks["tight"].port,
+        os.path.abspath(chosen.rollcall), os.path.join(HERE, "cluster.yaml"), audit=webhooks["audit"].port, tight=webhooks["tight"].port,
         plugin=port)
     plugin = Plugin(port, cluster.directory)
     phones = prober = None
@@ -166,6 +189,8 @@ async def run(chosen):
         cluster.start()
         phones = await Phones(cluster.ports[SIP], DOMAIN, accounts=60).open()
         await phones.register_all()
+        if chosen.backlog:
+            return await backlog(cluster, phones, webhooks["audit"], chosen.backlog)
         prober = await Prober(cluster.ports[SIP], per_second=50).open()
         consumers = {**webhooks, "screens": plugin}
         start = time.monotonic()
@@ -190,6 +215,7 @@ def main():
     arguments.add_argument("--rollcall", required=True)
     arguments.add_argument("--outage", type=float, default=4, help="seconds of each kind")
     arguments.add_argument("--kills", type=int, default=5)
+    arguments.add_argument("--backlog", type=int, help="events to wait for a webhook")
     arguments.add_argument("--rate", type=int, default=300, help="events a second")
     asyncio.run(run(arguments.parse_args()))
 
