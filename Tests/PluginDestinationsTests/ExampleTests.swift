@@ -16,7 +16,7 @@ import Testing
             var root = URL(fileURLWithPath: #filePath)
             for _ in 0..<3 { root.deleteLastPathComponent() }
             output = FileManager.default.temporaryDirectory.appendingPathComponent("plugin-\(UUID().uuidString)")
-            FileManager.default.createFile(atPath: output.path, contents: nil)
+            try Data().write(to: output)
             // Debian's own, which has the modules.
             process.executableURL = URL(fileURLWithPath: "/usr/bin/python3")
             process.arguments = ["-B", root.appendingPathComponent("Examples/\(path)").path] + arguments
