@@ -216,7 +216,7 @@ def main():
     arguments.add_argument("--outage", type=float, default=4, help="seconds of each kind")
     arguments.add_argument("--kills", type=int, default=5)
     arguments.add_argument("--backlog", type=int, help="events to wait for a webhook")
-    arguments.add_argument("--rate", type=int, default=300, help="events a second")
+    arguments.add_argument("--rate", type=int, default=1000, help="events a second")
     asyncio.run(run(arguments.parse_args()))
 
 
