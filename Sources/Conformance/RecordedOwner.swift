@@ -82,17 +82,8 @@ struct RecordedOwner {
 
     /// `clear` and everything live for one consumer alone: not in the log, and all at the position it is taken at.
     mutating func resync() -> [Event] {
-        [beginResync()] + goOn(with: contacts)
-    }
-
-    mutating func beginResync() -> Event { event("clear", ["reason": .string(ClearReason.resync.name)]) }
-
-    /// A further part of such a replay, as the contacts are by now; events of the log may have come in between.
-    mutating func goOn(with part: [Contact]) -> [Event] {
-        part.compactMap { contact in
-            guard let live = contacts.first(where: { $0.name == contact.name }) else { return nil }
-            return event("\(live.kind.name)_registered", live.data.with("ttl", 1_800), replay: true)
-        }
+        [event("clear", ["reason": .string(ClearReason.resync.name)])]
+            + contacts.map { event("\($0.kind.name)_registered", $0.data.with("ttl", 1_800), replay: true) }
     }
 
     /// An event that is none of ours to know.

@@ -149,17 +149,6 @@ private struct Stage {
         expect("restated ahead of what was seen, begun twice and ended twice", of: demo, whole: nil)
         send(demo.register(.sip("1012", "live")))
         expect("the log goes on after that, too", of: demo)
-        _ = demo.register(.sip("1014", "missed"))
-        let live = demo.contacts
-        send(demo.beginResync())
-        send(demo.goOn(with: Array(live.prefix(2))))
-        send(
-            demo.register(.sip("1015", "between")),
-            demo.unregister(live[2].kind, live[2].name.accountName, live[2].name.contactID))
-        send(demo.goOn(with: Array(live[2..<4])))
-        send(demo.unregister(live[0].kind, live[0].name.accountName, live[0].name.contactID))
-        send(demo.goOn(with: Array(live[4...])))
-        expect("restated in parts, with events of the log between them", of: demo)
     }
 
     mutating func playEnd() {

@@ -62,14 +62,6 @@ class KeepsOldData(DomainSet):
         super().apply(kind, data)
 
 
-class RestatesAtOnePosition(DomainSet):
-    """Thinks that nothing comes between the parts of a replay that was made for it."""
-    def take(self, body):
-        if body.get("replay") and (body["epoch"], body["seq"]) == self.position != self.restating:
-            return False
-        return super().take(body)
-
-
 class MissesNothing(DomainSet):
     """Does not notice gaps."""
     def follow(self, *arguments):
@@ -134,7 +126,7 @@ class OneDomain(reducer.Reducer):
 
 MUTANTS = {
     "ignores-epochs": IgnoresEpochs, "ignores-clear": IgnoresClear, "applies-twice": AppliesTwice,
-    "ignores-resync": IgnoresResync, "restates-at-one-position": RestatesAtOnePosition, "ignores-replay": IgnoresReplay, "keeps-old-data": KeepsOldData,
+    "ignores-resync": IgnoresResync, "ignores-replay": IgnoresReplay, "keeps-old-data": KeepsOldData,
     "misses-nothing": MissesNothing, "believes-any-class": BelievesAnyClass, "stops-at-the-unknown": StopsAtTheUnknown,
     "counts-time-itself": CountsTimeItself, "clears-for-some-reasons": Clears,
     "key-without-kind": keyed(lambda kind, account, contact: (account, contact)),
