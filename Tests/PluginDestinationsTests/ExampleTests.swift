@@ -25,7 +25,8 @@ import Testing
         }
 
         func end() throws -> [[String: JSONValue]] {
-            process.terminate()
+            // A child of a thread that runs tasks has their signals blocked: SIGTERM would wait for ever.
+            kill(process.processIdentifier, SIGKILL)
             process.waitUntilExit()
             defer { try? FileManager.default.removeItem(at: output) }
             return try String(contentsOf: output, encoding: .utf8).split(separator: "\n").map { line in
