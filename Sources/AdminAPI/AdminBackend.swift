@@ -29,6 +29,14 @@ public struct AdminBackend: Sendable {
     public var copies: @Sendable () async -> [HeldCopy]?
     /// Has something moved; only the active router can.
     public var order: @Sendable (MovementOrder) async -> OrderOutcome = { _ in .notLeading }
+    /// The topology that the cluster goes by; nil on all but the active router.
+    public var topology: @Sendable () async -> ActiveTopology? = { nil }
+    /// Has the cluster go by the topology of this text, in place of the version named; only the active router can.
+    public var activate: @Sendable (_ text: String, _ version: UInt64) async -> ActivationOutcome = { _, _ in
+        .answered(.notLeading)
+    }
+    /// What would move if the topology of this text were activated; only the active router knows.
+    public var preview: @Sendable (_ text: String) async -> PreviewOutcome = { _ in .notLeading }
     /// Why a domain is where it is; nil on all but the active router.
     public var explanation: @Sendable (DomainName) async -> DomainExplanation? = { _ in nil }
     /// What this node delivers to destinations; nil on all but `sr` nodes.
@@ -75,6 +83,20 @@ public enum RestartOutcome: Hashable, Sendable {
     /// The node is about to end.
     case accepted
     case nobodyStartsItAgain
+}
+
+/// What became of a topology that was to be activated.
+public enum ActivationOutcome: Sendable {
+    /// It is no topology, or cannot be activated in a running cluster, for these reasons.
+    case invalid([String])
+    case answered(OrderOutcome)
+}
+
+/// What would move with another topology.
+public enum PreviewOutcome: Sendable {
+    case invalid([String])
+    case movements([PlannedMovement])
+    case notLeading
 }
 
 /// The cluster's status, or where to get it.

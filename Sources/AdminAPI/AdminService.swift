@@ -69,6 +69,7 @@ public struct AdminService: Service {
         MovementRoutes(backend: backend, access: access).add(to: router)
         RestartRoutes(backend: backend, access: access).add(to: router)
         DestinationRoutes(backend: backend, access: access).add(to: router)
+        TopologyRoutes(backend: backend, access: access).add(to: router)
         DomainRoutes(backend: backend, access: access, limits: limits).add(to: router)
         ContactRoutes(backend: backend, access: access, limits: limits).add(to: router)
         StateRoutes(backend: backend, access: access, limits: limits).add(to: router)

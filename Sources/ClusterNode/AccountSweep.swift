@@ -12,8 +12,8 @@ struct AccountSweep: Sendable {
     let directory: any AccountDirectory
     /// Whose accounts are this node's business.
     let kind: AccountKind
-    /// Only these domains are served.
-    let domains: Set<DomainName>
+    /// Only these domains are served, at the moment.
+    let domains: @Sendable () -> Set<DomainName>
     let registrar: any RegistrarClient
     /// How long a request may take.
     let deadline: Duration
@@ -32,12 +32,13 @@ struct AccountSweep: Sendable {
     static let perTurn = 1_000
 
     init(
-        directory: any AccountDirectory, kind: AccountKind, domains: [DomainName], registrar: any RegistrarClient,
+        directory: any AccountDirectory, kind: AccountKind, domains: @escaping @Sendable () -> Set<DomainName>,
+        registrar: any RegistrarClient,
         deadline: Duration, log: Logger, onEnded: @escaping @Sendable ([DirectoryChange.Removed]) -> Void = { _ in }
     ) {
         self.directory = directory
         self.kind = kind
-        self.domains = Set(domains)
+        self.domains = domains
         self.registrar = registrar
         self.deadline = deadline
         self.log = log
@@ -77,7 +78,8 @@ struct AccountSweep: Sendable {
             lastFailure = nil
             guard let change else { return }
             log.notice("accounts were read again; \(change.removed.count + change.unlisted) are gone")
-            let removed = change.removed.filter { $0.account.kind == kind && domains.contains($0.domain) }
+            let served = domains()
+            let removed = change.removed.filter { $0.account.kind == kind && served.contains($0.domain) }
             let room = 2 * DirectoryChange.maximumRemoved - pending.count
             pending.append(contentsOf: removed.prefix(room))
             let forgotten = change.unlisted + max(0, removed.count - room)

@@ -58,12 +58,10 @@ extension NodeEnvironment {
     private func destination(of spec: DestinationSpec) throws -> any Destination {
         switch spec.kind {
         case .kafka(let kafka):
-            let named = topology.domains.compactMap { domain in domain.kafkaTopic.map { (domain.name, $0) } }
-            let topics = Dictionary(named) { first, _ in first }
             return try KafkaDestination(
                 KafkaSettings(
                     spec: kafka, cluster: topology.cluster, node: life.name.rawValue,
-                    topic: { topics[$0] ?? "\($0).registrarevents" }),
+                    topic: { [keeper] in keeper.lastSpec(of: $0)?.kafkaTopic ?? "\($0).registrarevents" }),
                 log: log)
         case .webhook(let webhook):
             guard let signature = WebhookSignature(secret: try secret(of: webhook, spec.name)) else {

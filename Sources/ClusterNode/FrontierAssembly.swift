@@ -11,23 +11,26 @@ extension NodeEnvironment {
     func assembleFrontier(_ directory: any AccountDirectory) -> AssembledNode {
         let node = WSSubscrNode(
             domains: topology.domains.map(\.name), transport: transport,
-            settings: FollowerSettings(limits: topology.limits, periods: topology.periods), log: log)
+            settings: FollowerSettings(limits: keeper.started.limits, periods: keeper.started.periods), log: log)
         let agent = AgentShell(
-            agent: makeAgent(), transport: transport, heartbeat: topology.periods.heartbeat,
+            agent: makeAgent(), transport: transport, heartbeat: keeper.started.periods.heartbeat,
             onAssigned: { assignments in
                 node.assigned(assignments)
                 inlet.assigned(assignments)
-            })
+            },
+            onTopology: keeper.receive)
         let registrations = RegistrationActor(
-            client: requests, ttl: topology.periods.websocketTTL, deadline: topology.periods.requestDeadline,
+            client: requests, ttl: keeper.started.periods.websocketTTL,
+            deadline: keeper.started.periods.requestDeadline,
             seed: life.incarnation)
         let server = WebSocketServer(
             settings: gatewaySettings,
             node: node, registrations: registrations, directory: directory, tokens: tokens, log: log)
+        node.onRemoved { server.disconnect($0) }
         register(node, server)
         let sweep = AccountSweep(
-            directory: directory, kind: .user, domains: topology.domains.map(\.name), registrar: requests,
-            deadline: topology.periods.requestDeadline, log: log, onEnded: { server.disconnect($0) })
+            directory: directory, kind: .user, domains: { Set(topology.domains.map(\.name)) }, registrar: requests,
+            deadline: keeper.started.periods.requestDeadline, log: log, onEnded: { server.disconnect($0) })
         var backend = makeBackend(
             assignment: { agent.assignment(of: $0) },
             problems: {
@@ -44,6 +47,7 @@ extension NodeEnvironment {
             services: [
                 LoopService { await agent.run() }, LoopService { await node.run() },
                 LoopService { await registrations.run() }, LoopService { await sweep.run() },
+                keepUp(agent) { node.serve($0.domains.map(\.name), assignments: agent.assignments) },
                 makeAdmin(backend), server,
             ],
             receive: { event in
@@ -60,8 +64,8 @@ extension NodeEnvironment {
         }
         var settings = GatewaySettings(
             host: spec.address, port: listen.port, site: spec.site,
-            threads: max(1, ProcessInfo.processInfo.activeProcessorCount / 2), limits: topology.limits,
-            periods: topology.periods)
+            threads: max(1, ProcessInfo.processInfo.activeProcessorCount / 2), limits: keeper.started.limits,
+            periods: keeper.started.periods)
         settings.tls = listen.tls
         settings.handshakes.origins = listen.origins
         settings.handshakes.deflates = listen.deflates

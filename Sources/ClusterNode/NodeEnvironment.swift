@@ -10,10 +10,12 @@ import ServiceLifecycle
 struct NodeEnvironment: Sendable {
     let life: NodeID
     let spec: NodeSpec
-    let topology: Topology
+    let keeper: TopologyKeeper
     let transport: any Transport
     let tokens: AccessTokens
     let metrics: MetricsRegistry
+    /// Has the transport know the nodes of a topology.
+    let setPeers: @Sendable (Topology) -> Void
     let requests: RequestRouter
     let inlet: RequestInlet
     /// Nil where the node is not a process of its own.
@@ -21,12 +23,14 @@ struct NodeEnvironment: Sendable {
     let log: Logger
 
     init(
-        life: NodeID, spec: NodeSpec, topology: Topology, transport: any Transport, tokens: AccessTokens,
-        metrics: MetricsRegistry, restart: RestartSwitch? = nil, log: Logger
+        life: NodeID, spec: NodeSpec, keeper: TopologyKeeper, transport: any Transport, tokens: AccessTokens,
+        metrics: MetricsRegistry, restart: RestartSwitch? = nil, log: Logger,
+        setPeers: @escaping @Sendable (Topology) -> Void = { _ in }
     ) {
+        self.setPeers = setPeers
         self.life = life
         self.spec = spec
-        self.topology = topology
+        self.keeper = keeper
         self.transport = transport
         self.tokens = tokens
         self.metrics = metrics
@@ -36,13 +40,33 @@ struct NodeEnvironment: Sendable {
         inlet = RequestInlet(requests)
     }
 
+    /// The topology in force: it changes while the node runs.
+    var topology: Topology { keeper.current }
     var routers: [NodeName] { topology.nodes(of: .router).map(\.name) }
     var pid: UInt64 { UInt64(ProcessInfo.processInfo.processIdentifier) }
 
     func makeAgent() -> NodeAgent {
         NodeAgent(
             node: life, role: spec.role, routers: routers, pid: pid, started: SystemClock.monotonic(),
-            periods: topology.periods)
+            periods: keeper.started.periods, topologyVersion: keeper.startedActive.version)
+    }
+
+    /// Has newer topologies taken up: who the other nodes are first, then the role's own part.
+    func keepUp(_ take: @escaping @Sendable (TopologyKeeper.News) async -> Void) -> LoopService {
+        LoopService {
+            await keeper.run { news in
+                setPeers(news.topology)
+                await take(news)
+            }
+        }
+    }
+
+    /// The same, for roles with an agent of their own.
+    func keepUp(_ agent: AgentShell, _ take: @escaping @Sendable (Topology) async -> Void) -> LoopService {
+        keepUp { news in
+            await take(news.topology)
+            agent.follow(routers: news.topology.nodes(of: .router).map(\.name), needsRestart: news.needsRestart)
+        }
     }
 
     /// The admin address of another node, as a URL.
@@ -60,8 +84,9 @@ struct NodeEnvironment: Sendable {
         copies: @escaping @Sendable () async -> [HeldCopy]? = { nil }
     ) -> AdminBackend {
         var backend = AdminBackend(
-            node: life, role: spec.role, isOpen: topology.adminIsOpen, tokens: tokens, registrar: requests,
-            domains: { topology.domains.map(\.name) }, assignment: assignment, problems: problems,
+            node: life, role: spec.role, isOpen: keeper.started.adminIsOpen, tokens: tokens, registrar: requests,
+            domains: { topology.domains.map(\.name) }, assignment: assignment,
+            problems: { await problems() + (keeper.complaint.map { [$0] } ?? []) },
             metrics: { metrics.render() }, status: status, accounts: accounts, ownerChanges: ownerChanges,
             copies: copies)
         backend.restart = { restart?.ask() ?? .nobodyStartsItAgain }

@@ -27,8 +27,8 @@ extension NodeRunner {
             let life = NodeID(name: spec.name, incarnation: UInt64(SystemClock.wall()))
             let transport = InMemoryTransport(self: life, on: hub)
             let environment = NodeEnvironment(
-                life: life, spec: spec, topology: topology, transport: transport, tokens: tokens,
-                metrics: MetricsRegistry(), log: log)
+                life: life, spec: spec, keeper: TopologyKeeper(topology, node: spec.name, log: log),
+                transport: transport, tokens: tokens, metrics: MetricsRegistry(), log: log)
             let assembled =
                 switch spec.role {
                 case .router: environment.assembleRouter(InMemoryCoordinator(), accounts)

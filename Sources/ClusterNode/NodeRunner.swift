@@ -26,9 +26,12 @@ public enum NodeRunner {
     ///   node refuses to restart otherwise.
     /// - Parameter destinations: of this process, at an `sr` node: told of events as the topology's are.
     /// - Throws: `NodeFailure` and the adapters' errors, in words for an operator, when the node cannot run.
+    /// - Parameter file: the topology file's. The node goes by the active topology that it was told of in an earlier
+    ///   life, if there is one, and by each newer one that the routers tell of.
     public static func run(
-        topology: Topology, node name: NodeName, isSupervised: Bool, destinations: [InProcessDestination] = []
+        topology file: Topology, node name: NodeName, isSupervised: Bool, destinations: [InProcessDestination] = []
     ) async throws -> Ending {
+        let (topology, active) = file.inForce(for: name)
         guard let spec = topology.node(named: name) else {
             throw NodeFailure("\(topology.file) has no node \(name)")
         }
@@ -42,9 +45,20 @@ public enum NodeRunner {
         let transport = NanomsgTransport(configuration(topology, spec, life, secret), logger: log)
         register(transport, in: metrics)
         let restart = RestartSwitch(isSupervised: isSupervised)
+        let keeper = TopologyKeeper(
+            topology, active: active, node: name,
+            file: ActiveTopologyFile(directory: topology.journalPath(of: name)), log: log)
         let environment = NodeEnvironment(
-            life: life, spec: spec, topology: topology, transport: transport, tokens: tokens,
-            metrics: metrics, restart: restart, log: log)
+            life: life, spec: spec, keeper: keeper, transport: transport, tokens: tokens, metrics: metrics,
+            restart: restart, log: log,
+            setPeers: { [log] topology in
+                do {
+                    let (peers, watched) = peers(topology, spec.role)
+                    try transport.setPeers(peers, watch: watched)
+                } catch {
+                    log.error("not all nodes of the topology can be connected to: \(error)")
+                }
+            })
 
         var journal: FileJournal?
         var coordinator: OpenCoordinator?
@@ -63,6 +77,10 @@ public enum NodeRunner {
         case .sg:
             assembled = environment.assembleSIPGateway(
                 try topology.openAccounts(), gruuKey: secret?.key(for: "temporary GRUU"))
+        }
+        if active.version > 0, !TopologyDifference(from: file, to: topology).isEmpty {
+            log.warning(
+                "\(file.file) is not what the cluster goes by: version \(active.version) of the topology was activated")
         }
         log.notice("\(spec.role.name) \(life) starts; cluster address \(spec.address):\(spec.clusterPort)")
         let transportService = LoopService { try await transport.run(deliver: assembled.receive) }
@@ -90,15 +108,20 @@ public enum NodeRunner {
     private static func configuration(
         _ topology: Topology, _ spec: NodeSpec, _ life: NodeID, _ secret: ClusterSecret?
     ) -> NanomsgTransport.Configuration {
-        var peers: [NodeName: String] = [:]
-        for peer in topology.nodes { peers[peer.name] = "tcp://\(peer.address):\(peer.clusterPort)" }
-        // Only routers act on a peer that is gone.
-        let watched = spec.role == .router ? Set(topology.nodes.map(\.name)) : []
+        let (peers, watched) = peers(topology, spec.role)
         return NanomsgTransport.Configuration(
             self: life, bind: "tcp://\(spec.address):\(spec.clusterPort)", peers: peers, watch: watched,
             secret: secret?.key(for: "cluster frames"), maximumFrame: topology.limits.frameBytes,
             outboxBytes: topology.limits.outboxBytes,
             requestAge: RequestMachine.underWay(of: topology.periods.requestDeadline))
+    }
+
+    /// Where the nodes of a topology are, and whose end is to be noticed.
+    private static func peers(_ topology: Topology, _ role: NodeRole) -> ([NodeName: String], watched: Set<NodeName>) {
+        var peers: [NodeName: String] = [:]
+        for peer in topology.nodes { peers[peer.name] = "tcp://\(peer.address):\(peer.clusterPort)" }
+        // Only routers act on a peer that is gone.
+        return (peers, role == .router ? Set(topology.nodes.map(\.name)) : [])
     }
 
     private static func openJournal(

@@ -9,7 +9,7 @@ struct OpenCoordinator: Sendable {
 
     /// - Throws: `CoordinatorError` when a file cannot be opened. Etcd is not asked for anything yet.
     init(_ environment: NodeEnvironment) throws {
-        let topology = environment.topology
+        let topology = environment.keeper.started
         switch topology.coordinator {
         case .embedded(let path):
             coordinator = try EmbeddedCoordinator(path: path)

@@ -14,16 +14,16 @@ extension NodeEnvironment {
         let hub = try makeDestinations(inProcess, relay: relay)
         let node = SRNode(
             node: life, transport: transport, journal: journal, replicas: replicas, routers: routers,
-            limits: topology.limits, policy: { policy(of: $0, destinations: hub.names(for: $0)) }, outlet: hub,
+            limits: keeper.started.limits, policy: { policy(of: $0, destinations: hub.names(for: $0)) }, outlet: hub,
             log: log)
         relay.connect { node.receive($0, of: $1) }
         let agent = AgentShell(
-            agent: makeAgent(), transport: transport, heartbeat: topology.periods.heartbeat,
+            agent: makeAgent(), transport: transport, heartbeat: keeper.started.periods.heartbeat,
             onAssigned: { assignments in
                 node.assigned(assignments)
                 inlet.assigned(assignments)
             },
-            onLease: { node.extendLease(to: $0) })
+            onLease: { node.extendLease(to: $0) }, onTopology: keeper.receive)
         register(node)
         var backend = makeBackend(
             assignment: { agent.assignment(of: $0) },
@@ -38,6 +38,10 @@ extension NodeEnvironment {
         return AssembledNode(
             services: [
                 LoopService { await agent.run() }, LoopService { await node.run() }, LoopService { await hub.run() },
+                keepUp(agent) { topology in
+                    node.topologyChanged(
+                        routers: topology.nodes(of: .router).map(\.name), domains: Set(topology.domains.map(\.name)))
+                },
                 makeAdmin(backend),
             ],
             receive: { event in
@@ -57,14 +61,15 @@ extension NodeEnvironment {
     }
 
     private func policy(of domain: DomainName, destinations: [String]) -> DomainPolicy {
-        let spec = topology.domain(named: domain) ?? DomainSpec(name: domain)
+        let spec = keeper.spec(of: domain) ?? DomainSpec(name: domain)
         return DomainPolicy(
             minimumTTL: UInt32(clamping: spec.minimumExpires.milliseconds),
             maximumTTL: UInt32(clamping: spec.maximumExpires.milliseconds),
             maximumContacts: UInt32(clamping: spec.contacts), maximumDevices: UInt32(clamping: spec.devices),
             acceptsWithoutLease: spec.availability == .accept,
-            replicationTimeout: topology.periods.replicationTimeout, ringEntries: topology.limits.ringEntries,
-            ringBytes: topology.limits.ringBytes, destinations: destinations)
+            replicationTimeout: keeper.started.periods.replicationTimeout,
+            ringEntries: keeper.started.limits.ringEntries, ringBytes: keeper.started.limits.ringBytes,
+            destinations: destinations)
     }
 
     private func register(_ node: SRNode) {

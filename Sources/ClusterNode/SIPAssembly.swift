@@ -14,19 +14,20 @@ extension NodeEnvironment {
         }
         let server = SIPServer(
             settings: SIPSettings(
-                host: spec.address, listen: listen, threads: sipThreads, limits: topology.limits,
-                periods: topology.periods, domains: topology.domains, gruus: gruus),
+                host: spec.address, listen: listen, threads: sipThreads, limits: keeper.started.limits,
+                periods: keeper.started.periods, domains: topology.domains, gruus: gruus),
             life: life, transport: transport, directory: directory, log: log)
         let agent = AgentShell(
-            agent: makeAgent(), transport: transport, heartbeat: topology.periods.heartbeat,
+            agent: makeAgent(), transport: transport, heartbeat: keeper.started.periods.heartbeat,
             onAssigned: { assignments in
                 server.assigned(assignments)
                 inlet.assigned(assignments)
-            })
+            },
+            onTopology: keeper.receive)
         register(server)
         let sweep = AccountSweep(
-            directory: directory, kind: .sipuser, domains: topology.domains.map(\.name), registrar: requests,
-            deadline: topology.periods.requestDeadline, log: log,
+            directory: directory, kind: .sipuser, domains: { Set(topology.domains.map(\.name)) }, registrar: requests,
+            deadline: keeper.started.periods.requestDeadline, log: log,
             onEnded: { ended in for removed in ended { server.removed(removed.account.name, of: removed.domain) } })
         var backend = makeBackend(
             assignment: { agent.assignment(of: $0) },
@@ -45,7 +46,8 @@ extension NodeEnvironment {
         backend.liftBan = { server.liftBan($0) }
         return AssembledNode(
             services: [
-                LoopService { await agent.run() }, LoopService { await sweep.run() }, makeAdmin(backend), server,
+                LoopService { await agent.run() }, LoopService { await sweep.run() },
+                keepUp(agent) { server.serve($0.domains, assignments: agent.assignments) }, makeAdmin(backend), server,
             ],
             receive: { event in
                 guard case .received(let messages, let sender) = event else { return }

@@ -14,6 +14,8 @@ public enum ClusterSimulation {
         public let unknown: Int
         /// How many times a domain was moved as planned.
         public let moves: Int
+        /// How many times a domain was removed from the topology, and let go of in the end.
+        public let removals: Int
         /// How much time went by in the history.
         public let simulated: Duration
         /// The text of the history, if it was asked for.
@@ -40,6 +42,7 @@ public enum ClusterSimulation {
         let end = start + .seconds(2) + options.faultyTime
         world.planFaults(until: end)
         world.planMovements(until: end, seed: seed)
+        if !isPlain { world.planTopologies(until: end, seed: seed) }
         world.run(until: end)
         // Every fault is healed at most three seconds after it began.
         world.run(until: end + .milliseconds(3_100))
@@ -50,13 +53,14 @@ public enum ClusterSimulation {
         if !world.areDrainsDone { world.history.violate("it settles", "a drained node is not empty") }
         while !world.isSettled, world.now < limit {
             world.undrainAll()
+            world.restoreTopology()
             world.run(until: world.now + .milliseconds(250))
         }
         world.judge()
         return Outcome(
             seed: seed, violations: world.history.violations, steps: world.steps,
             acknowledged: world.history.acknowledged, unknown: world.history.unknown, moves: world.moves,
-            simulated: world.now - start, trace: world.trace.lines)
+            removals: world.removals, simulated: world.now - start, trace: world.trace.lines)
     }
 }
 
@@ -64,7 +68,8 @@ extension World {
     /// Whether everything that ought to happen has: owners are there, standbys in sync, followers up to date, and no
     /// request is waiting.
     var isSettled: Bool {
-        busy.isEmpty && coordinator.load().wishes.isEmpty && Self.domains.allSatisfy { unsettled($0) == nil }
+        busy.isEmpty && coordinator.load().wishes.isEmpty && isTopologyWhole
+            && Self.domains.allSatisfy { unsettled($0) == nil }
     }
 
     /// What is still missing.

@@ -104,6 +104,14 @@ struct History {
             violate("one order", "\(domain) \(position): \(follower) was handed another entry than others")
         }
         log[domain, default: [:]][position] = entry
+        switch entry.change {
+        // The domain was removed: what was acknowledged before has ended by that.
+        case .unregistered(let contact, .deleteAOR):
+            if let key = try? contact.key() { end(ContactID(domain: domain, key: key), by: position) }  // made here
+        case .clear(.storageCleared):
+            for contact in knowledge.keys where contact.domain == domain { end(contact, by: position) }
+        case .registered, .unregistered, .clear: break
+        }
         if case .unregistered(let contact, .expiredContact) = entry.change, let key = try? contact.key() {  // made here
             let known = knowledge[ContactID(domain: domain, key: key)]
             if let known, known.position < position, known.isRegistered, !known.isUncertain,
@@ -112,6 +120,11 @@ struct History {
                 violate("deadlines", "\(domain) \(key) expired \(known.expiresNotBefore - now) too early")
             }
         }
+    }
+
+    private mutating func end(_ contact: ContactID, by position: Position) {
+        guard let known = knowledge[contact], known.isRegistered, known.position < position else { return }
+        knowledge[contact]?.isRegistered = false
     }
 
     // MARK: At the end

@@ -51,6 +51,11 @@ struct Trace {
                 now,
                 "\(sender)->\(name) hand over \(order.domain) epoch \(order.epoch) revision \(order.revision) "
                     + "to \(order.node)")
+        case .topology(let part):
+            note(now, "\(sender)->\(name) topology \(part.version), part \(part.index + 1) of \(part.count)")
+        case .retire(let order):
+            note(
+                now, "\(sender)->\(name) retire \(order.domain) epoch \(order.epoch) revision \(order.revision)")
         case .reply(let reply): note(now, "\(sender)->\(name) reply \(reply.id) \(reply.result)")
         }
     }

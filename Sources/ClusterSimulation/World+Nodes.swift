@@ -28,6 +28,9 @@ extension World {
             perform(nodes[name]!.agent.handle(.assignments(update, from: sender), at: moment(of: name)), at: name)
         case .heartbeat, .copies, .replicaChange: route(.received(message, from: sender), at: name)
         case .handOver(let order): step(.handOver(order, from: sender.name), of: order.domain, at: name)
+        case .retire(let order): step(.retire(order, from: sender.name), of: order.domain, at: name)
+        case .topology(let part):
+            perform(nodes[name]!.agent.handle(.topology(part, from: sender), at: moment(of: name)), at: name)
         case .request(let request):
             answersTooSoon(request, from: sender, at: name)
             guard step(.request(request, from: sender.name), of: request.domain, at: name) else {
@@ -52,6 +55,7 @@ extension World {
             case .assigned(let assignments): for assignment in assignments { assigned(assignment, at: name) }
             case .lease(let until):
                 for domain in Self.domains { step(.lease(until: until), of: domain, at: name) }
+            case .topology(let active): learned(active, at: name)
             }
         }
     }
@@ -89,9 +93,12 @@ extension World {
             case .load(let term): ask(.load(term: term), from: life)
             case .store(let changes, let wishes, let term):
                 ask(.store(changes, wishes: wishes, term: term), from: life)
+            case .activate(let topology, let term): ask(.activate(topology, term: term), from: life)
             case .answer(_, let outcome): trace.note(now, "\(name) answers an operator: \(outcome)")
             case .resign(let term): if !isCoordinatorAway { coordinator.resign(term: term) }
-            case .log(let notice): trace.note(now, "\(name) \(notice)")
+            case .log(let notice):
+                if case .retired = notice { removals += 1 }
+                trace.note(now, "\(name) \(notice)")
             }
         }
     }
@@ -127,7 +134,7 @@ extension World {
             case .becameOwner(_, let reason, _):
                 grantOutage(of: domain, to: node.life, reason)
                 trace.note(now, "\(name) \(domain) \(directive)")
-            case .becameStandby, .deposed, .handingOver, .replayEnded:
+            case .becameStandby, .deposed, .handingOver, .replayEnded, .retiring:
                 trace.note(now, "\(name) \(domain) \(directive)")
             }
         }

@@ -20,6 +20,7 @@ struct World {
         case campaign
         case load(term: UInt64)
         case store([AssignmentChange], wishes: MovementWishes?, term: UInt64)
+        case activate(ActiveTopology, term: UInt64)
         case answered(RouterMachine.Event)
     }
 
@@ -34,6 +35,8 @@ struct World {
         case vacant
         /// Many clients ask at once.
         case storm
+        /// An operator removes a domain, or puts it back.
+        case topology
     }
 
     let options: SimulationOptions
@@ -64,6 +67,8 @@ struct World {
     var activeFaults = 0
     /// Orders of operators given so far.
     var orders: UInt64 = 0
+    /// How many times nobody was to serve a domain any more, as the topology had it no more.
+    var removals = 0
     /// Epochs that began with a move.
     var moves = 0
     var nextServerFault = MonotonicInstant.distantPast
@@ -139,7 +144,11 @@ struct World {
             periods: periods)
         let node = SimulatedNode(life, role: role, disk: disk, agent: agent)
         switch role {
-        case .router: node.router = RouterMachine(node: life, layout: layout, periods: periods, at: moment)
+        case .router:
+            let (all, replicas) = (layout.nodes, options.replicas)
+            node.router = RouterMachine(
+                node: life, layout: layout, periods: periods, at: moment,
+                layoutOf: { Self.layout(of: $0, nodes: all, replicas: replicas) })
         case .sr: node.domains = restore(disk, life)
         case .wssubscr:
             for domain in Self.domains {
@@ -182,6 +191,7 @@ struct World {
             case .order(let order): give(order)
             case .vacant: tellVacancy()
             case .storm: rush()
+            case .topology: changeTopology()
             }
         }
         now = max(now, end)
@@ -254,6 +264,8 @@ struct World {
                 isCoordinatorAway
                     ? .failure(.unavailable("simulated outage"))
                     : .success(stored(changes, wishes: wishes, term: term)), term: term)
+        case .activate(let topology, let term):
+            event = .activated(answer { $0.activate(topology, term: term) }, term: term)
         }
         queue.add(
             .step(life.name, .coordinator(.answered(event), life: life)),

@@ -71,7 +71,17 @@ public final class EmbeddedCoordinator: Coordinator {
         try await write { database in
             StoredAssignments(
                 revision: try Schema.revision(in: database), assignments: try Schema.assignments(in: database),
-                wishes: try Schema.wishes(in: database))
+                wishes: try Schema.wishes(in: database), topology: try Schema.topology(in: database))
+        }
+    }
+
+    public func activate(
+        _ topology: ActiveTopology, term: UInt64
+    ) async throws(CoordinatorError) -> StoreOutcome {
+        try await write { [boot] database -> StoreOutcome in
+            guard try Schema.leadership(in: database, boot: boot).mayStore(in: term) else { return .deposed }
+            try Schema.save(topology, in: database)
+            return .stored([])
         }
     }
 

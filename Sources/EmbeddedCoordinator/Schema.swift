@@ -8,7 +8,8 @@ import RegistrarEvents
 /// `cluster`: the latest term, who holds it until when (nanoseconds on the boot clock of the run `boot`), and the
 /// highest revision. `assignments`: as in `Assignment`; `standbys` is JSON, such as
 /// `[{"in_sync":true,"incarnation":1,"name":"sr2"}]`. `wishes`: at most one row, what operators want moved, as
-/// `MovementWishes.text`; programs before 0.2 pass over that table.
+/// `MovementWishes.text`. `topology`: at most one row, the topology that was activated last, as
+/// `ActiveTopology.record`. Programs that do not know the last two pass over them.
 enum Schema {
     /// Counted up with every change of the tables that an earlier program could not read.
     static let version = 1
@@ -25,14 +26,14 @@ enum Schema {
             let tables = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_master") ?? 0
             if found == 0, tables == 0 {
                 try create(in: database)
-                try addWishes(to: database)
+                try addDocuments(to: database)
                 return .commit
             }
             guard try Int.fetchOne(database, sql: "PRAGMA application_id") == applicationID else {
                 throw SchemaError.foreign
             }
             guard found == version else { throw SchemaError.version(found) }
-            try addWishes(to: database)
+            try addDocuments(to: database)
             return .commit
         }
     }
@@ -65,15 +66,31 @@ enum Schema {
                 """)
     }
 
-    /// Added without a new version of the schema, since programs that do not know it are not disturbed by it.
-    private static func addWishes(to database: Database) throws {
+    /// Added without a new version of the schema, since programs that do not know them are not disturbed by them.
+    private static func addDocuments(to database: Database) throws {
         try database.execute(
             sql: """
                 CREATE TABLE IF NOT EXISTS wishes (
                     id INTEGER PRIMARY KEY CHECK (id = 1),
                     text TEXT NOT NULL
+                ) STRICT;
+                CREATE TABLE IF NOT EXISTS topology (
+                    id INTEGER PRIMARY KEY CHECK (id = 1),
+                    record TEXT NOT NULL
                 ) STRICT
                 """)
+    }
+
+    static func topology(in database: Database) throws -> ActiveTopology? {
+        guard let record = try String.fetchOne(database, sql: "SELECT record FROM topology") else { return nil }
+        guard let topology = ActiveTopology(record: record) else {
+            throw SchemaError.row("table topology cannot be read")
+        }
+        return topology
+    }
+
+    static func save(_ topology: ActiveTopology, in database: Database) throws {
+        try database.execute(sql: "INSERT OR REPLACE INTO topology VALUES (1, ?)", arguments: [topology.record])
     }
 
     static func wishes(in database: Database) throws -> MovementWishes {

@@ -110,6 +110,32 @@ public final class EtcdCoordinator: Coordinator {
         return .stored(plan.assignments)
     }
 
+    public func activate(
+        _ topology: ActiveTopology, term: UInt64
+    ) async throws(CoordinatorError) -> StoreOutcome {
+        if ledger.withLock({ $0?.term != term }) { _ = try await read() }
+        guard let known = ledger.withLock(\.self), known.term == term else { return .deposed }
+        let transaction = Gateway.Transaction(
+            // One that was asked for twice and comes late must not undo what came after it.
+            compare: [
+                .value(of: keys.term, is: known.fence), .change(of: keys.topology, isAt: known.topologyModified),
+            ],
+            success: [.put(keys.topology, Data(topology.record.utf8))], failure: [.get(keys.term)])
+        let reply: Gateway.TransactionReply
+        do throws(EtcdFault) {
+            reply = try await gateway.call("kv/txn", transaction, within: patience, isUrgent: true)
+        } catch {
+            ledger.withLock { $0 = nil }
+            throw error.coordinatorError
+        }
+        guard reply.succeeded == true, let revision = reply.header.revision?.value else {
+            ledger.withLock { $0 = nil }
+            return reply.found(at: 0)?.value == known.fence ? .conflict : .deposed
+        }
+        ledger.withLock { if $0?.term == term { $0?.topologyModified = revision } }
+        return .stored([])
+    }
+
     public func watch(vacant: @escaping @Sendable () -> Void) async {
         await LeaderWatch(gateway, key: keys.leader, patience: patience).run(vacant)
     }

@@ -22,6 +22,8 @@ struct Ledger: Sendable {
     /// The highest revision given out, and where that is stored.
     private var counter: Entry
     private var entries: [DomainName: Entry]
+    /// Where the active topology was last written; 0 before the first.
+    var topologyModified: Int64
 
     /// Nil when nobody leads in the latest term.
     init?(_ contents: Contents, _ keys: Keyspace) {
@@ -29,6 +31,7 @@ struct Ledger: Sendable {
         term = latest.record.term
         fence = latest.bytes
         self.keys = keys
+        topologyModified = contents.topologyModified
         counter = Entry(revision: contents.stored.revision, modified: contents.counterModified)
         entries = Dictionary(
             zip(contents.stored.assignments, contents.modified).map { assignment, modified in
@@ -84,6 +87,7 @@ struct Contents: Sendable {
     /// Where each assignment was last written, in the same order.
     var modified: [Int64] = []
     var counterModified: Int64 = 0
+    var topologyModified: Int64 = 0
 
     mutating func take(_ pair: Gateway.KeyValue, _ keys: Keyspace) throws(EtcdFault) {
         if pair.key == keys.term {
@@ -99,6 +103,12 @@ struct Contents: Sendable {
                 throw JSONForm.unreadable(pair.key)
             }
             stored.wishes = wishes
+        } else if pair.key == keys.topology {
+            guard let topology = ActiveTopology(record: String(decoding: pair.value ?? Data(), as: UTF8.self)) else {
+                throw JSONForm.unreadable(pair.key)
+            }
+            stored.topology = topology
+            topologyModified = pair.mod_revision.value
         } else if keys.isAssignment(pair.key) {
             guard let assignment = try JSONForm.read(AssignmentRecord.self, from: pair).assignment,
                 keys.assignment(of: assignment.domain) == pair.key

@@ -15,6 +15,9 @@ struct Keyspace: Sendable {
     /// What operators want moved, as `MovementWishes.text`.
     var wishes: Data { Data("\(prefix)/wishes".utf8) }
 
+    /// The topology that was activated last, as `ActiveTopology.record`.
+    var topology: Data { Data("\(prefix)/topology".utf8) }
+
     func assignment(of domain: DomainName) -> Data { Data("\(prefix)/assignments/\(domain.rawValue)".utf8) }
 
     var first: Data { Data("\(prefix)/".utf8) }

@@ -32,16 +32,42 @@ struct ConnectionMonitor {
     }
 
     let shared: NanomsgTransport.Shared
-    var watched: [Watched]
+    private var watched: [Watched] = []
+    /// Of the roster, as it was last looked at.
+    private var version = 0
     let deliver: @Sendable (TransportEvent) -> Void
+
+    init(shared: NanomsgTransport.Shared, deliver: @escaping @Sendable (TransportEvent) -> Void) {
+        self.shared = shared
+        self.deliver = deliver
+    }
 
     mutating func run() {
         while !shared.stopping.load(ordering: .acquiring) {
+            followRoster()
             let now = SystemClock.monotonic()
             for index in watched.indices { look(at: &watched[index], now) }
             sleep()
         }
         for item in watched { if let attempt = item.attempt { close(attempt.descriptor) } }
+    }
+
+    /// Peers come and go.
+    private mutating func followRoster() {
+        let roster = shared.roster.withLock { $0 }
+        guard roster.version != version else { return }
+        version = roster.version
+        let entries = roster.entries.compactMap(\.self).filter(\.isWatched)
+        let gone = watched.filter { item in !entries.contains { $0.socket === item.socket } }
+        for item in gone { if let attempt = item.attempt { close(attempt.descriptor) } }
+        watched.removeAll { item in !entries.contains { $0.socket === item.socket } }
+        for entry in entries where !watched.contains(where: { $0.socket === entry.socket }) {
+            guard let address = SocketAddress(entry.address) else {
+                shared.logger.error("cannot watch \(entry.peer): no address \(entry.address)")
+                continue
+            }
+            watched.append(Watched(peer: entry.peer, address: address, socket: entry.socket))
+        }
     }
 
     private func look(at item: inout Watched, _ now: MonotonicInstant) {

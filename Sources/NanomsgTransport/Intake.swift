@@ -10,9 +10,13 @@ final class Intake: Sendable {
         var sessionChanged = false
         /// The peer has said hello: it is there, even when our connection to it is not.
         var peerIsThere = false
+        /// The peer is none of ours any more: nothing is to be sent to it from now on.
+        var peerIsGone = false
     }
 
     fileprivate struct State {
+        /// The places of the peers that there are. A place is never given to another peer.
+        var indexes: [NodeName: Int]
         var work: [Work]
         /// Bytes that the sender thread holds for each peer, as it told last.
         var backlog: [Int]
@@ -23,25 +27,24 @@ final class Intake: Sendable {
         var drops: [DropReason: Int] = [:]
     }
 
-    private let indexes: [NodeName: Int]
     private let outboxBytes: Int
     private let outboxMessages: Int
     private let signal: WakeSignal
     private let state: Mutex<State>
 
     init(peers: [NodeName], outboxBytes: Int, outboxMessages: Int, signal: WakeSignal) {
-        indexes = Dictionary(uniqueKeysWithValues: zip(peers, peers.indices))
         self.outboxBytes = outboxBytes
         self.outboxMessages = outboxMessages
         self.signal = signal
         state = Mutex(
             State(
-                work: peers.map { _ in Work() }, backlog: peers.map { _ in 0 }, isTouched: peers.map { _ in false }))
+                indexes: Dictionary(uniqueKeysWithValues: zip(peers, peers.indices)), work: peers.map { _ in Work() },
+                backlog: peers.map { _ in 0 }, isTouched: peers.map { _ in false }))
     }
 
     func add(_ messages: [Message], to peer: NodeName) {
         let wake = state.withLock { state -> Bool in
-            guard let index = indexes[peer] else {
+            guard let index = state.indexes[peer] else {
                 state.drops[.unknownPeer, default: 0] += messages.count
                 return false
             }
@@ -64,9 +67,32 @@ final class Intake: Sendable {
     /// From the receive thread: something about the session with the peer is new.
     func sessionChanged(with peer: NodeName, peerIsThere: Bool) {
         let wake = state.withLock { state -> Bool in
-            guard let index = indexes[peer] else { return false }
+            guard let index = state.indexes[peer] else { return false }
             state.work[index].sessionChanged = true
             state.work[index].peerIsThere = state.work[index].peerIsThere || peerIsThere
+            return state.touch(index)
+        }
+        if wake { signal.signal() }
+    }
+
+    /// Takes in a peer, whose place is the next one.
+    func join(_ peer: NodeName) {
+        let wake = state.withLock { state -> Bool in
+            state.indexes[peer] = state.work.count
+            state.work.append(Work())
+            state.backlog.append(0)
+            state.isTouched.append(false)
+            return state.touch(state.work.count - 1)
+        }
+        if wake { signal.signal() }
+    }
+
+    /// Lets go of a peer; what waits for it is dropped.
+    func leave(_ peer: NodeName) {
+        let wake = state.withLock { state -> Bool in
+            guard let index = state.indexes.removeValue(forKey: peer) else { return false }
+            state.drops[.unknownPeer, default: 0] += state.work[index].messages.count
+            state.work[index] = Work(peerIsGone: true)
             return state.touch(index)
         }
         if wake { signal.signal() }

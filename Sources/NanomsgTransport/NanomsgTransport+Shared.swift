@@ -6,8 +6,8 @@ extension NanomsgTransport {
     /// What the threads of one transport share.
     final class Shared: Sendable {
         let configuration: Configuration
-        /// In the order of their names: the place of a peer here is its index everywhere.
-        let peers: [NodeName]
+        /// The peers that there are, and were; the place of a peer here is its index everywhere.
+        let roster = Mutex(Roster())
         let logger: Logger
         let wake = WakeSignal()
         let intake: Intake
@@ -20,7 +20,7 @@ extension NanomsgTransport {
         init(_ configuration: Configuration, logger: Logger) {
             self.configuration = configuration
             self.logger = logger
-            peers = configuration.peers.keys.filter { $0 != configuration.node.name }.sorted()
+            let peers = configuration.peers.keys.filter { $0 != configuration.node.name }.sorted()
             intake = Intake(
                 peers: peers, outboxBytes: configuration.outboxBytes, outboxMessages: configuration.outboxMessages,
                 signal: wake)
@@ -29,6 +29,22 @@ extension NanomsgTransport {
                 SessionTable(
                     node: configuration.node, peers: peers, secret: configuration.secret, nonce: nonce,
                     maximumFrame: configuration.maximumFrame))
+        }
+
+        /// Who is sent to, over which sockets, once the transport runs.
+        struct Roster: Sendable {
+            /// Nil: a peer that is gone.
+            var entries: [PeerEntry?] = []
+            /// Counts the changes.
+            var version = 0
+        }
+
+        struct PeerEntry: Sendable {
+            let peer: NodeName
+            let address: String
+            /// Whether its end is to be reported.
+            let isWatched: Bool
+            let socket: NanomsgSocket
         }
 
         /// The socket to be closed by `stop`: that ends the wait of the receiver thread.

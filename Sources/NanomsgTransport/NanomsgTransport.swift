@@ -33,14 +33,42 @@ public final class NanomsgTransport: Transport {
         }
     }
 
+    /// The other nodes are these from now on: those that are new are connected to, those that are none of them are let
+    /// go of. To be called while the transport runs; calls must not overlap.
+    /// - Parameter watch: as in the configuration. A transport whose configuration watches nobody watches nobody.
+    /// - Throws: when no socket can be had; peers that were taken in by then stay.
+    public func setPeers(_ peers: [NodeName: String], watch: Set<NodeName>) throws {
+        let own = shared.configuration.node.name
+        let known = shared.roster.withLock(\.entries).compactMap(\.self)
+        for entry in known where peers[entry.peer] != entry.address {
+            shared.table.withLock { $0.leave(entry.peer) }
+            shared.roster.withLock { roster in
+                guard let index = roster.entries.firstIndex(where: { $0?.peer == entry.peer }) else { return }
+                roster.entries[index] = nil
+                roster.version += 1
+            }
+            shared.intake.leave(entry.peer)
+        }
+        let kept = Set(known.filter { peers[$0.peer] == $0.address }.map(\.peer))
+        for (peer, address) in peers.sorted(by: { $0.key < $1.key }) where peer != own && !kept.contains(peer) {
+            let entry = try entry(peer, address, isWatched: watch.contains(peer))
+            shared.table.withLock { $0.join(peer) }
+            shared.roster.withLock { roster in
+                roster.entries.append(entry)
+                roster.version += 1
+            }
+            shared.intake.join(peer)
+        }
+    }
+
     /// Runs once in the life of a transport.
     /// - Throws: `TransportFailure` when the address cannot be bound or a socket fails.
     public func run(deliver: @escaping @Sendable (TransportEvent) -> Void) async throws {
         let inbox = try bind()
         defer { inbox.close() }
         shared.opened(inbox)
-        let outboxes = try shared.peers.map { _ in try Self.outbox(shared.configuration) }
-        defer { for outbox in outboxes { outbox.close() } }
+        try openOutboxes()
+        defer { for entry in shared.roster.withLock({ $0.entries }) { entry?.socket.close() } }
         // Three threads deliver; they take turns.
         let turn = Mutex(())
         let inTurn: @Sendable (TransportEvent) -> Void = { event in turn.withLock { _ in deliver(event) } }
@@ -51,8 +79,8 @@ public final class NanomsgTransport: Transport {
                 group.addTask {
                     await Self.thread("sender") {
                         do throws(NanomsgSocket.Failure) {
-                            var sender = try SenderThread(shared: shared, sockets: outboxes)
-                            sender.run()
+                            var sender = SenderThread(shared: shared)
+                            try sender.run()
                         } catch { shared.fail(error) }
                     }
                 }
@@ -62,12 +90,10 @@ public final class NanomsgTransport: Transport {
                         receiver.run()
                     }
                 }
-                let watched = Self.watched(shared, outboxes)
-                guard !watched.isEmpty else { return }
+                guard !shared.configuration.watch.isEmpty else { return }
                 group.addTask {
                     await Self.thread("monitor") {
-                        var monitor = ConnectionMonitor(
-                            shared: shared, watched: Self.watched(shared, outboxes), deliver: inTurn)
+                        var monitor = ConnectionMonitor(shared: shared, deliver: inTurn)
                         monitor.run()
                     }
                 }
@@ -109,17 +135,18 @@ public final class NanomsgTransport: Transport {
         ])
     }
 
-    private static func watched(_ shared: Shared, _ outboxes: [NanomsgSocket]) -> [ConnectionMonitor.Watched] {
-        zip(shared.peers, outboxes).compactMap { peer, socket in
-            guard shared.configuration.watch.contains(peer), let text = shared.configuration.peers[peer] else {
-                return nil
-            }
-            guard let address = SocketAddress(text) else {
-                shared.logger.error("cannot watch \(peer): no address \(text)")
-                return nil
-            }
-            return ConnectionMonitor.Watched(peer: peer, address: address, socket: socket)
+    private func openOutboxes() throws {
+        let configuration = shared.configuration
+        for peer in configuration.peers.keys.filter({ $0 != configuration.node.name }).sorted() {
+            let entry = try entry(peer, configuration.peers[peer] ?? "", isWatched: configuration.watch.contains(peer))
+            shared.roster.withLock { $0.entries.append(entry) }
         }
+        shared.roster.withLock { $0.version += 1 }
+    }
+
+    private func entry(_ peer: NodeName, _ address: String, isWatched: Bool) throws -> Shared.PeerEntry {
+        Shared.PeerEntry(
+            peer: peer, address: address, isWatched: isWatched, socket: try Self.outbox(shared.configuration))
     }
 
     /// Runs blocking code on a thread of its own and returns when it is done.

@@ -60,6 +60,13 @@ struct PeerSender {
         endpoint = try socket.connect(to: address)
     }
 
+    /// The peer is none any more.
+    mutating func leave(_ tally: inout SendTally) {
+        tally.drop(.unknownPeer, count: queue.messageCount)
+        queue.removeAll()
+        socket.close()
+    }
+
     mutating func becameWritable() { blocked = false }
 
     /// Sends what can be sent.

@@ -23,6 +23,11 @@ struct SessionTable {
         sessions = Dictionary(uniqueKeysWithValues: peers.map { ($0, Session()) })
     }
 
+    mutating func join(_ peer: NodeName) { sessions[peer] = Session() }
+
+    /// Frames of the peer are dropped from now on.
+    mutating func leave(_ peer: NodeName) { sessions[peer] = nil }
+
     func session(with peer: NodeName) -> Session? { sessions[peer] }
 
     // MARK: Arriving frames

@@ -34,7 +34,7 @@ public struct Membership: Sendable {
 
     /// In the order of names.
     public private(set) var members: [Member]
-    private let places: [NodeName: Int]
+    private var places: [NodeName: Int]
     private let periods: Periods
     private var listeningSince: MonotonicInstant
     /// Whether the router has listened for long enough to tell from silence that a node is down.
@@ -45,6 +45,21 @@ public struct Membership: Sendable {
         places = Dictionary(uniqueKeysWithValues: layout.nodes.enumerated().map { ($1.name, $0) })
         self.periods = periods
         listeningSince = start
+    }
+
+    /// Nodes came and went; what is known of those that stay is kept.
+    mutating func change(to layout: ClusterLayout) {
+        members = layout.nodes.map { node in
+            guard let known = self[node.name], known.node.role == node.role else { return Member(node: node) }
+            var member = Member(node: node)
+            member.incarnation = known.incarnation
+            member.standing = known.standing
+            member.heartbeat = known.heartbeat
+            member.lastHeard = known.lastHeard
+            member.refusedAt = known.refusedAt
+            return member
+        }
+        places = Dictionary(uniqueKeysWithValues: layout.nodes.enumerated().map { ($1.name, $0) })
     }
 
     public subscript(name: NodeName) -> Member? { places[name].map { members[$0] } }

@@ -97,9 +97,13 @@ public struct Planner: Sendable {
         for place in chosen {
             let name = layout.domains[place].name
             let current = facts.book[name]
-            let isLost = current.map { facts.isLost($0) } ?? false
+            let retired = current.flatMap { $0.isRetired ? $0 : nil }
+            if layout.domains[place].isClosing, current == nil || retired != nil { continue }
+            let served = retired == nil ? current : nil
+            let isLost = served.map { facts.isLost($0) } ?? false
             if isLost { plan.lost.append(name) }
-            let next = current.map { revise($0, isLost: isLost, at: place, round) } ?? settle(place, &round)
+            let next =
+                served.map { revise($0, isLost: isLost, at: place, round) } ?? settle(place, &round, after: retired)
             guard let next else {
                 plan.waiting.append(name)
                 continue
@@ -133,15 +137,17 @@ public struct Planner: Sendable {
     }
 
     /// The first owner of a domain: whoever has a whole copy from before the coordinator lost its memory, else by rank.
-    private func settle(_ place: Int, _ round: inout Round) -> Assignment? {
+    /// - Parameter retired: of a domain that was removed and comes back: its list is empty, whatever copies say.
+    private func settle(_ place: Int, _ round: inout Round, after retired: Assignment?) -> Assignment? {
         guard round.facts.isSettled else { return nil }
         let domain = layout.domains[place].name
-        let holder = mostAdvanced(of: round.living(ranks[place]), domain: domain, round)
+        let holder = retired == nil ? mostAdvanced(of: round.living(ranks[place]), domain: domain, round) : nil
         guard let owner = holder ?? round.leastLopsided(round.open(ranks[place], nodes), of: layout.domains.count)
         else { return nil }
         round.count(owner)
         var first = Assignment(
-            domain: domain, epoch: 0, revision: 0, owner: owner, standbys: [], cause: .restart, since: 0)
+            domain: domain, epoch: retired?.epoch ?? 0, revision: 0, owner: owner, standbys: [],
+            cause: retired == nil ? .restart : .storageCleared, since: 0)
         beginEpoch(of: &first, round)
         reviseStandbys(of: &first, at: place, round)
         return first
@@ -173,6 +179,11 @@ public struct Planner: Sendable {
             case .handOver:
                 handOver(&next, to: change.node, at: place, round)
                 continue
+            case .retire:
+                guard layout.domains[place].isClosing else { continue }
+                next.owner = nil
+                next.standbys = []
+                next.cause = .storageCleared
             }
             next.revision = 0
         }

@@ -15,12 +15,13 @@ extension RouterMachine {
         }
         return DomainExplanation(
             name: name.rawValue, epoch: assignment?.epoch ?? 0, owner: assignment?.owner?.description,
-            since: assignment?.since ?? 0, cause: assignment?.cause.name, replicas: layout.domains[place].replicas,
+            since: assignment?.since ?? 0, cause: assignment?.cause.name,
+            replicas: planner.layout.domains[place].replicas,
             standbys: (assignment?.standbys ?? []).map {
                 ClusterStatus.Standby(name: $0.node.name.rawValue, inSync: $0.inSync)
             },
             movingTo: leadership.successors[name]?.name.rawValue, candidates: candidates,
-            reasons: reasons(for: assignment, candidates, replicas: layout.domains[place].replicas, leadership),
+            reasons: reasons(for: assignment, candidates, replicas: planner.layout.domains[place].replicas, leadership),
             changes: ownerChanges(of: name))
     }
 
@@ -38,7 +39,12 @@ extension RouterMachine {
         for assignment: Assignment?, _ candidates: [DomainExplanation.Candidate], replicas: Int,
         _ leadership: Leadership
     ) -> [String] {
-        guard let assignment else { return ["it has not been served yet: the router waits for sr nodes to come up"] }
+        if closing.contains(where: { $0.name == assignment?.domain }) {
+            return ["the topology has it no more: its registrations are being ended, and then nobody serves it"]
+        }
+        guard let assignment, !assignment.isRetired else {
+            return ["it has not been served yet: the router waits for sr nodes to come up"]
+        }
         guard let owner = assignment.owner, !leadership.lostSince.keys.contains(assignment.domain) else {
             return [
                 "its owner is lost and no standby in sync lives: the router waits for a node that held everything, "

@@ -9,7 +9,7 @@ extension RouterMachine {
     }
 
     mutating func campaignIfDue(at now: Moment) {
-        guard campaignIssued == nil, now.monotonic >= nextCampaign else { return }
+        guard campaignIssued == nil, isMember || leadership != nil, now.monotonic >= nextCampaign else { return }
         campaignIssued = now.monotonic
         emit(.campaign)
     }
@@ -62,6 +62,7 @@ extension RouterMachine {
         abandoned = max(abandoned, leadership.term)
         self.leadership = nil
         for waiting in leadership.orders { emit(.answer(waiting.id, .notLeading)) }
+        if let id = leadership.activation?.id { emit(.answer(id, .notLeading)) }
         letOthersTry(at: now)
         emit(.log(.steppedDown(term: leadership.term, why: why)))
     }
@@ -87,6 +88,11 @@ extension RouterMachine {
             leadership?.wishes = stored.wishes
             leadership?.due = .everything
             coordinatorAnswered()
+            guard adopt(stored: stored.topology, at: now) else {
+                stepDown("the active topology cannot be read by this version", at: now)
+                return emit(.resign(term: term))
+            }
+            refreshPlanner()
             push(at: now.monotonic)
         case .failure(let error):
             // The next tick tries again.

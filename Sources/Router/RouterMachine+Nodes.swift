@@ -14,6 +14,7 @@ extension RouterMachine {
             leadership?.due = .everything
         }
         answer(heartbeat, of: life, at: now.monotonic)
+        if heartbeat.topology < topology.version { sendTopology(to: life, at: now.monotonic) }
     }
 
     /// Lives that are over never ask for a lease again.

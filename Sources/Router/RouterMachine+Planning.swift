@@ -4,7 +4,7 @@ import RegistrarEvents
 extension RouterMachine {
     /// Plans what is due, once everything planned before is stored; or stores the next piece of that.
     mutating func planIfNeeded(at now: Moment) {
-        guard leadership?.book != nil, leadership?.storing == nil else { return }
+        guard leadership?.book != nil, leadership?.storing == nil, !storeActivation() else { return }
         if leadership?.isSettled == false, isSettled(at: now) {
             leadership?.isSettled = true
             leadership?.due = .everything
@@ -107,6 +107,7 @@ extension RouterMachine {
         case .success(.stored(let assignments)):
             coordinatorAnswered()
             took(assignments, at: now)
+            tookRetired(assignments)
             if let wishes = store.wishes, let former = leadership?.wishes {
                 note(wishes, after: former)
                 leadership?.wishes = wishes

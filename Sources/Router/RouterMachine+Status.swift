@@ -8,11 +8,13 @@ extension RouterMachine {
         ClusterStatus(
             routers: layout.routers.map { router($0, at: now) },
             nodes: membership.members.map { describe($0, at: now) },
-            domains: layout.domains.map { domain in
+            domains: planner.layout.domains.map { domain in
                 let known = leadership?.book.map { $0[domain.name] } ?? table[domain.name]
-                return describe(domain.name, known)
+                var described = describe(domain.name, known)
+                if domain.isClosing { described.isBeingRemoved = true }
+                return described
             },
-            coordinator: coordinator)
+            coordinator: coordinator, topology: topology.version)
     }
 
     /// The last changes of the domain's owner that this router decided, oldest first.
@@ -40,11 +42,16 @@ extension RouterMachine {
             }
         let sinceHeard = member.lastHeard.map { (now.monotonic - $0).milliseconds } ?? 0
         let uptime = (member.heartbeat?.uptimeMilliseconds ?? 0) + UInt64(max(0, sinceHeard))
-        return ClusterStatus.Node(
+        var described = ClusterStatus.Node(
             name: member.node.name.rawValue, roles: [member.node.role.name], site: member.node.site,
             server: member.node.server, incarnation: member.incarnation, status: status,
             pid: status == .down ? 0 : member.heartbeat?.pid ?? 0,
             uptimeSeconds: status == .down ? 0 : uptime / 1000, wireVersion: member.heartbeat?.wireVersion)
+        if status != .down, let heartbeat = member.heartbeat {
+            described.topology = heartbeat.topology
+            described.needsRestart = heartbeat.needsRestart ? true : nil
+        }
+        return described
     }
 
     private func describe(_ name: DomainName, _ assignment: Assignment?) -> ClusterStatus.Domain {

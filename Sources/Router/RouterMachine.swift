@@ -36,6 +36,11 @@ public struct RouterMachine: Sendable {
         case vacant
         /// An operator's order; answered with `answer` under the same id.
         case ordered(MovementOrder, id: UInt64)
+        /// An operator's wish that the cluster go by this topology, which has this layout; answered in the same way.
+        case activate(ActiveTopology, ClusterLayout, id: UInt64)
+        case activated(Result<StoreOutcome, CoordinatorError>, term: UInt64)
+        /// The active router has told of a newer topology.
+        case learned(ActiveTopology, ClusterLayout)
     }
 
     /// What the shell is to do, in order.
@@ -49,6 +54,8 @@ public struct RouterMachine: Sendable {
         case load(term: UInt64)
         /// Answer with `stored`.
         case store([AssignmentChange], wishes: MovementWishes?, term: UInt64)
+        /// Answer with `activated`.
+        case activate(ActiveTopology, term: UInt64)
         /// Tell the operator who gave the order what became of it.
         case answer(UInt64, OrderOutcome)
         case log(RouterNotice)
@@ -80,6 +87,11 @@ public struct RouterMachine: Sendable {
         /// The next owners of domains that are to move.
         var successors: [DomainName: NodeID] = [:]
         var requests: [DomainName: [Planner.ReplicaRequest]] = [:]
+        /// A topology that waits to be stored, or is being stored.
+        var activation: Activation?
+        /// When each life was last sent the active topology.
+        var topologySent: [NodeID: MonotonicInstant] = [:]
+        var retirementsSent: [DomainName: MonotonicInstant] = [:]
         var lostSince: [DomainName: Moment] = [:]
         /// What owners asked for and the plan grants, until that is stored.
         var granted: [DomainName: [Planner.ReplicaRequest]] = [:]
@@ -131,11 +143,15 @@ public struct RouterMachine: Sendable {
     }
 
     public let node: NodeID
-    /// Its place among the routers.
-    let turn: Int
-    let layout: ClusterLayout
+    /// What the cluster goes by, as far as this router knows.
+    public internal(set) var topology: ActiveTopology
+    var layout: ClusterLayout
+    /// What a topology's text means; nil when this version cannot read it.
+    let layoutOf: @Sendable (String) -> ClusterLayout?
     let periods: Periods
-    let planner: Planner
+    var planner: Planner
+    /// Domains that are served until everything in them has ended.
+    var closing: [ClusterLayout.Domain] = []
     var membership: Membership
     var copies = CopyCatalogue()
     var leadership: Leadership?
@@ -162,15 +178,30 @@ public struct RouterMachine: Sendable {
     /// Owner changes of one store that are logged one by one.
     static let noticeLimit = 16
 
-    public init(node: NodeID, layout: ClusterLayout, periods: Periods, at now: Moment) {
+    /// - Parameters:
+    ///   - layout: of `topology`.
+    ///   - layoutOf: a pure function.
+    public init(
+        node: NodeID, layout: ClusterLayout, periods: Periods, at now: Moment,
+        topology: ActiveTopology = ActiveTopology(version: 0, text: "", since: 0),
+        layoutOf: @escaping @Sendable (String) -> ClusterLayout? = { _ in nil }
+    ) {
         self.node = node
+        self.topology = topology
         self.layout = layout
+        self.layoutOf = layoutOf
         self.periods = periods
         planner = Planner(layout, restartGrace: periods.restartGrace)
         membership = Membership(layout, periods: periods, listeningFrom: now.monotonic)
         // Routers that start together campaign in their order.
-        turn = layout.routers.firstIndex(of: node.name) ?? layout.routers.count
-        nextCampaign = now.monotonic + periods.heartbeat * turn
+        nextCampaign = now.monotonic + periods.heartbeat * Self.turn(of: node, layout)
+    }
+
+    /// Its place among the routers.
+    var turn: Int { Self.turn(of: node, layout) }
+
+    private static func turn(of node: NodeID, _ layout: ClusterLayout) -> Int {
+        layout.routers.firstIndex(of: node.name) ?? layout.routers.count
     }
 
     public mutating func handle(_ event: Event, at now: Moment) -> [Directive] {
@@ -181,7 +212,8 @@ public struct RouterMachine: Sendable {
         case .received(.copies(let reports), let sender): received(reports, from: sender)
         case .received(.replicaChange(let change), let sender): received(change, from: sender, at: now.monotonic)
         case .received(.lead, _), .received(.assignments, _), .received(.request, _), .received(.reply, _),
-            .received(.follow, _), .received(.append, _), .received(.chunk, _), .received(.handOver, _):
+            .received(.follow, _), .received(.append, _), .received(.chunk, _), .received(.handOver, _),
+            .received(.topology, _), .received(.retire, _):
             break
         case .refused(let name): refused(name, at: now)
         case .campaigned(let result): campaigned(result, at: now)
@@ -189,6 +221,9 @@ public struct RouterMachine: Sendable {
         case .stored(let result, let term): stored(result, term: term, at: now)
         case .vacant: leadershipIsVacant(at: now)
         case .ordered(let order, let id): take(order, id: id)
+        case .activate(let topology, let layout, let id): activate(topology, layout, id: id)
+        case .activated(let result, let term): activated(result, term: term, at: now)
+        case .learned(let topology, let layout): adopt(topology, layout, at: now)
         }
         planIfNeeded(at: now)
         defer { directives.removeAll() }
@@ -214,6 +249,7 @@ public struct RouterMachine: Sendable {
         judgeSilence(at: now)
         campaignIfDue(at: now)
         if let leadership, leadership.book == nil, !leadership.isLoading { load() }
+        sendRetirements(at: now)
         planAgainForThoseWaiting()
     }
 

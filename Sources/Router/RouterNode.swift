@@ -19,6 +19,7 @@ public actor RouterNode {
     private enum StoreCall: Sendable {
         case load(term: UInt64)
         case store([AssignmentChange], wishes: MovementWishes?, term: UInt64)
+        case activate(ActiveTopology, term: UInt64)
     }
 
     public nonisolated let node: NodeID
@@ -28,6 +29,7 @@ public actor RouterNode {
     private let now: @Sendable () -> Moment
     private let onAssigned: @Sendable ([Assignment]) -> Void
     private let logger: Logger
+    private let onTopology: @Sendable (ActiveTopology) -> Void
     private nonisolated let mailbox = RouterMailbox(limit: RouterNode.mailboxLimit)
     private nonisolated let gauges = Mutex(Gauges())
     private let campaigns = AsyncStream<CampaignCall>.makeStream()
@@ -42,10 +44,17 @@ public actor RouterNode {
     /// - Parameters:
     ///   - node: must be a router of the layout.
     ///   - pid: told in heartbeats, for people.
+    ///   - topology: what this router goes by; it has the layout.
+    ///   - layoutOf: what the text of a topology means; nil when it cannot be read.
+    ///   - onTopology: called with each newer version that the cluster goes by; answer with `learned`.
     ///   - onAssigned: called in order with assignments that this router has stored or been told; must return soon.
     public init(
         node: NodeID, layout: ClusterLayout, periods: Periods, pid: UInt64, coordinator: any Coordinator,
-        transport: any Transport, logger: Logger, now: @escaping @Sendable () -> Moment = { SystemClock.now() },
+        transport: any Transport, logger: Logger,
+        topology: ActiveTopology = ActiveTopology(version: 0, text: "", since: 0),
+        layoutOf: @escaping @Sendable (String) -> ClusterLayout? = { _ in nil },
+        onTopology: @escaping @Sendable (ActiveTopology) -> Void = { _ in },
+        now: @escaping @Sendable () -> Moment = { SystemClock.now() },
         onAssigned: @escaping @Sendable ([Assignment]) -> Void = { _ in }
     ) {
         let started = now()
@@ -56,9 +65,12 @@ public actor RouterNode {
         self.now = now
         self.onAssigned = onAssigned
         self.logger = logger
-        machine = RouterMachine(node: node, layout: layout, periods: periods, at: started)
+        self.onTopology = onTopology
+        machine = RouterMachine(
+            node: node, layout: layout, periods: periods, at: started, topology: topology, layoutOf: layoutOf)
         agent = NodeAgent(
-            node: node, role: .router, routers: layout.routers, pid: pid, started: started.monotonic, periods: periods)
+            node: node, role: .router, routers: layout.routers, pid: pid, started: started.monotonic, periods: periods,
+            topologyVersion: topology.version)
     }
 
     /// Hands over what the transport delivers. Returns at once; may be called from any thread.
@@ -89,18 +101,49 @@ public actor RouterNode {
 
     /// Has something moved.
     /// - Returns: once the order is stored, or refused; carrying it out takes longer.
-    public func order(_ order: MovementOrder) async -> OrderOutcome {
+    public func order(_ order: MovementOrder) async -> OrderOutcome { await give { .ordered(order, id: $0) } }
+
+    /// Has the cluster go by another topology.
+    /// - Parameters:
+    ///   - topology: of the version that follows the active one.
+    ///   - layout: what its text means.
+    /// - Returns: once it is stored, or refused; nodes are told after that.
+    public func activate(_ topology: ActiveTopology, _ layout: ClusterLayout) async -> OrderOutcome {
+        await give { .activate(topology, layout, id: $0) }
+    }
+
+    private func give(_ event: (UInt64) -> RouterMachine.Event) async -> OrderOutcome {
         guard !hasEnded else { return .notLeading }
         let id = nextOrder
         nextOrder += 1
         return await withCheckedContinuation { waiting in
             orders[id] = waiting
-            feed(.ordered(order, id: id), at: now())
+            feed(event(id), at: now())
         }
     }
 
     /// Who serves a domain, as far as this router knows.
     public func assignment(of domain: DomainName) -> Assignment? { agent.table[domain] }
+
+    /// What would become of the domains if a topology with this layout were activated; nil while this router does not
+    /// lead. Worked out beside this actor, since it may take a while.
+    public nonisolated func preview(of layout: ClusterLayout) async -> [PlannedMovement]? {
+        let (copy, now) = await (machine, now())
+        return copy.preview(of: layout, at: now)
+    }
+
+    /// What the cluster goes by; nil while this router does not lead.
+    public func leadingTopology() -> ActiveTopology? {
+        machine.leadingTerm(at: now()) > 0 ? machine.topology : nil
+    }
+
+    /// The topology of which `onTopology` told was read.
+    /// - Parameter needsRestart: whether some of it waits for this router's next start; told in its heartbeats.
+    public func learned(_ topology: ActiveTopology, _ layout: ClusterLayout, needsRestart: Bool) {
+        agent.follow(routers: layout.routers)
+        agent.needsRestart = needsRestart
+        feed(.learned(topology, layout), at: now())
+    }
 
     /// Who serves what, as far as this router knows.
     public func assignments() -> [Assignment] { agent.table.all }
@@ -151,8 +194,9 @@ public actor RouterNode {
         switch message {
         case .lead(let lead): carryOut(agent.handle(.lead(lead, from: sender), at: now))
         case .assignments(let update): carryOut(agent.handle(.assignments(update, from: sender), at: now))
+        case .topology(let part): carryOut(agent.handle(.topology(part, from: sender), at: now))
         case .heartbeat, .copies, .replicaChange: feed(.received(message, from: sender), at: now)
-        case .request, .reply, .follow, .append, .chunk, .handOver: break
+        case .request, .reply, .follow, .append, .chunk, .handOver, .retire: break
         }
     }
 
@@ -165,6 +209,8 @@ public actor RouterNode {
             case .load(let term): stores.continuation.yield(.load(term: term))
             case .store(let changes, let wishes, let term):
                 stores.continuation.yield(.store(changes, wishes: wishes, term: term))
+            case .activate(let topology, let term):
+                stores.continuation.yield(.activate(topology, term: term))
             case .answer(let id, let outcome): orders.removeValue(forKey: id)?.resume(returning: outcome)
             case .log(let notice): logger.log(level: notice.isWarning ? .warning : .info, "\(notice)")
             }
@@ -175,6 +221,7 @@ public actor RouterNode {
         for directive in directives {
             switch directive {
             case .send(let message, let peer): send(message, to: peer)
+            case .topology(let active): onTopology(active)
             case .assigned(let assignments): onAssigned(assignments)
             case .lease: break  // A router owns no domain.
             }
@@ -219,6 +266,11 @@ extension RouterNode {
                     try await coordinator.store(changes, wishes: wishes, term: term)
                 }
                 mailbox.post(answer: .stored(result, term: term))
+            case .activate(let topology, let term):
+                let result = await outcome { () async throws(CoordinatorError) in
+                    try await coordinator.activate(topology, term: term)
+                }
+                mailbox.post(answer: .activated(result, term: term))
             }
         }
     }

@@ -17,14 +17,20 @@ public enum RouterNotice: Hashable, Sendable, CustomStringConvertible {
     case draining(NodeName)
     case undrained(NodeName)
     case moveGivenUp(DomainName, to: NodeName)
+    case topology(version: UInt64)
+    case topologyUnreadable(version: UInt64)
+    case retired(DomainName)
     case heldUp(Duration)
     case coordinatorFailed(CoordinatorError)
     case coordinatorAnswers
 
     public var isWarning: Bool {
         switch self {
-        case .steppedDown, .foreignWire, .nodeSilent, .nodeDown, .moveGivenUp, .heldUp, .coordinatorFailed: true
-        case .leading, .standingBy, .nodeUp, .ownerChanged, .ownersChanged, .draining, .undrained, .coordinatorAnswers:
+        case .steppedDown, .foreignWire, .nodeSilent, .nodeDown, .moveGivenUp, .heldUp, .coordinatorFailed,
+            .topologyUnreadable:
+            true
+        case .leading, .standingBy, .nodeUp, .ownerChanged, .ownersChanged, .draining, .undrained, .coordinatorAnswers,
+            .topology, .retired:
             false
         }
     }
@@ -45,6 +51,10 @@ public enum RouterNotice: Hashable, Sendable, CustomStringConvertible {
                 + " after \(change.previous ?? "nobody"), decided in \(change.tookMilliseconds) ms"
         case .ownersChanged(let count): "\(count) domains changed owners"
         case .draining(let node): "\(node) is drained from now on: its domains go elsewhere"
+        case .topology(let version): "goes by version \(version) of the topology"
+        case .topologyUnreadable(let version):
+            "cannot lead: version \(version) of the topology cannot be read by this version of the program"
+        case .retired(let domain): "\(domain) is removed: everything in it has ended"
         case .undrained(let node): "\(node) may serve domains again"
         case .moveGivenUp(let domain, let node): "\(domain) is not moved to \(node), which is down or drained"
         case .heldUp(let duration):

@@ -33,7 +33,7 @@ struct Registrar {
         var stage = Stage.binding
     }
 
-    let settings: SIPSettings
+    var settings: SIPSettings
     /// Nil when anybody may register anything.
     let authenticator: Authenticator?
     let gate: AddressGate

@@ -67,6 +67,7 @@ extension SIPLane {
             switch item {
             case .replies(let replies, let node): registrar.replied(replies, from: node, at: SystemClock.now(), &outbox)
             case .assigned(let assignments): registrar.assigned(assignments, at: SystemClock.now(), &outbox)
+            case .domains(let domains): registrar.settings.domains = domains
             case .watched(let watch, let answer): registrar.watched(watch, answer, at: SystemClock.now(), &outbox)
             case .notify(let bytes, let route): outbox.answers.append((bytes, route))
             }

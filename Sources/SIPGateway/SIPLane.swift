@@ -1,5 +1,6 @@
 import ClusterRuntime
 import NIOCore
+import RegistrarEvents
 
 /// The shell of one event loop's registrar: its sockets, what is sent in a burst, and the time. Everything but `post`
 /// happens on that loop.
@@ -7,6 +8,8 @@ final class SIPLane: Sendable {
     enum Item: Sendable {
         case replies([Reply], from: NodeID)
         case assigned([Assignment])
+        /// The domains of the topology have changed.
+        case domains([DomainName: DomainSpec])
         /// What became of a SUBSCRIBE of this loop.
         case watched(WatchRequest, WatchAnswer)
         /// To a watcher who is reached from this loop.

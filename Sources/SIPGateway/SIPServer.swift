@@ -96,6 +96,14 @@ public final class SIPServer: Service {
         watchers.assigned(assignments)
     }
 
+    /// The topology has these domains now: devices of others are answered 404.
+    /// - Parameter assignments: those known.
+    public func serve(_ domains: [DomainSpec], assignments: [Assignment]) {
+        let table = Dictionary(domains.map { ($0.name, $0) }) { first, _ in first }
+        for lane in lanes { lane.post(.domains(table), isVital: true) }
+        watchers.serve(domains.map(\.name), assignments: assignments)
+    }
+
     /// Takes what owners tell those who follow their domains; the rest is passed over.
     public func follow(_ messages: [Message], from sender: NodeID) { watchers.receive(messages, from: sender) }
 

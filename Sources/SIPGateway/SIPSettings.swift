@@ -9,7 +9,8 @@ public struct SIPSettings: Sendable {
     public var threads: Int
     public var limits: Limits
     public var periods: Periods
-    let domains: [DomainName: DomainSpec]
+    /// The domains of the topology. Each event loop has its own copy, which is replaced when the topology changes.
+    var domains: [DomainName: DomainSpec]
     public let gruus: TemporaryGRUUs
 
     /// Answers kept for repeated requests, in bytes, of each event loop.

@@ -91,6 +91,7 @@ struct Watchers {
         switch event {
         case .assigned(let new):
             assignment = new
+            if new.isRetired { endAll(at: now) }
             return replicate(.assigned(new), at: now)
         case .append(let append, let sender): return replicate(.append(append, from: sender), at: now)
         case .chunk(let chunk, let sender): return replicate(.chunk(chunk, from: sender), at: now)
@@ -107,6 +108,14 @@ struct Watchers {
         case .tick: return replicate(.tick, at: now) + timePassed(at: now.monotonic)
         case .turnEnded: return pump(at: now.monotonic) + replicate(.turnEnded, at: now)
         case .stop: return stop(at: now.monotonic)
+        }
+    }
+
+    /// The domain is no more.
+    private mutating func endAll(at now: Moment) {
+        for tag in watchers.keys.sorted() where watchers[tag]?.ending == nil {
+            watchers[tag]?.end(.noResource)
+            queue(tag, at: now.monotonic)
         }
     }
 

@@ -9,19 +9,24 @@ public actor DomainActor {
     private var machine: DomainMachine
     private let transport: any Transport
     private let journal: any Journal
-    private let routers: [NodeName]
+    private let routers: RouterNames
     private let lease: LeaseHolder
     private let outlet: (any DestinationOutlet)?
     private let log: Logger
+    private let onRetired: @Sendable () -> Void
     private let mailbox: Mailbox<DomainMachine.Event>
     private let latestReport: Mutex<CopyReport>
     private var wake: (at: MonotonicInstant, task: Task<Void, Never>)?
     private var checkpointedGeneration: UInt64
 
+    /// - Parameter onRetired: called when nobody is to serve the domain any more, and nothing of it is kept here; more
+    ///   than once, perhaps.
     public init(
-        machine: DomainMachine, transport: any Transport, journal: any Journal, routers: [NodeName],
-        lease: LeaseHolder, outlet: (any DestinationOutlet)? = nil, mailboxLimit: Int, log: Logger
+        machine: DomainMachine, transport: any Transport, journal: any Journal, routers: RouterNames,
+        lease: LeaseHolder, outlet: (any DestinationOutlet)? = nil, mailboxLimit: Int, log: Logger,
+        onRetired: @escaping @Sendable () -> Void = {}
     ) {
+        self.onRetired = onRetired
         self.machine = machine
         self.transport = transport
         self.journal = journal
@@ -60,6 +65,7 @@ public actor DomainActor {
             checkpointIfAsked(at: now)
             latestReport.withLock { $0 = machine.report }
         }
+        if machine.isRetired { onRetired() }
         setWake()
     }
 
@@ -72,9 +78,9 @@ public actor DomainActor {
             case .store(let record): records.append(record)
             case .send(let message, let peer): outgoing.add(message, for: peer)
             case .askRouters(let change):
-                for router in routers { outgoing.add(.replicaChange(change), for: router) }
+                for router in routers.all { outgoing.add(.replicaChange(change), for: router) }
             case .publish(let publication): publications.append(publication)
-            case .alarm, .becameOwner, .becameStandby, .deposed, .handingOver, .replayEnded: note(directive)
+            case .alarm, .becameOwner, .becameStandby, .deposed, .handingOver, .replayEnded, .retiring: note(directive)
             }
         }
         if !records.isEmpty { journal.append(records, of: machine.domain) }
@@ -91,6 +97,7 @@ public actor DomainActor {
         case .becameStandby(let epoch, let owner): log.info("\(domain): standby of \(owner) in epoch \(epoch)")
         case .deposed(let epoch): log.notice("\(domain): deposed by epoch \(epoch); nothing is acknowledged any more")
         case .handingOver(let node): log.info("\(domain): takes on nothing new, so that \(node) can be the owner")
+        case .retiring: log.notice("\(domain): the topology has it no more, so everything in it ends")
         case .replayEnded(let position): log.info("\(domain): everything restated by \(position)")
         case .store, .send, .askRouters, .publish: break
         }
@@ -141,6 +148,17 @@ private struct Outgoing {
             byPeer.append((peer, [message]))
         }
     }
+}
+
+/// The routers that there are; written by the node, read by every domain.
+public final class RouterNames: Sendable {
+    private let names: Mutex<[NodeName]>
+
+    public init(_ names: [NodeName]) { self.names = Mutex(names) }
+
+    public var all: [NodeName] { names.withLock { $0 } }
+
+    public func replace(with names: [NodeName]) { self.names.withLock { $0 = names } }
 }
 
 /// Until when the node's lone owners may acknowledge; written by the agent, read by every domain.

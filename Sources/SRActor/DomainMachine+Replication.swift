@@ -39,6 +39,7 @@ extension DomainMachine {
             feed.role == .follower && now.monotonic - feed.lastHeard > Self.feedTimeout
         }
         endHandOverIfOverdue(at: now)
+        endRetirementIfNotRepeated(at: now)
         expire(at: now)
         return changesToAskFor(at: now)
     }
@@ -118,6 +119,7 @@ extension DomainMachine {
     mutating func pump(at now: Moment) -> [Directive] {
         guard owner?.isDeposed == false else { return [] }
         let ended = replay(at: now)
+        endForRetirement(at: now)
         var directives: [Directive] = []
         if !owner!.unstored.isEmpty {
             directives.append(.store(.entries(epoch: owner!.epoch, owner!.unstored)))
@@ -127,6 +129,7 @@ extension DomainMachine {
         directives += commit(at: now)
         directives += publish(at: now)
         directives += askToHandOver(at: now)
+        directives += askToRetire(at: now)
         directives += feedAll(at: now)
         return directives
     }

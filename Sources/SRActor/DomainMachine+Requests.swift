@@ -24,7 +24,7 @@ extension DomainMachine {
 
     /// Why nothing at all is granted at the moment.
     private func refusalForNow(at now: Moment) -> Refusal? {
-        guard let owner, owner.handOver == nil else { return .notOwner }
+        guard let owner, owner.handOver == nil, !isRetiring else { return .notOwner }
         if owner.waitsForNobody, !mayActAlone(at: now) { return .unavailable }
         // Requests that change nothing wait as well.
         let isOverloaded = owner.room(policy) == 0 || owner.waiting.count >= policy.maximumUncommitted

@@ -35,6 +35,10 @@ public struct DomainMachine: Sendable {
         case handOver(HandOver, from: NodeName)
         /// A destination has taken events, or has missed some.
         case destination(DestinationNotice)
+        /// A router wants everything in the domain ended, since the topology has it no more.
+        case retire(Retire, from: NodeName)
+        /// What the topology allows the domain has changed. The sizes of rings stay as they are.
+        case policy(DomainPolicy)
         /// Time goes by: at the latest at `nextWake`.
         case tick
         /// Everything that had arrived has been handled: send what has come together.
@@ -56,12 +60,13 @@ public struct DomainMachine: Sendable {
         case becameStandby(epoch: UInt64, of: NodeID)
         case deposed(by: UInt64)
         case handingOver(to: NodeID)
+        case retiring
         case replayEnded(Position)
     }
 
     public let domain: DomainName
     public let node: NodeID
-    public var policy: DomainPolicy
+    public private(set) var policy: DomainPolicy
 
     /// The copy, and how it is kept in step while another node owns the domain.
     var receiver: ReplicaReceiver
@@ -75,6 +80,8 @@ public struct DomainMachine: Sendable {
     var early: [EarlyRequest] = []
     /// Of the log that this node applies as a standby: what destinations may not have.
     var tail = LogTail()
+    /// Nil unless a router wants the domain to be let go of.
+    var retirement: Retirement?
 
     /// - Parameter replica: the copy restored from the journal; empty for a domain new to this node.
     public init(
@@ -89,6 +96,8 @@ public struct DomainMachine: Sendable {
 
     public var replica: DomainReplica { _read { yield receiver.replica } }
     public var isOwner: Bool { owner != nil }
+    /// Whether nobody is to serve the domain any more, so that this node need not keep anything of it.
+    public var isRetired: Bool { assignment?.isRetired ?? false }
 
     /// What this node holds, for routers and for `verify`.
     public var report: CopyReport {
@@ -116,6 +125,12 @@ public struct DomainMachine: Sendable {
         case .handOver(let order, let router): return take(order, from: router, at: now)
         case .destination(let notice):
             take(notice)
+            return []
+        case .retire(let order, let router): return take(order, from: router, at: now)
+        case .policy(var new):
+            // Rings were made by the former sizes, and the room in them is counted by those.
+            (new.ringEntries, new.ringBytes) = (policy.ringEntries, policy.ringBytes)
+            policy = new
             return []
         case .follow(let follow, let sender): return take(follow, from: sender, at: now)
         case .append(let append, let sender):
@@ -146,7 +161,7 @@ public struct DomainMachine: Sendable {
         }
         guard early.isEmpty else { return soon }
         guard !owner.isDeposed else { return now.monotonic + .milliseconds(250) }
-        guard !isHandingOver else { return soon }
+        guard !isHandingOver, !isRetiring else { return soon }
         // A replay that waits for acknowledgements goes on with them.
         if replayBudget(at: now) > 0 { return now.monotonic }
         var wake = now.monotonic + (owner.uncommitted > 0 ? .milliseconds(50) : .milliseconds(250))
@@ -190,6 +205,7 @@ public struct DomainMachine: Sendable {
     /// A domain that is owned and has a standby in sync has all its acknowledged writes twice elsewhere. But a member's
     /// later life, which the assignment does not name yet, may be the one that comes back with what nobody else has.
     private func mayNeedCopy(_ new: Assignment) -> Bool {
+        guard !new.isRetired else { return false }
         let members = (new.owner.map { [$0] } ?? []) + new.standbys.map(\.node)
         return new.owner == nil || new.inSync.isEmpty || members.contains { $0.name == node.name }
     }

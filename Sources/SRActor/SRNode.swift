@@ -11,13 +11,19 @@ public final class SRNode: Sendable {
     private let node: NodeID
     private let transport: any Transport
     private let journal: any Journal
-    private let routers: [NodeName]
+    private let routers: RouterNames
     private let limits: Limits
     private let log: Logger
     private let policy: @Sendable (DomainName) -> DomainPolicy
     private let lease = LeaseHolder()
     private let outlet: (any DestinationOutlet)?
-    private let domains: Mutex<[DomainName: DomainActor]>
+    private let domains: Mutex<Domains>
+
+    private struct Domains {
+        var actors: [DomainName: DomainActor] = [:]
+        /// Those of the actors whose newest assignment retires them.
+        var retired: Set<DomainName> = []
+    }
 
     /// How often the routers are told what is held here.
     private static let reportInterval = Duration.seconds(1)
@@ -34,14 +40,14 @@ public final class SRNode: Sendable {
         self.node = node
         self.transport = transport
         self.journal = journal
-        self.routers = routers
+        self.routers = RouterNames(routers)
         self.limits = limits
         self.policy = policy
         self.outlet = outlet
         self.log = log
-        domains = Mutex([:])
+        domains = Mutex(Domains())
         domains.withLock { domains in
-            for (domain, replica) in replicas { domains[domain] = makeActor(domain, replica) }
+            for (domain, replica) in replicas { domains.actors[domain] = makeActor(domain, replica) }
         }
     }
 
@@ -49,7 +55,8 @@ public final class SRNode: Sendable {
         DomainActor(
             machine: DomainMachine(domain: domain, node: node, policy: policy(domain), replica: replica),
             transport: transport, journal: journal, routers: routers, lease: lease, outlet: outlet,
-            mailboxLimit: limits.parkedRequests * 8, log: log)
+            mailboxLimit: limits.parkedRequests * 8, log: log,
+            onRetired: { [weak self] in self?.letGo(of: domain) })
     }
 
     // MARK: What arrives
@@ -61,13 +68,41 @@ public final class SRNode: Sendable {
     public func assigned(_ assignments: [Assignment]) {
         for assignment in assignments {
             let concerns = assignment.owner == node || assignment.standbys.contains { $0.node == node }
-            let actor = domains.withLock { domains in
-                if domains[assignment.domain] == nil, concerns {
-                    domains[assignment.domain] = makeActor(assignment.domain, DomainReplica())
+            domains.withLock { domains in
+                if domains.actors[assignment.domain] == nil, concerns {
+                    domains.actors[assignment.domain] = makeActor(assignment.domain, DomainReplica())
                 }
-                return domains[assignment.domain]
+                guard let actor = domains.actors[assignment.domain] else { return }
+                if assignment.isRetired {
+                    domains.retired.insert(assignment.domain)
+                } else {
+                    domains.retired.remove(assignment.domain)
+                }
+                // Within the lock: an actor that is let go of has been handed nothing newer.
+                actor.post([.assigned(assignment)], isVital: true)
             }
-            actor?.post([.assigned(assignment)], isVital: true)
+        }
+    }
+
+    /// Nobody serves the domain any more: nothing of it is kept here, in memory or on disk.
+    private func letGo(of domain: DomainName) {
+        let isOver = domains.withLock { domains in
+            // It may have come back meanwhile.
+            guard domains.retired.remove(domain) != nil, domains.actors.removeValue(forKey: domain) != nil
+            else { return false }
+            // Within the lock as well: what the next actor of the domain keeps comes after it.
+            journal.forget(domain)
+            return true
+        }
+        guard isOver else { return }
+        log.notice("\(domain) is removed; nothing of it is kept here")
+    }
+
+    /// The topology changed: what each of its domains allows, and who the routers are.
+    public func topologyChanged(routers: [NodeName], domains kept: Set<DomainName>) {
+        self.routers.replace(with: routers)
+        for (domain, actor) in domains.withLock({ $0.actors }) where kept.contains(domain) {
+            actor.post([.policy(policy(domain))], isVital: true)
         }
     }
 
@@ -88,7 +123,7 @@ public final class SRNode: Sendable {
 
     /// A destination of a domain has taken events, or has missed some. Lost to a full mailbox, it is told again.
     public func receive(_ notice: DestinationNotice, of domain: DomainName) {
-        domains.withLock { $0[domain] }?.post([.destination(notice)])
+        domains.withLock { $0.actors[domain] }?.post([.destination(notice)])
     }
 
     private static func event(_ message: Message, from sender: NodeID) -> (DomainName, DomainMachine.Event)? {
@@ -98,12 +133,13 @@ public final class SRNode: Sendable {
         case .append(let append): (append.domain, .append(append, from: sender))
         case .chunk(let chunk): (chunk.domain, .chunk(chunk, from: sender))
         case .handOver(let order): (order.domain, .handOver(order, from: sender.name))
-        case .heartbeat, .lead, .assignments, .copies, .replicaChange, .reply: nil
+        case .retire(let order): (order.domain, .retire(order, from: sender.name))
+        case .heartbeat, .lead, .assignments, .copies, .replicaChange, .reply, .topology: nil
         }
     }
 
     private func post(_ events: [DomainMachine.Event], to domain: DomainName, from sender: NodeID) {
-        if let actor = domains.withLock({ $0[domain] }) {
+        if let actor = domains.withLock({ $0.actors[domain] }) {
             actor.post(events)
             return
         }
@@ -119,14 +155,14 @@ public final class SRNode: Sendable {
 
     /// What is held here, by domain name.
     public var reports: [CopyReport] {
-        domains.withLock { $0.values.map(\.report) }.sorted { $0.domain < $1.domain }
+        domains.withLock { $0.actors.values.map(\.report) }.sorted { $0.domain < $1.domain }
     }
 
     /// Whether the journal can be written to.
     public var isJournalWritable: Bool { journal.isWritable }
 
     /// Events that found a domain's mailbox full.
-    public var dropped: UInt64 { domains.withLock { $0.values.reduce(0) { $0 + $1.dropped } } }
+    public var dropped: UInt64 { domains.withLock { $0.actors.values.reduce(0) { $0 + $1.dropped } } }
 
     /// Reports to the routers until cancelled, and stirs quiet domains when the journal wants them written anew.
     public func run() async {
@@ -134,10 +170,10 @@ public final class SRNode: Sendable {
         while !Task.isCancelled {
             if journal.generation != generation {
                 generation = journal.generation
-                for actor in domains.withLock({ Array($0.values) }) { actor.post([.tick]) }
+                for actor in domains.withLock({ Array($0.actors.values) }) { actor.post([.tick]) }
             }
             let copies = Message.copies(CopyReports(reports: reports))
-            for router in routers { transport.send(copies, to: router) }
+            for router in routers.all { transport.send(copies, to: router) }
             try? await Task.sleep(for: Self.reportInterval)  // ends early only when cancelled, which the loop sees
         }
     }

@@ -57,6 +57,8 @@ public struct Follower: Sendable {
     var sharedStates: StatesSnapshot?
     /// The owner begins this epoch's log anew, since a snapshot failed: nothing is pushed until the list is whole.
     private(set) var isRebuilding = false
+    /// Whether nobody serves the domain any more, because the topology has it no more.
+    public private(set) var isRetired = false
     /// The list was given up for another that is not whole yet: what its entries change is not what subscribers know.
     var isReplacing = false
     private var lastSweep = MonotonicInstant.distantPast
@@ -84,7 +86,9 @@ public struct Follower: Sendable {
 
     public mutating func handle(_ event: Event, at now: Moment) -> [Directive] {
         switch event {
-        case .assigned(let assignment): return replicate(.assigned(assignment), at: now)
+        case .assigned(let assignment):
+            isRetired = assignment.isRetired
+            return isRetired ? retire(assignment, at: now) : replicate(.assigned(assignment), at: now)
         case .append(let append, let sender):
             let directives = replicate(.append(append, from: sender), at: now)
             if append.replayEnd > 0, append.epoch == recent.last.epoch {
@@ -107,7 +111,7 @@ public struct Follower: Sendable {
 
     // MARK: The list
 
-    private mutating func replicate(_ event: ReplicaReceiver.Event, at now: Moment) -> [Directive] {
+    mutating func replicate(_ event: ReplicaReceiver.Event, at now: Moment) -> [Directive] {
         var directives: [Directive] = []
         var (isReplaced, isWhole) = (false, false)
         let wasWhole = receiver.replica.isComplete

@@ -9,6 +9,7 @@ public actor FollowerActor {
     private let transport: any Transport
     private let lanes: LaneTable
     private let log: Logger
+    private let onRetired: @Sendable () -> Void
     /// Messages of owners: one that finds it full is dropped, and the owner sends again.
     private let inbound: Mailbox<Follower.Event>
     /// What sockets ask: each has a few things under way at most.
@@ -16,7 +17,12 @@ public actor FollowerActor {
     private let latestReport: Mutex<FollowerReport>
     private let alarmCount = Atomic<UInt64>(0)
 
-    public init(machine: Follower, transport: any Transport, lanes: LaneTable, log: Logger) {
+    /// - Parameter onRetired: called when the domain is no more and its subscribers were told; more than once, perhaps.
+    public init(
+        machine: Follower, transport: any Transport, lanes: LaneTable, log: Logger,
+        onRetired: @escaping @Sendable () -> Void = {}
+    ) {
+        self.onRetired = onRetired
         self.machine = machine
         self.transport = transport
         self.lanes = lanes
@@ -60,6 +66,7 @@ public actor FollowerActor {
             perform(machine.handle(.turnEnded, at: now))
             flush()
             latestReport.withLock { $0 = machine.report }
+            if machine.isRetired { onRetired() }
         }
     }
 

@@ -1,15 +1,34 @@
 public import ClusterRuntime
 public import Logging
 public import RegistrarEvents
+import Synchronization
 
 /// A `wssubscr` node's followers: one for each domain of the topology, from the start, so that every subscriber finds
 /// its domain's list here.
+///
+/// A domain that the topology has no more is not served to anybody new; its follower stays until its subscribers were
+/// told the end.
 public final class WSSubscrNode: Sendable {
     /// Where subscriptions are delivered to.
     public let lanes = LaneTable()
-    /// By domain name.
-    public let domains: [DomainName]
-    private let followers: [DomainName: FollowerActor]
+    private let transport: any Transport
+    private let settings: FollowerSettings
+    private let log: Logger
+    private let table: Mutex<Table>
+    private let onRemoved = Mutex<@Sendable (DomainName) -> Void>({ _ in })
+
+    private struct Table {
+        var followers: [DomainName: FollowerActor] = [:] { didSet { ordered = nil } }
+        /// The followers by domain name; nil when that has to be found anew.
+        var ordered: [(domain: DomainName, actor: FollowerActor)]?
+        /// The domains of the topology.
+        var served: Set<DomainName> = []
+        /// Those that nobody serves any more.
+        var retired: Set<DomainName> = []
+
+        /// Whether the topology does not have the domain, and nobody serves it.
+        func isOver(_ domain: DomainName) -> Bool { !served.contains(domain) && retired.contains(domain) }
+    }
 
     /// How often followers are told that time goes by.
     private static let tickInterval = Duration.milliseconds(100)
@@ -17,16 +36,67 @@ public final class WSSubscrNode: Sendable {
     public init(
         domains: [DomainName], transport: any Transport, settings: FollowerSettings = FollowerSettings(), log: Logger
     ) {
-        self.domains = domains.sorted()
-        var followers: [DomainName: FollowerActor] = [:]
-        for domain in domains {
-            followers[domain] = FollowerActor(
-                machine: Follower(domain: domain, settings: settings), transport: transport, lanes: lanes, log: log)
-        }
-        self.followers = followers
+        self.transport = transport
+        self.settings = settings
+        self.log = log
+        table = Mutex(Table())
+        serve(domains, assignments: [])
     }
 
-    public func serves(_ domain: DomainName) -> Bool { followers[domain] != nil }
+    /// By domain name: the domains of the topology.
+    public var domains: [DomainName] { table.withLock { $0.served.sorted() } }
+
+    public func serves(_ domain: DomainName) -> Bool { table.withLock { $0.served.contains(domain) } }
+
+    private func follower(of domain: DomainName) -> FollowerActor? { table.withLock { $0.followers[domain] } }
+
+    /// All of them, by domain name.
+    private var followers: [(domain: DomainName, actor: FollowerActor)] {
+        table.withLock { table in
+            if let ordered = table.ordered { return ordered }
+            let ordered = table.followers.sorted { $0.key < $1.key }.map { (domain: $0.key, actor: $0.value) }
+            table.ordered = ordered
+            return ordered
+        }
+    }
+
+    // MARK: The topology
+
+    /// The topology has these domains now.
+    /// - Parameter assignments: those known, so that followers of new domains need not wait for a change.
+    public func serve(_ domains: [DomainName], assignments: [Assignment]) {
+        let known = Dictionary(assignments.map { ($0.domain, $0) }) { first, _ in first }
+        let over = table.withLock { table -> [DomainName] in
+            table.served = Set(domains)
+            for domain in domains where table.followers[domain] == nil {
+                let actor = makeFollower(of: domain)
+                table.followers[domain] = actor
+                if let assignment = known[domain] { actor.post(.assigned(assignment)) }
+            }
+            return table.followers.keys.filter { table.isOver($0) }.sorted()
+        }
+        for domain in over { letGo(of: domain) }
+    }
+
+    /// To be told of each domain of which nothing is kept here any more, after its subscribers were told.
+    public func onRemoved(_ body: @escaping @Sendable (DomainName) -> Void) { onRemoved.withLock { $0 = body } }
+
+    private func makeFollower(of domain: DomainName) -> FollowerActor {
+        FollowerActor(
+            machine: Follower(domain: domain, settings: settings), transport: transport, lanes: lanes, log: log,
+            onRetired: { [weak self] in self?.letGo(of: domain) })
+    }
+
+    private func letGo(of domain: DomainName) {
+        let isOver = table.withLock { table in
+            guard table.isOver(domain), table.followers.removeValue(forKey: domain) != nil else { return false }
+            table.retired.remove(domain)
+            return true
+        }
+        guard isOver else { return }
+        log.notice("\(domain) is removed; its subscriptions have ended")
+        onRemoved.withLock { $0 }(domain)
+    }
 
     // MARK: What arrives
 
@@ -44,11 +114,11 @@ public final class WSSubscrNode: Sendable {
             if run?.domain == domain {
                 run?.events.append(event)
             } else {
-                if let run { followers[run.domain]?.receive(run.events) }
+                if let run { follower(of: run.domain)?.receive(run.events) }
                 run = (domain, [event])
             }
         }
-        if let run { followers[run.domain]?.receive(run.events) }
+        if let run { follower(of: run.domain)?.receive(run.events) }
     }
 
     private static func event(_ message: Message, from sender: NodeID) -> (DomainName, Follower.Event)? {
@@ -56,58 +126,74 @@ public final class WSSubscrNode: Sendable {
         case .append(let append): (append.domain, .append(append, from: sender))
         case .chunk(let chunk): (chunk.domain, .chunk(chunk, from: sender))
         case .heartbeat, .lead, .assignments, .copies, .replicaChange, .request, .reply, .follow,
-            .handOver:
+            .handOver, .topology, .retire:
             nil
         }
     }
 
     /// Assignments changed.
     public func assigned(_ assignments: [Assignment]) {
-        for assignment in assignments { followers[assignment.domain]?.post(.assigned(assignment)) }
+        for assignment in assignments {
+            table.withLock { table in
+                guard let actor = table.followers[assignment.domain] else { return }
+                if assignment.isRetired {
+                    table.retired.insert(assignment.domain)
+                } else {
+                    table.retired.remove(assignment.domain)
+                }
+                actor.post(.assigned(assignment))
+            }
+        }
     }
 
     // MARK: What sockets ask
 
     /// Begins, changes or renews a subscription. The answer comes to its lane.
-    /// - Precondition: the domain is served here.
     public func subscribe(_ request: SubscribeRequest, on domain: DomainName) {
-        guard let follower = followers[domain] else { preconditionFailure("no follower of \(domain)") }
+        guard let follower = follower(of: domain) else {
+            // It was removed a moment ago.
+            let refusal = Delivery(to: [request.id], .answer(.refused(.unknown)))
+            for lane in lanes.all where Int(lane.number) == request.id.lane {
+                lane.deliver([refusal, Delivery(to: [request.id], .ended)])
+            }
+            return
+        }
         follower.post(.subscribe(request))
     }
 
     /// The subscription's socket has room for more.
     public func ready(_ id: SubscriberID, lostAfter: Position?, on domain: DomainName) {
-        followers[domain]?.post(.ready(id, lostAfter: lostAfter))
+        follower(of: domain)?.post(.ready(id, lostAfter: lostAfter))
     }
 
     /// The subscription is over.
     public func cancel(_ id: SubscriberID, on domain: DomainName) {
-        followers[domain]?.post(.cancel(id))
+        follower(of: domain)?.post(.cancel(id))
     }
 
     // MARK: What is told
 
     /// What every follower holds, by domain name: for `verify`, health and metrics.
-    public var reports: [FollowerReport] { domains.compactMap { followers[$0]?.report } }
+    public var reports: [FollowerReport] { followers.map(\.actor.report) }
 
-    public func report(of domain: DomainName) -> FollowerReport? { followers[domain]?.report }
+    public func report(of domain: DomainName) -> FollowerReport? { follower(of: domain)?.report }
 
     /// A contact of each account of a kind that is online.
     /// - Returns: nil while the domain's list is not whole here, or when it is not served here.
     public func onlineAccounts(of domain: DomainName, _ kind: AccountKind) async -> [PackedContact]? {
-        await followers[domain]?.onlineAccounts(kind)
+        await follower(of: domain)?.onlineAccounts(kind)
     }
 
     /// Events that found a follower's mailbox full.
-    public var dropped: UInt64 { followers.values.reduce(0) { $0 + $1.dropped } }
+    public var dropped: UInt64 { followers.reduce(0) { $0 + $1.actor.dropped } }
 
     /// Alarms that followers have raised.
-    public var alarms: UInt64 { followers.values.reduce(0) { $0 + $1.alarms } }
+    public var alarms: UInt64 { followers.reduce(0) { $0 + $1.actor.alarms } }
 
     /// Lets time go by for the followers until cancelled.
     public func run() async {
         while !Task.isCancelled {
-            for domain in domains { followers[domain]?.post(.tick) }
+            for (_, actor) in followers { actor.post(.tick) }
             try? await Task.sleep(for: Self.tickInterval)  // ends early only when cancelled, which the loop sees
         }
     }

@@ -90,7 +90,7 @@ final class LoginService: Sendable {
             guard let owner = sessions.withLock({ $0.resume(id, at: SystemClock.monotonic()) }) else {
                 throw refuse(attempt.peer)
             }
-            guard directory.contains(owner.domain, AccountID(.user, owner.account)) else {
+            guard node.serves(owner.domain), directory.contains(owner.domain, AccountID(.user, owner.account)) else {
                 leave(id)
                 throw refuse(attempt.peer)
             }

@@ -53,6 +53,9 @@ final class SocketHandler: ChannelInboundHandler {
         loginDeadline = now + settings.loginTime
     }
 
+    /// Whose domain's socket it is, once a user has logged in or a service's token was taken.
+    var domain: DomainName? { conversation.member?.domain }
+
     /// Whose socket it is, once a user has logged in.
     var user: DirectoryChange.Removed? {
         guard let member = conversation.member, member.registration != nil else { return nil }

@@ -1,5 +1,6 @@
 import ClusterRuntime
 import NIOCore
+import RegistrarEvents
 import Synchronization
 import WSSubscrActor
 import WebSocketFrames
@@ -104,6 +105,18 @@ final class SocketLane: SubscriberLane {
         eventLoop.execute {
             for socket in self.state.value.table.sockets {
                 if let user = socket.user, users.contains(user) { socket.close(.policyViolation, "no such account") }
+            }
+        }
+    }
+
+    /// What clients of a domain that is no more are told. Programs may go by it.
+    static let domainRemoved = "the domain was removed"
+
+    /// Says goodbye to the clients of a domain that is no more: its users, and the services that work for it.
+    func close(_ domain: DomainName) {
+        eventLoop.execute {
+            for socket in self.state.value.table.sockets where socket.domain == domain {
+                socket.close(.policyViolation, Self.domainRemoved)
             }
         }
     }

@@ -4,7 +4,7 @@ public import Logging
 import NIOCore
 import NIOHTTP1
 import NIOPosix
-import RegistrarEvents
+public import RegistrarEvents
 import ServerTLS
 public import ServiceLifecycle
 import Synchronization
@@ -66,6 +66,11 @@ public final class WebSocketServer: Service {
         let users = Set(accounts.filter { $0.account.kind == .user })
         guard !users.isEmpty else { return }
         for lane in lanes.withLock({ $0 }) { lane.close(users) }
+    }
+
+    /// Closes the websockets of a domain that the topology has no more.
+    public func disconnect(_ domain: DomainName) {
+        for lane in lanes.withLock({ $0 }) { lane.close(domain) }
     }
 
     /// Waits for the server to listen. To be called once.

@@ -30,7 +30,8 @@ struct NodeCommand: AsyncParsableCommand {
         logging.bootstrap()
         let loaded = try topology.load()
         let name = NodeName(node)
-        guard loaded.node(named: name) != nil else {
+        // One that joined by `apply` need not be in the file.
+        guard loaded.inForce(for: name).topology.node(named: name) != nil else {
             let known = loaded.nodes.map(\.name.rawValue).joined(separator: ", ")
             throw CommandFailure.badInput("\(loaded.file) has no node \(node); expected one of \(known)")
         }

@@ -1,5 +1,6 @@
 import ClusterRuntime
 import Foundation
+import Synchronization
 
 /// The files that a supervisor keeps beside a topology: a log and a lock for each node it runs.
 struct NodeFiles: Sendable {
@@ -64,10 +65,13 @@ struct NodeFiles: Sendable {
         return String(decoding: tail, as: UTF8.self).split(separator: "\n").map(String.init)
     }
 
+    /// Nodes that this process has the locks of, until it ends.
+    private static let held = Mutex<Set<NodeName>>([])
+
     /// Locks the nodes against a second supervisor, for as long as this process lives.
     /// - Throws: `CommandFailure.badInput` naming the process that has one of them.
     func lock(_ nodes: [NodeName]) throws {
-        for node in nodes {
+        for node in nodes where !Self.held.withLock({ $0.contains(node) }) {
             let path = "\(lockDirectory)/\(cluster).\(node).lock"
             let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
             guard descriptor >= 0 else {
@@ -85,6 +89,7 @@ struct NodeFiles: Sendable {
             ftruncate(descriptor, 0)
             let text = Array("\(getpid())\n".utf8)
             _ = write(descriptor, text, text.count)
+            _ = Self.held.withLock { $0.insert(node) }
         }
     }
 }

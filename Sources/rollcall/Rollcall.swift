@@ -31,8 +31,10 @@ struct Rollcall: AsyncParsableCommand {
                     VerifyCommand.self, DestinationsCommand.self, BansCommand.self,
                 ]),
             CommandGroup(
-                name: "Move",
-                subcommands: [DrainCommand.self, UndrainCommand.self, MoveCommand.self, RestartCommand.self]),
+                name: "Change",
+                subcommands: [
+                    ApplyCommand.self, DrainCommand.self, UndrainCommand.self, MoveCommand.self, RestartCommand.self,
+                ]),
             CommandGroup(
                 name: "Set up", subcommands: [CheckCommand.self, AccountCommand.self, TokenCommand.self]),
             CommandGroup(

@@ -109,6 +109,7 @@ struct SimulationTally {
     private var acknowledged = 0
     private var unknown = 0
     private var moves = 0
+    private var removals = 0
     private var simulated: Duration = .zero
     private let start = SystemClock.monotonic()
 
@@ -119,6 +120,7 @@ struct SimulationTally {
         let acknowledged: Int
         let unknown: Int
         let moves: Int
+        let removals: Int
         let simulated_h: Double
         let seconds: Double
         let histories_per_s: Double
@@ -134,6 +136,7 @@ struct SimulationTally {
         acknowledged += outcome.acknowledged
         unknown += outcome.unknown
         moves += outcome.moves
+        removals += outcome.removals
         simulated += outcome.simulated
         if !outcome.isGood { failing.append(outcome.seed) }
     }
@@ -141,7 +144,7 @@ struct SimulationTally {
     func document(in time: Duration) -> Document {
         Document(
             ok: failing.isEmpty, histories: histories, steps: steps, acknowledged: acknowledged, unknown: unknown,
-            moves: moves,
+            moves: moves, removals: removals,
             simulated_h: Self.rounded(simulated / .seconds(3_600)), seconds: Self.rounded(time / .seconds(1)),
             histories_per_s: Self.rounded(rate(in: time)), broken: failing.count, failing_seeds: failing.sorted())
     }
@@ -151,7 +154,7 @@ struct SimulationTally {
         let speed = time.map { ", \(Self.rounded(rate(in: $0))) histories/s" } ?? ""
         let hours = Self.rounded(simulated / .seconds(3_600))
         return "\(histories) histories, \(steps) steps, \(acknowledged) acknowledged operations, \(moves) moves, "
-            + "\(hours) simulated hours\(speed), \(failing.count) broken"
+            + "\(removals) removals of domains, \(hours) simulated hours\(speed), \(failing.count) broken"
     }
 
     private func rate(in time: Duration) -> Double { Double(histories) / max(time / .seconds(1), 0.001) }

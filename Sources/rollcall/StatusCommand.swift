@@ -84,8 +84,8 @@ struct StatusText {
     init(_ status: ClusterStatus) { self.status = status }
 
     var text: String {
-        ([status.coordinator?.complaint, wireVersions].compactMap(\.self) + [routers, nodes, domains])
-            .joined(separator: "\n\n")
+        ([status.coordinator?.complaint, wireVersions].compactMap(\.self)
+            + [routers, nodes, topology, domains].compactMap(\.self)).joined(separator: "\n\n")
     }
 
     /// During a rolling upgrade: who speaks what; nil when all speak the same.
@@ -116,6 +116,16 @@ struct StatusText {
         return table.text
     }
 
+    /// Nil as long as every node goes by its own file.
+    private var topology: String? {
+        guard let version = status.topology, version > 0 else { return nil }
+        let behind = status.nodes.filter { $0.status != .down && $0.topology ?? 0 < version }.map(\.name)
+        let outdated = status.nodes.filter { $0.needsRestart == true }.map(\.name)
+        return "topology: version \(version)"
+            + (behind.isEmpty ? "" : "; not taken up yet by \(behind.joined(separator: ", "))")
+            + (outdated.isEmpty ? "" : "; some of it waits for a restart of \(outdated.joined(separator: ", "))")
+    }
+
     private var domains: String {
         var table = Table("DOMAIN", "POSITION", "OWNER", "STANDBYS", "USERS", "SIPUSERS", "")
         for domain in status.domains {
@@ -129,6 +139,7 @@ struct StatusText {
     }
 
     private static func remark(_ domain: ClusterStatus.Domain) -> String {
+        if domain.isBeingRemoved == true { return "<- is being removed" }
         if domain.owner == nil { return "<- nobody serves it" }
         if let node = domain.movingTo { return "<- moves to \(node)" }
         if !domain.standbys.isEmpty, !domain.standbys.contains(where: \.inSync) { return "<- no standby in sync" }

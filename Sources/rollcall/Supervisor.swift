@@ -9,7 +9,16 @@ import Foundation
 /// replaced runs the new program.
 actor Supervisor {
     private let topologyFile: String
-    private let nodes: [NodeName]
+    /// The nodes that it runs; they change with the topology.
+    private var nodes: [NodeName]
+    /// Nodes that are to end and stay so.
+    private var leaving: Set<NodeName> = []
+    /// Nodes that are stopped to be started again at once.
+    private var renewing: Set<NodeName> = []
+    /// Nodes that are to be started.
+    private let arrivals = AsyncStream<NodeName>.makeStream()
+    /// Nodes that are being run, those between two lives included.
+    private var kept: Set<NodeName> = []
     private let files: NodeFiles
     private let restarts: Bool
     private var running: [NodeName: (process: ChildProcess, start: MonotonicInstant)] = [:]
@@ -40,7 +49,12 @@ actor Supervisor {
     /// - Returns: whether it was for the addresses.
     func run() async -> Bool {
         await withDiscardingTaskGroup { group in
-            for node in nodes { group.addTask { await self.keepRunning(node) } }
+            for node in nodes { arrivals.continuation.yield(node) }
+            kept = Set(nodes)
+            if nodes.isEmpty { arrivals.continuation.finish() }
+            for await node in arrivals.stream {
+                group.addTask { await self.keepRunning(node) }
+            }
         }
         return hasGivenUp
     }
@@ -52,6 +66,41 @@ actor Supervisor {
     private func hasSettled(_ node: NodeName) -> Bool {
         guard let life = running[node], life.process.ending == nil else { return false }
         return SystemClock.monotonic() - life.start >= Self.settledAfter
+    }
+
+    /// When nothing is left to run, nothing comes any more: the topology is followed only while something runs.
+    private func ended(_ node: NodeName) {
+        kept.remove(node)
+        if kept.isEmpty || isStopping { arrivals.continuation.finish() }
+    }
+
+    /// Runs these nodes from now on: the others end, and those that are new are started.
+    func run(_ wanted: [NodeName]) async {
+        guard !isStopping else { return }
+        let gone = nodes.filter { !wanted.contains($0) }
+        for node in wanted where !nodes.contains(node) {
+            leaving.remove(node)
+            // One that leaves and has not ended yet goes on instead.
+            if kept.insert(node).inserted { arrivals.continuation.yield(node) }
+        }
+        nodes = wanted
+        leaving.formUnion(gone)
+        await stop(gone)
+    }
+
+    /// Ends nodes and starts them again, so that they take up what only a start can.
+    func renew(_ nodes: [NodeName]) async {
+        renewing.formUnion(nodes)
+        await stop(nodes)
+    }
+
+    private func stop(_ some: [NodeName]) async {
+        await withDiscardingTaskGroup { group in
+            for node in some {
+                guard let life = running[node] else { continue }
+                group.addTask { await life.process.stop(grace: self.stopGrace) }
+            }
+        }
     }
 
     /// Asks all nodes to end, and kills those that do not in time.
@@ -69,13 +118,16 @@ actor Supervisor {
     }
 
     private func keepRunning(_ node: NodeName) async {
+        // With no suspension in between: whoever comes back is either still run here, or started anew.
+        defer { ended(node) }
         var backoff = RestartBackoff()
-        while !isStopping {
+        while !isStopping, !leaving.contains(node) {
             files.rotateLog(of: node)
             let logStart = files.logSize(of: node)
             let start = SystemClock.monotonic()
             let (ending, wasAsked) = await runOnce(node)
-            guard !isStopping else { return }
+            guard !isStopping, !leaving.contains(node) else { return }
+            if renewing.remove(node) != nil { continue }
             let life = SystemClock.monotonic() - start
             // A life that is over at once is a fault, whatever it says.
             if wasAsked, life >= Self.settledAfter {
@@ -138,7 +190,7 @@ actor Supervisor {
             let process = try await ChildProcess.start(command)
             running[node] = (process, SystemClock.monotonic())
             // A stop may have come while it was being started.
-            if isStopping { process.signal(SIGTERM) }
+            if isStopping || leaving.contains(node) { process.signal(SIGTERM) }
             let ending = await process.wait()
             running[node] = nil
             return (ending.description, ending == .exited(NodeRunner.restartExitCode))

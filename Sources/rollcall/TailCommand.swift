@@ -14,7 +14,8 @@ struct TailCommand: AsyncParsableCommand {
             Connects to a wssubscr node, and to another one with the last position seen when the connection is cut, so
             that no event is missing: what could not be listed any more is announced by a `clear` and restated. With
             --snapshot it begins with the live list, with --after it resumes from a position. With --changes only what
-            changes the list is shown: no renewals, and nothing of a failover that everybody survived. Ctrl-C ends it.
+            changes the list is shown: no renewals, and nothing of a failover that everybody survived. Ctrl-C ends it;
+            with exit code 1 it ends when the domain is removed from the topology.
 
             Example: rollcall tail topology/local.yaml --domain demo.example --snapshot
                      rollcall tail topology/local.yaml --domain demo.example --after 3:1042 --json | jq .event.data
@@ -105,6 +106,8 @@ private final class Tail: Sendable {
                 try await follow(node)
             } catch is OutputClosed {
                 return
+            } catch is DomainFollower.DomainRemoved {
+                throw CommandFailure.no("\(domain) was removed from the topology")
             } catch let refusal as RequestRefused where !refusal.isTransient {
                 throw CommandFailure.no("\(node.name): \(refusal)")
             } catch {

@@ -12,6 +12,9 @@ struct UpCommand: AsyncParsableCommand {
             at first, later after up to 5 s. Each node logs to var/log/NODE.log beside the topology file. Ctrl-C stops
             all. It says when everything is healthy, and where. Exits with 3 when the addresses of all nodes are in use.
 
+            When another topology is activated (rollcall apply), it starts and stops nodes accordingly, and starts those
+            again whose listeners have changed.
+
             Example: rollcall up topology/local.yaml
                      rollcall up topology/local.yaml --only sr1,sr2
             """)
@@ -25,7 +28,13 @@ struct UpCommand: AsyncParsableCommand {
     func run() async throws {
         // A drill that comes to a sudden end takes its cluster with it.
         guard ParentWatch.begin() else { throw CommandFailure.no("whoever started this is gone") }
-        let loaded = try topology.load()
+        let file = try topology.load()
+        let (loaded, active) = file.inForceHere()
+        if active.version > 0, !TopologyDifference(from: file, to: loaded).isEmpty {
+            Console.error(
+                "\(file.file) is not what the cluster goes by: version \(active.version) of the topology was "
+                    + "activated. To go by the file: rollcall apply \(file.file)")
+        }
         let nodes = try chooseNodes(of: loaded)
         let files = try NodeFiles(loaded)
         try files.lock(nodes.map(\.name))
@@ -38,6 +47,14 @@ struct UpCommand: AsyncParsableCommand {
         }
         let isShutOut = await withTaskGroup(of: Bool.self) { group in
             group.addTask { await supervisor.run() }
+            let follower = TopologyFollower(
+                topology: loaded, version: active.version, only: only == nil ? nil : Set(nodes.map(\.name)),
+                files: files, supervisor: supervisor)
+            group.addTask {
+                await follower.run()
+                // Cancelled: the supervisor has ended, and this answer is not looked at.
+                return false
+            }
             group.addTask {
                 var isFirst = true
                 for await _ in signals.stream {

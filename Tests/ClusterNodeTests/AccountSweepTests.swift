@@ -40,7 +40,7 @@ import Testing
 
     private func makeSweep() -> AccountSweep {
         AccountSweep(
-            directory: directory, kind: .user, domains: [Self.demo], registrar: registrar, deadline: .seconds(1),
+            directory: directory, kind: .user, domains: { [Self.demo] }, registrar: registrar, deadline: .seconds(1),
             log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
             onEnded: { [registrar] gone in registrar.ended.withLock { $0 += gone.map(\.account.name) } })
     }

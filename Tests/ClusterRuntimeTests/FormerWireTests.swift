@@ -32,6 +32,7 @@ struct FormerWireTests {
     private func former(_ message: Message) -> Message {
         guard case .heartbeat(var heartbeat) = message else { return message }
         heartbeat.wireVersion = WireVersion.first
+        (heartbeat.topology, heartbeat.needsRestart) = (0, false)
         return .heartbeat(heartbeat)
     }
 

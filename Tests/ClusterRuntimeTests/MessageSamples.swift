@@ -42,7 +42,7 @@ struct MessageSamples {
             .heartbeat(
                 Heartbeat(
                     role: role, sentAt: signed(), revision: number(), pid: number(), uptimeMilliseconds: number(),
-                    term: number())),
+                    term: number(), topology: number(), needsRestart: random.happens(50))),
             .lead(Lead(term: number(), echo: signed())),
             .assignments(
                 AssignmentUpdate(
@@ -51,7 +51,12 @@ struct MessageSamples {
             .replicaChange(
                 ReplicaChange(
                     domain: try domain(), epoch: number(), revision: number(),
-                    kind: [.add, .remove, .clear, .handOver][random.below(4)], node: node())),
+                    kind: [.add, .remove, .clear, .handOver, .retire][random.below(5)], node: node())),
+            .topology(
+                TopologyPart(
+                    term: number(), version: number(), since: signed(), index: small(), count: small(),
+                    bytes: some(40) { UInt8(truncatingIfNeeded: $0.number()) })),
+            .retire(Retire(domain: try domain(), epoch: number(), revision: number())),
             .handOver(HandOver(domain: try domain(), epoch: number(), revision: number(), node: node())),
             .request(Request(id: number(), domain: try domain(), epoch: number(), operation: try operation())),
             .reply(Reply(id: number(), result: try result())),

@@ -16,10 +16,18 @@ enum MessageVectors {
     private static let node = NodeID(name: NodeName("sr1"), incarnation: 1_700_000_000_000)
 
     static let all: [Vector] = [
-        Vector(name: "heartbeat", hexadecimal: "980101ce075bcd152acd1267cdea600002") {
+        Vector(name: "heartbeat", hexadecimal: "9a0101ce075bcd152acd1267cdea60000203c3") {
             .heartbeat(
                 Heartbeat(
-                    role: .sr, sentAt: 123_456_789, revision: 42, pid: 4_711, uptimeMilliseconds: 60_000, term: 0))
+                    role: .sr, sentAt: 123_456_789, revision: 42, pid: 4_711, uptimeMilliseconds: 60_000, term: 0,
+                    topology: 3, needsRestart: true))
+        },
+        Vector(name: "topology", hexadecimal: "97100303cf0000018bcfe568000002c4026869") {
+            .topology(
+                TopologyPart(term: 3, version: 3, since: 1_700_000_000_000, index: 0, count: 2, bytes: [0x68, 0x69]))
+        },
+        Vector(name: "retire", hexadecimal: "9411ac64656d6f2e6578616d706c65072a") {
+            .retire(Retire(domain: try demo(), epoch: 7, revision: 42))
         },
         Vector(name: "lead", hexadecimal: "930203ce075bcd15") { .lead(Lead(term: 3, echo: 123_456_789)) },
         Vector(

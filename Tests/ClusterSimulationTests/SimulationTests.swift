@@ -8,14 +8,17 @@ struct SimulationTests {
         var broken: [String] = []
         var acknowledged = 0
         var moves = 0
+        var removals = 0
         await ClusterSimulation.run(seeds: Array(1...40 as ClosedRange<UInt64>)) { outcome in
             acknowledged += outcome.acknowledged
             moves += outcome.moves
+            removals += outcome.removals
             if !outcome.isGood { broken.append("seed \(outcome.seed): \(outcome.violations)") }
         }
         #expect(broken.isEmpty, "rollcall sim --seed N --trace shows the history")
         #expect(acknowledged > 5_000, "histories without load prove nothing")
         #expect(moves > 20, "histories without moves prove nothing of them")
+        #expect(removals > 3, "nor do histories in which no domain is removed")
     }
 
     @Test func formerBugsStayAway() async {

@@ -14,7 +14,7 @@ import Testing
     @Test(arguments: [
         [], ["up"], ["node"], ["dev"], ["check"], ["status"], ["tail"], ["contacts"], ["verify"], ["account"],
         ["account", "add"], ["account", "import"], ["account", "list"], ["account", "remove"], ["token"], ["drill"],
-        ["sim"], ["drain"], ["undrain"], ["move"], ["explain"], ["restart"],
+        ["sim"], ["drain"], ["undrain"], ["move"], ["explain"], ["apply"], ["restart"],
     ])
     func everyVerbTeaches(verb: [String]) async throws {
         let (ending, help) = try await run(verb + ["--help"])

@@ -88,6 +88,30 @@ final class TemporaryDirectory: Sendable {
         }
     }
 
+    @Test(arguments: Kind.allCases) func theTopologyIsStoredInTheLatestTermAlone(kind: Kind) async throws {
+        try await with(kind) { pair in
+            #expect(try await pair.first.load().topology == nil)
+            // As large as one may be, and hard to write as JSON.
+            let text = String(String(repeating: "\"ä\n", count: ActiveTopology.maximumBytes / 4).prefix(900_000 / 3))
+            let topology = ActiveTopology(version: 1, text: text, since: 1_700_000_000_000)
+            #expect(try await pair.first.activate(topology, term: 1) == .deposed, "nobody leads yet")
+            _ = try await pair.first.campaign(as: router1, lease: lease)
+            #expect(try await pair.first.activate(topology, term: 1) == .stored([]))
+            #expect(try await pair.second.load().topology == topology)
+            guard case .stored? = Optional(try await pair.first.store([change()], term: 1)) else {
+                Issue.record("what was known of the assignments was lost")
+                return
+            }
+            try await pair.first.resign(term: 1)
+            _ = try await pair.second.campaign(as: router2, lease: lease)
+            let later = ActiveTopology(version: 2, text: "later", since: 0)
+            #expect(try await pair.first.activate(later, term: 1) == .deposed)
+            #expect(try await pair.second.activate(later, term: 2) == .stored([]))
+            #expect(try await pair.first.load().topology == later)
+            #expect(try await pair.first.load().assignments.count == 1)
+        }
+    }
+
     @Test(arguments: Kind.allCases) func renewingKeepsTheTerm(kind: Kind) async throws {
         try await with(kind) { pair in
             for _ in 0..<4 {

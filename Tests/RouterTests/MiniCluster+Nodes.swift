@@ -10,7 +10,7 @@ extension MiniCluster {
         for directive in directives {
             switch directive {
             case .send(let message, let peer): send(.message(message, from: life), from: name, to: peer)
-            case .lease: break
+            case .lease, .topology: break
             case .assigned(let assignments):
                 for assignment in assignments where assignment.owner == life { begin(assignment, on: name) }
             }

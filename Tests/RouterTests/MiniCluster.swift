@@ -191,6 +191,10 @@ struct MiniCluster {
                 }
             case .load(let term): answer(router) { state, _ in .loaded(state.map { $0.load() }, term: term) }
             case .answer(let id, let outcome): answers[id] = outcome
+            case .activate(let topology, let term):
+                answer(router) { state, _ in
+                    .activated(state.map { $0.activate(topology, term: term) }, term: term)
+                }
             case .store(let changes, let wishes, let term):
                 let before = coordinator
                 answer(router) { state, _ in

@@ -11,20 +11,31 @@ struct Driven {
     var term: UInt64 = 1
 
     init(_ layout: ClusterLayout = threeServers) {
-        machine = RouterMachine(node: life("router1"), layout: layout, periods: Periods(), at: at(0))
+        machine = RouterMachine(
+            node: life("router1"), layout: layout, periods: Periods(), at: at(0), layoutOf: Self.layout(of:))
     }
 
     /// A router that leads in term 1 from time 0, with these assignments stored, and has heard from `alive`.
     init(
         _ layout: ClusterLayout = threeServers, leading stored: [Assignment], wishes: MovementWishes = MovementWishes(),
-        alive: [NodeID] = []
+        topology: ActiveTopology? = nil, alive: [NodeID] = []
     ) {
         self.init(layout)
         _ = feed(.tick)
         _ = feed(.campaigned(.success(.leading(term: 1))))
         let revision = stored.map(\.revision).max() ?? 0
-        _ = feed(.loaded(.success(StoredAssignments(revision: revision, assignments: stored, wishes: wishes)), term: 1))
+        let contents = StoredAssignments(
+            revision: revision, assignments: stored, wishes: wishes, topology: topology)
+        _ = feed(.loaded(.success(contents), term: 1))
         for node in alive { _ = beat(node, revision: revision) }
+    }
+
+    /// Stands for topology files: the domains, such as `a.example b.example`, on the nodes of `threeServers`.
+    static func layout(of text: String) -> ClusterLayout? {
+        let domains = text.split(separator: " ").compactMap { DomainName(String($0)) }
+        guard !domains.isEmpty else { return nil }
+        return ClusterLayout(
+            nodes: threeServers.nodes, domains: domains.map { ClusterLayout.Domain(name: $0, replicas: 2) })
     }
 
     mutating func feed(_ event: RouterMachine.Event) -> [RouterMachine.Directive] {
@@ -78,6 +89,21 @@ extension [RouterMachine.Directive] {
     /// Owners that were ordered to hand over, and to whom.
     var handOvers: [(owner: String, order: HandOver)] {
         compactMap { if case .send(.handOver(let order), let peer) = $0 { (peer.rawValue, order) } else { nil } }
+    }
+
+    /// Topologies that were to be stored.
+    var activations: [ActiveTopology] {
+        compactMap { if case .activate(let topology, _) = $0 { topology } else { nil } }
+    }
+
+    /// Nodes that were sent a topology, and its version.
+    var topologies: [(node: String, version: UInt64)] {
+        compactMap { if case .send(.topology(let part), let peer) = $0 { (peer.rawValue, part.version) } else { nil } }
+    }
+
+    /// Owners that were ordered to end everything in a domain.
+    var retirements: [(owner: String, order: Retire)] {
+        compactMap { if case .send(.retire(let order), let peer) = $0 { (peer.rawValue, order) } else { nil } }
     }
 
     var stored: [AssignmentChange] {

@@ -92,7 +92,8 @@ struct DomainHarness {
             case .follow(let follow): toOwner.append(.follow(follow, from: standbyID))
             case .append(let append): toStandby.append(.append(append, from: ownerID))
             case .chunk(let chunk): toStandby.append(.chunk(chunk, from: ownerID))
-            case .heartbeat, .lead, .assignments, .copies, .replicaChange, .request, .handOver: break
+            case .heartbeat, .lead, .assignments, .copies, .replicaChange, .request, .handOver, .topology, .retire:
+                break
             }
         }
         if !toStandby.isEmpty { carry(standbyTurn(toStandby)) }

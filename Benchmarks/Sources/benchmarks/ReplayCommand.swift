@@ -93,7 +93,7 @@ final class ReplayMeasurement {
         lease.extend(to: SystemClock.monotonic() + .seconds(3_600))
         actor = DomainActor(
             machine: DomainMachine(domain: Population.domain, node: node, replica: Self.replica(count)),
-            transport: transport, journal: NoJournal(), routers: [], lease: lease, mailboxLimit: 80_000,
+            transport: transport, journal: NoJournal(), routers: RouterNames([]), lease: lease, mailboxLimit: 80_000,
             log: Logger(label: "benchmarks", factory: { _ in SwiftLogNoOpLogHandler() }))
         assignment = Assignment(
             domain: Population.domain, epoch: 1, revision: 1, owner: node, standbys: [], cause: .restart, since: 0)
@@ -107,7 +107,8 @@ final class ReplayMeasurement {
                         precondition(report.sipusers == count, "the follower holds \(report.sipusers) of \(count)")
                         finished.reach(report.users)
                     }
-                case .heartbeat, .lead, .assignments, .replicaChange, .request, .reply, .append, .chunk, .handOver:
+                case .heartbeat, .lead, .assignments, .replicaChange, .request, .reply, .append, .chunk, .handOver,
+                    .topology, .retire:
                     break
                 }
             }
@@ -200,7 +201,9 @@ struct ReplayFollower: ParsableCommand {
                 case .assignments(let update): begin(update, at: now)
                 case .append(let append): handle(.append(append, from: sender), at: now)
                 case .chunk(let chunk): handle(.chunk(chunk, from: sender), at: now)
-                case .heartbeat, .lead, .copies, .replicaChange, .request, .reply, .follow, .handOver: break
+                case .heartbeat, .lead, .copies, .replicaChange, .request, .reply, .follow, .handOver, .topology,
+                    .retire:
+                    break
                 }
             }
             handle(.turnEnded, at: now)

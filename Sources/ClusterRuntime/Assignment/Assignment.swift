@@ -45,6 +45,10 @@ public struct Assignment: Hashable, Sendable {
     }
 
     public var inSync: [NodeID] { standbys.filter(\.inSync).map(\.node) }
+
+    /// Whether nobody serves the domain, because the topology has it no more and its list was emptied. Kept for the
+    /// sake of its epoch: should the domain come back, epochs go on from there.
+    public var isRetired: Bool { owner == nil && standbys.isEmpty && cause == .storageCleared }
 }
 
 /// Every assignment a node has heard of, kept up to date by revisions.

@@ -34,10 +34,13 @@ public struct ClusterLayout: Hashable, Sendable {
         public var name: DomainName
         /// Copies in all, the owner's included.
         public var replicas: Int
+        /// Whether it is served only until its registrations have ended.
+        public var isClosing: Bool
 
-        public init(name: DomainName, replicas: Int) {
+        public init(name: DomainName, replicas: Int, isClosing: Bool = false) {
             self.name = name
             self.replicas = replicas
+            self.isClosing = isClosing
         }
     }
 
@@ -56,6 +59,11 @@ public struct ClusterLayout: Hashable, Sendable {
                     name: $0.name, role: $0.role, site: $0.site, server: $0.server, order: $0.order, weight: $0.weight)
             },
             domains: topology.domains.map { Domain(name: $0.name, replicas: $0.replicas) })
+    }
+
+    /// The same with domains that are served only until their registrations have ended.
+    public func closing(_ closing: [Domain]) -> ClusterLayout {
+        ClusterLayout(nodes: nodes, domains: domains + closing)
     }
 
     /// The nodes of a role, by name.

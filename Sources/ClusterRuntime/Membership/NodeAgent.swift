@@ -18,6 +18,7 @@ public struct NodeAgent: Sendable {
         case tick
         case lead(Lead, from: NodeID)
         case assignments(AssignmentUpdate, from: NodeID)
+        case topology(TopologyPart, from: NodeID)
     }
 
     /// What the shell is to do, in order.
@@ -27,6 +28,8 @@ public struct NodeAgent: Sendable {
         case assigned([Assignment])
         /// Domains that this node owns alone may be written to until then.
         case lease(until: MonotonicInstant)
+        /// The cluster goes by this topology from now on; its version is higher than that of the one before.
+        case topology(ActiveTopology)
     }
 
     public let node: NodeID
@@ -38,23 +41,31 @@ public struct NodeAgent: Sendable {
     public private(set) var term: UInt64 = 0
     /// Until when a lone owner may acknowledge.
     public private(set) var leaseUntil: MonotonicInstant = .distantPast
+    /// The version of the active topology that this node has; told in its heartbeats.
+    public private(set) var topologyVersion: UInt64
+    /// Whether some of that topology waits for this node's next start; told in its heartbeats.
+    public var needsRestart = false
     /// Of a router's agent: the term in which the router leads, 0 while it does not. Told in its heartbeats.
     public var leadingTerm: UInt64 = 0
 
     private let role: NodeRole
-    private let routers: [NodeName]
     private let pid: UInt64
     private let started: MonotonicInstant
     private let periods: Periods
     private var lastHeartbeat: MonotonicInstant?
+    private var assembly = TopologyAssembly()
+    private var routers: [NodeName]
 
     /// - Parameters:
     ///   - routers: where heartbeats go. A router's own name may be among them; its shell then hands the heartbeat to
     ///     its own machine.
     ///   - started: when the node started, on its monotonic clock.
+    ///   - topologyVersion: of the active topology that the node has from an earlier life; 0 when it has none.
     public init(
-        node: NodeID, role: NodeRole, routers: [NodeName], pid: UInt64, started: MonotonicInstant, periods: Periods
+        node: NodeID, role: NodeRole, routers: [NodeName], pid: UInt64, started: MonotonicInstant, periods: Periods,
+        topologyVersion: UInt64 = 0
     ) {
+        self.topologyVersion = topologyVersion
         self.node = node
         self.role = role
         self.routers = routers
@@ -68,8 +79,12 @@ public struct NodeAgent: Sendable {
         case .tick: tick(at: now.monotonic)
         case .lead(let lead, let router): heard(lead, from: router, at: now.monotonic)
         case .assignments(let update, let router): heard(update, from: router, at: now.monotonic)
+        case .topology(let part, let router): heard(part, from: router, at: now.monotonic)
         }
     }
+
+    /// Heartbeats go to these from now on.
+    public mutating func follow(routers: [NodeName]) { self.routers = routers }
 
     /// A tick that comes a little early counts as the heartbeat's: left to the next one it would be half a period late.
     private mutating func tick(at now: MonotonicInstant) -> [Directive] {
@@ -101,6 +116,13 @@ public struct NodeAgent: Sendable {
         return directives
     }
 
+    private mutating func heard(_ part: TopologyPart, from router: NodeID, at now: MonotonicInstant) -> [Directive] {
+        guard follow(router, in: part.term), part.version > topologyVersion, let active = assembly.take(part)
+        else { return [] }
+        topologyVersion = active.version
+        return [.topology(active), .send(heartbeat(at: now), to: router.name)]
+    }
+
     /// Whether a word of this term still counts.
     private mutating func follow(_ router: NodeID, in newTerm: UInt64) -> Bool {
         guard newTerm >= term else { return false }
@@ -113,6 +135,7 @@ public struct NodeAgent: Sendable {
         .heartbeat(
             Heartbeat(
                 role: role, sentAt: now.nanoseconds, revision: table.revision, pid: pid,
-                uptimeMilliseconds: UInt64(max(0, (now - started).milliseconds)), term: leadingTerm))
+                uptimeMilliseconds: UInt64(max(0, (now - started).milliseconds)), term: leadingTerm,
+                topology: topologyVersion, needsRestart: needsRestart))
     }
 }

@@ -27,6 +27,16 @@ public protocol Coordinator: Sendable {
         _ changes: [AssignmentChange], wishes: MovementWishes?, term: UInt64
     ) async throws(CoordinatorError) -> StoreOutcome
 
+    /// Stores the topology that the cluster is to go by, in place of the one stored, or nothing.
+    /// - Parameters:
+    ///   - topology: of a version above 0, and of at most `ActiveTopology.maximumBytes`. Which version may follow which
+    ///     is for the caller to see to, who is the only one in its term.
+    ///   - term: in which the caller leads.
+    /// - Returns: `stored([])`; `conflict` when another one came in between, of which an earlier attempt may be the
+    ///   cause; `deposed`.
+    /// - Throws: when the outcome is unknown or nothing was stored.
+    func activate(_ topology: ActiveTopology, term: UInt64) async throws(CoordinatorError) -> StoreOutcome
+
     /// Runs until cancelled, and calls `vacant` when the leadership may have become free, so that a standby router need
     /// not wait for its turn to campaign. A hint: it may come late, more than once, or not at all.
     func watch(vacant: @escaping @Sendable () -> Void) async
@@ -48,17 +58,23 @@ public enum Campaign: Hashable, Sendable {
     case standby(leader: NodeID?)
 }
 
-/// What a coordinator holds: all assignments, by domain name, the highest revision given out, and what operators want
-/// moved.
+/// What a coordinator holds: all assignments, by domain name, the highest revision given out, what operators want
+/// moved, and the topology that was activated last.
 public struct StoredAssignments: Hashable, Sendable {
     public var revision: UInt64
     public var assignments: [Assignment]
     public var wishes: MovementWishes
+    /// Nil as long as none was activated: then every node goes by its own file.
+    public var topology: ActiveTopology?
 
-    public init(revision: UInt64, assignments: [Assignment], wishes: MovementWishes = MovementWishes()) {
+    public init(
+        revision: UInt64, assignments: [Assignment], wishes: MovementWishes = MovementWishes(),
+        topology: ActiveTopology? = nil
+    ) {
         self.revision = revision
         self.assignments = assignments
         self.wishes = wishes
+        self.topology = topology
     }
 }
 

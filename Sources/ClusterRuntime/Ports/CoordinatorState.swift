@@ -7,6 +7,7 @@ public struct CoordinatorState: Hashable, Sendable {
     public private(set) var revision: UInt64 = 0
     private var assignments: [DomainName: Assignment] = [:]
     private var wishes = MovementWishes()
+    private var topology: ActiveTopology?
 
     public init() {}
 
@@ -18,7 +19,8 @@ public struct CoordinatorState: Hashable, Sendable {
 
     public func load() -> StoredAssignments {
         StoredAssignments(
-            revision: revision, assignments: assignments.values.sorted { $0.domain < $1.domain }, wishes: wishes)
+            revision: revision, assignments: assignments.values.sorted { $0.domain < $1.domain }, wishes: wishes,
+            topology: topology)
     }
 
     public mutating func store(
@@ -40,6 +42,12 @@ public struct CoordinatorState: Hashable, Sendable {
         if let wishes { result.wishes = wishes }
         self = result
         return .stored(stored)
+    }
+
+    public mutating func activate(_ topology: ActiveTopology, term: UInt64) -> StoreOutcome {
+        guard leadership.mayStore(in: term) else { return .deposed }
+        self.topology = topology
+        return .stored([])
     }
 }
 

@@ -41,6 +41,12 @@ public final class InMemoryCoordinator: Coordinator {
         try access { $0.store(changes, wishes: wishes, term: term) }
     }
 
+    public func activate(
+        _ topology: ActiveTopology, term: UInt64
+    ) async throws(CoordinatorError) -> StoreOutcome {
+        try access { $0.activate(topology, term: term) }
+    }
+
     /// Tells of resignations; a lease that ends is found out by campaigning.
     public func watch(vacant: @escaping @Sendable () -> Void) async {
         let number = guarded.withLock { guarded in

@@ -8,20 +8,24 @@ public final class AgentShell: Sendable {
     private let interval: Duration
     private let onAssigned: @Sendable ([Assignment]) -> Void
     private let onLease: @Sendable (MonotonicInstant) -> Void
+    private let onTopology: @Sendable (ActiveTopology) -> Void
 
     /// - Parameters:
     ///   - onAssigned: called in order of revision with assignments that changed; must return soon.
     ///   - onLease: called when the owner lease is extended.
+    ///   - onTopology: called with each newer version of the active topology; must return soon.
     public init(
         agent: NodeAgent, transport: any Transport, heartbeat: Duration,
         onAssigned: @escaping @Sendable ([Assignment]) -> Void,
-        onLease: @escaping @Sendable (MonotonicInstant) -> Void = { _ in }
+        onLease: @escaping @Sendable (MonotonicInstant) -> Void = { _ in },
+        onTopology: @escaping @Sendable (ActiveTopology) -> Void = { _ in }
     ) {
         self.agent = Mutex(agent)
         self.transport = transport
         interval = heartbeat / 2
         self.onAssigned = onAssigned
         self.onLease = onLease
+        self.onTopology = onTopology
     }
 
     /// The assignment of a domain as far as this node knows.
@@ -33,14 +37,23 @@ public final class AgentShell: Sendable {
     /// The router that leads, as far as this node knows.
     public var leader: NodeName? { agent.withLock { $0.leader } }
 
+    /// Heartbeats go to these routers from now on, and say whether the node needs a restart.
+    public func follow(routers: [NodeName], needsRestart: Bool) {
+        agent.withLock { agent in
+            agent.follow(routers: routers)
+            agent.needsRestart = needsRestart
+        }
+    }
+
     /// Takes what concerns the agent out of what arrived.
     /// - Returns: whether it did.
     public func receive(_ message: Message, from sender: NodeID) -> Bool {
         switch message {
         case .lead(let lead): perform(.lead(lead, from: sender))
         case .assignments(let update): perform(.assignments(update, from: sender))
+        case .topology(let part): perform(.topology(part, from: sender))
         case .heartbeat, .copies, .replicaChange, .request, .reply, .follow, .append, .chunk,
-            .handOver:
+            .handOver, .retire:
             return false
         }
         return true
@@ -62,6 +75,7 @@ public final class AgentShell: Sendable {
                 case .send(let message, let peer): transport.send(message, to: peer)
                 case .assigned(let assignments): onAssigned(assignments)
                 case .lease(let until): onLease(until)
+                case .topology(let active): onTopology(active)
                 }
             }
         }

@@ -9,8 +9,13 @@ public struct ClusterStatus: Codable, Hashable, Sendable {
     public var domains: [Domain]
     /// How the router that was asked finds the coordinator; nil from a router that does not say.
     public var coordinator: Coordinator?
+    /// The version of the active topology, 0 when none was activated yet; nil from a router that does not say.
+    public var topology: UInt64?
 
-    public init(routers: [Router], nodes: [Node], domains: [Domain], coordinator: Coordinator? = nil) {
+    public init(
+        routers: [Router], nodes: [Node], domains: [Domain], coordinator: Coordinator? = nil, topology: UInt64? = nil
+    ) {
+        self.topology = topology
         self.routers = routers
         self.nodes = nodes
         self.domains = domains
@@ -80,6 +85,10 @@ public struct ClusterStatus: Codable, Hashable, Sendable {
         public var uptimeSeconds: UInt64
         /// Which version of the wire it speaks; nil when it was never heard, and from routers of earlier versions.
         public var wireVersion: UInt64?
+        /// The version of the active topology that it has; nil while it is down, or when it does not say.
+        public var topology: UInt64?
+        /// True when some of the active topology waits for its next start.
+        public var needsRestart: Bool?
 
         public init(
             name: String, roles: [String], site: String, server: String, incarnation: UInt64, status: Status,
@@ -97,7 +106,8 @@ public struct ClusterStatus: Codable, Hashable, Sendable {
         }
 
         enum CodingKeys: String, CodingKey {
-            case name, roles, site, server, incarnation, status, pid
+            case name, roles, site, server, incarnation, status, pid, topology
+            case needsRestart = "needs_restart"
             case uptimeSeconds = "uptime_s"
             case wireVersion = "wire_version"
         }
@@ -114,6 +124,8 @@ public struct ClusterStatus: Codable, Hashable, Sendable {
         /// The node that is to own it next, while it is being moved.
         public var movingTo: String?
         public var contacts: Contacts
+        /// True while its registrations are being ended, because the topology has it no more.
+        public var isBeingRemoved: Bool?
 
         public init(
             name: String, epoch: UInt64, seq: UInt64, owner: String?, standbys: [Standby], movingTo: String? = nil,
@@ -138,11 +150,13 @@ public struct ClusterStatus: Codable, Hashable, Sendable {
             try container.encode(standbys, forKey: .standbys)
             try container.encodeIfPresent(movingTo, forKey: .movingTo)
             try container.encode(contacts, forKey: .contacts)
+            try container.encodeIfPresent(isBeingRemoved, forKey: .isBeingRemoved)
         }
 
         enum CodingKeys: String, CodingKey {
             case name, epoch, seq, owner, standbys, contacts
             case movingTo = "moving_to"
+            case isBeingRemoved = "being_removed"
         }
     }
 

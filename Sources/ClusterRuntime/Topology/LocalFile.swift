@@ -123,7 +123,7 @@ package enum LocalFile {
         return temporary
     }
 
-    private static func createDirectory(of path: String) throws(FileFault) {
+    static func createDirectory(of path: String) throws(FileFault) {
         let directory = (path as NSString).deletingLastPathComponent
         guard !directory.isEmpty else { return }
         do {

@@ -3,8 +3,8 @@ extension Topology {
     /// - Throws: everything that is wrong with it, each with its line.
     public static func load(path: String) throws(TopologyError) -> Topology {
         let problems = ProblemList(file: path)
-        let root = YAMLDocument.read(path, limit: maximumFileSize, problems: problems)
-        return try finish(root, problems)
+        let text = YAMLDocument.text(path, limit: maximumFileSize, problems: problems)
+        return try finish(text.flatMap { YAMLDocument.parse($0, problems: problems) }, problems, source: text)
     }
 
     /// Reads and checks a topology that is at hand as text.
@@ -16,14 +16,17 @@ extension Topology {
             problems.report(
                 line: 1, "the topology is too large",
                 expected: "at most \(Quantity.text(bytes: maximumFileSize))")
-            return try finish(nil, problems)
+            return try finish(nil, problems, source: nil)
         }
-        return try finish(YAMLDocument.parse(text, problems: problems), problems)
+        return try finish(YAMLDocument.parse(text, problems: problems), problems, source: text)
     }
 
-    private static func finish(_ root: YAMLValue?, _ problems: ProblemList) throws(TopologyError) -> Topology {
+    private static func finish(
+        _ root: YAMLValue?, _ problems: ProblemList, source: String?
+    ) throws(TopologyError) -> Topology {
         let topology = root.flatMap { TopologyReader(problems: problems).read($0) }
-        guard let topology, problems.count == 0 else { throw TopologyError(problems.sorted) }
+        guard var topology, problems.count == 0 else { throw TopologyError(problems.sorted) }
+        topology.source = source ?? ""
         return topology
     }
 }

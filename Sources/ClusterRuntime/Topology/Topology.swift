@@ -25,6 +25,8 @@ public struct Topology: Hashable, Sendable {
     public let destinations: [DestinationSpec]
     /// In the order of the file.
     public let sites: [SiteSpec]
+    /// The text that it was read from.
+    public internal(set) var source = ""
 
     /// Largest topology file, in bytes.
     public static let maximumFileSize = 4 << 20

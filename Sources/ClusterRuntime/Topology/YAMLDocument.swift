@@ -5,13 +5,18 @@ import Yams
 enum YAMLDocument {
     /// Reads, decodes and parses a file. What is wrong is reported to `problems`, and the answer is then nil.
     static func read(_ path: String, limit: Int, problems: ProblemList) -> YAMLValue? {
+        text(path, limit: limit, problems: problems).flatMap { parse($0, problems: problems) }
+    }
+
+    /// Reads and decodes a file. What is wrong is reported to `problems`, and the answer is then nil.
+    static func text(_ path: String, limit: Int, problems: ProblemList) -> String? {
         do throws(FileFault) {
             let bytes = try LocalFile.read(path, limit: limit)
             guard let text = String(validating: bytes, as: UTF8.self) else {
                 problems.report(line: 1, "the file is not UTF-8", expected: "YAML in UTF-8")
                 return nil
             }
-            return parse(text, problems: problems)
+            return text
         } catch {
             problems.report(line: 1, error.wrong, expected: error.expected)
             return nil

@@ -32,7 +32,9 @@ extension Message {
                     role: try NodeRole(packed: fields.unsigned(1)), sentAt: try fields.integer(2),
                     revision: try fields.unsigned(3), pid: try fields.unsigned(4),
                     uptimeMilliseconds: try fields.unsigned(5), term: try fields.unsigned(6),
-                    wireVersion: try fields.unsigned(7, default: WireVersion.first)))
+                    wireVersion: try fields.unsigned(7, default: WireVersion.first),
+                    topology: try fields.unsigned(8, default: 0),
+                    needsRestart: fields.count > 9 ? try fields.boolean(9) : false))
         case .lead:
             self = .lead(Lead(term: try fields.unsigned(1), echo: try fields.integer(2)))
         case .assignments:
@@ -44,7 +46,7 @@ extension Message {
             self = .copies(CopyReports(reports: try fields.map(1, CopyReport.init(packed:))))
         case .replicaChange:
             guard let kind = ReplicaChange.Kind(rawValue: UInt8(clamping: try fields.unsigned(4))) else {
-                throw MessagePackError.unexpected("a kind of replica change (0 to 3)")
+                throw MessagePackError.unexpected("a kind of replica change (0 to 4)")
             }
             self = .replicaChange(
                 ReplicaChange(
@@ -73,6 +75,16 @@ extension Message {
                 HandOver(
                     domain: try fields.domain(1), epoch: try fields.unsigned(2), revision: try fields.unsigned(3),
                     node: try NodeID(packed: fields.array(4))))
+        case .topology:
+            self = .topology(
+                TopologyPart(
+                    term: try fields.unsigned(1), version: try fields.unsigned(2), since: try fields.integer(3),
+                    index: UInt32(clamping: try fields.unsigned(4)), count: UInt32(clamping: try fields.unsigned(5)),
+                    bytes: try fields.binary(6)))
+        case .retire:
+            self = .retire(
+                Retire(
+                    domain: try fields.domain(1), epoch: try fields.unsigned(2), revision: try fields.unsigned(3)))
         }
     }
 }

@@ -14,6 +14,8 @@ enum MessageKind: UInt64 {
     case append = 9
     case chunk = 10
     case handOver = 11
+    case topology = 16
+    case retire = 17
 }
 
 extension Message {
@@ -54,6 +56,12 @@ extension Message {
             writer.unsigned(order.epoch)
             writer.unsigned(order.revision)
             writer.nodeID(order.node)
+        case .topology(let part): writer.topology(part)
+        case .retire(let order):
+            writer.begin(.retire, 3)
+            writer.string(order.domain.rawValue)
+            writer.unsigned(order.epoch)
+            writer.unsigned(order.revision)
         }
     }
 }
@@ -71,7 +79,7 @@ extension MessagePackWriter {
     }
 
     fileprivate mutating func heartbeat(_ heartbeat: Heartbeat) {
-        begin(.heartbeat, 7)
+        begin(.heartbeat, 9)
         unsigned(UInt64(heartbeat.role.rawValue))
         integer(heartbeat.sentAt)
         unsigned(heartbeat.revision)
@@ -79,6 +87,18 @@ extension MessagePackWriter {
         unsigned(heartbeat.uptimeMilliseconds)
         unsigned(heartbeat.term)
         unsigned(heartbeat.wireVersion)
+        unsigned(heartbeat.topology)
+        boolean(heartbeat.needsRestart)
+    }
+
+    fileprivate mutating func topology(_ part: TopologyPart) {
+        begin(.topology, 6)
+        unsigned(part.term)
+        unsigned(part.version)
+        integer(part.since)
+        unsigned(UInt64(part.index))
+        unsigned(UInt64(part.count))
+        binary(part.bytes)
     }
 
     fileprivate mutating func assignment(_ assignment: Assignment) {

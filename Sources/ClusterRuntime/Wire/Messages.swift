@@ -16,6 +16,8 @@ public enum Message: Sendable, Hashable {
     case append(Append)
     case chunk(SnapshotChunk)
     case handOver(HandOver)
+    case topology(TopologyPart)
+    case retire(Retire)
 }
 
 /// Node to every router, each `heartbeat` period: I live.
@@ -31,10 +33,14 @@ public struct Heartbeat: Sendable, Hashable {
     public var term: UInt64
     /// Which version of the wire the sender speaks.
     public var wireVersion: UInt64
+    /// The version of the active topology that the sender has; 0 when it goes by its own file.
+    public var topology: UInt64
+    /// Whether some of that topology waits for the sender's next start.
+    public var needsRestart: Bool
 
     public init(
         role: NodeRole, sentAt: Int64, revision: UInt64, pid: UInt64, uptimeMilliseconds: UInt64, term: UInt64 = 0,
-        wireVersion: UInt64 = WireVersion.current
+        wireVersion: UInt64 = WireVersion.current, topology: UInt64 = 0, needsRestart: Bool = false
     ) {
         self.role = role
         self.sentAt = sentAt
@@ -43,6 +49,8 @@ public struct Heartbeat: Sendable, Hashable {
         self.uptimeMilliseconds = uptimeMilliseconds
         self.term = term
         self.wireVersion = wireVersion
+        self.topology = topology
+        self.needsRestart = needsRestart
     }
 }
 
@@ -116,6 +124,8 @@ public struct ReplicaChange: Sendable, Hashable {
         case clear = 2
         /// It has everything, and I took on nothing since: make it the owner, as was ordered.
         case handOver = 3
+        /// Every registration has ended and everybody was told: nobody need serve the domain any more, as was ordered.
+        case retire = 4
     }
     public var domain: DomainName
     public var epoch: UInt64

@@ -15,16 +15,23 @@ package enum OrderAnswer: Hashable, Sendable {
 
 extension ClusterClient {
     /// How long between two tries to find the router that leads.
-    private static let retryInterval: Duration = .milliseconds(200)
+    static let retryInterval: Duration = .milliseconds(200)
 
     /// Has something moved: asks every router until one that leads takes or refuses the order.
     package func order(_ order: MovementOrder, within limit: Duration = .seconds(10)) async -> OrderAnswer {
+        await askLeader(within: limit) { router async throws(Failure) in try await self.give(order, to: router) }
+    }
+
+    /// Asks every router until one that leads takes or refuses what is asked.
+    func askLeader(
+        within limit: Duration, _ ask: (NodeSpec) async throws(Failure) -> Answer
+    ) async -> OrderAnswer {
         let deadline = SystemClock.monotonic() + limit
         var said: [String] = []
         repeat {
             said = []
             for router in topology.nodes(of: .router) {
-                switch await give(order, to: router) {
+                switch await judge(router, ask) {
                 case .unanswered(let text): said.append("\(router.name): \(text)")
                 case let answer: return answer
                 }
@@ -34,17 +41,23 @@ extension ClusterClient {
         return .unanswered(said.joined(separator: "\n"))
     }
 
-    private func give(_ order: MovementOrder, to router: NodeSpec) async -> OrderAnswer {
+    private func give(_ order: MovementOrder, to router: NodeSpec) async throws(Failure) -> Answer {
+        switch order {
+        case .drain(let node): try await send(.POST, Self.drainPath(node), to: router)
+        case .undrain(let node): try await send(.DELETE, Self.drainPath(node), to: router)
+        case .move(let domain, let node):
+            try await send(
+                .POST, "\(Self.domainPath(domain))/move", to: router,
+                body: ByteBuffer(string: #"{"node":"\#(node)"}"#))
+        }
+    }
+
+    private func judge(
+        _ router: NodeSpec, _ ask: (NodeSpec) async throws(Failure) -> Answer
+    ) async -> OrderAnswer {
         let answer: Answer
         do throws(Failure) {
-            switch order {
-            case .drain(let node): answer = try await send(.POST, Self.drainPath(node), to: router)
-            case .undrain(let node): answer = try await send(.DELETE, Self.drainPath(node), to: router)
-            case .move(let domain, let node):
-                answer = try await send(
-                    .POST, "\(Self.domainPath(domain))/move", to: router,
-                    body: ByteBuffer(string: #"{"node":"\#(node)"}"#))
-            }
+            answer = try await ask(router)
         } catch {
             return .unanswered("\(error)")
         }

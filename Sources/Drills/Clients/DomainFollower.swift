@@ -38,8 +38,8 @@ package struct DomainFollower: Sendable {
     /// Hands over each notification, in order.
     /// - Parameter onSynced: called when everything up to now has been handed over, after a snapshot as well as after a
     ///   position. Before that, what is missing of a snapshot comes after no position.
-    /// - Throws: when the connection cannot be made or breaks, or the subscription is refused. Returns when the server
-    ///   closes the connection.
+    /// - Throws: when the connection cannot be made or breaks, or the subscription is refused; `DomainRemoved` when the
+    ///   topology has the domain no more. Returns when the server closes the connection.
     package func run(
         onSynced: () -> Void = {}, _ take: (RegistrarNotification) async throws -> Void
     ) async throws {
@@ -62,7 +62,14 @@ package struct DomainFollower: Sendable {
                     }
                 }
             }
+            if connection.farewell == DomainRemoved.farewell { throw DomainRemoved() }
         }
+    }
+
+    /// The topology has the domain no more: everything of it was told.
+    package struct DomainRemoved: Error {
+        /// What `wssubscr` nodes close connections with then.
+        static let farewell = "the domain was removed"
     }
 
     private var subscription: [String: JSONValue] {

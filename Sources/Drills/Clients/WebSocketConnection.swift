@@ -10,6 +10,7 @@ package struct WebSocketConnection: Sendable {
     /// When the peer was last heard, for `whileAlive`.
     private final class Hearing: Sendable {
         let last = Mutex(SystemClock.monotonic())
+        let farewell = Mutex<String?>(nil)
     }
 
     private let hearing = Hearing()
@@ -35,6 +36,9 @@ package struct WebSocketConnection: Sendable {
         try await write(
             .text, ByteBuffer(bytes: try JSONEncoder().encode([.string(method), .object(fields)] as [JSONValue])))
     }
+
+    /// Why the peer has closed the connection, in its own words; nil before, or when it said nothing.
+    package var farewell: String? { hearing.farewell.withLock { $0 } }
 
     package func ping() async throws { try await write(.ping, ByteBuffer()) }
 
@@ -81,7 +85,11 @@ package struct WebSocketConnection: Sendable {
                 switch frame.opcode {
                 case .text, .binary: return frame.unmaskedData
                 case .ping: try await connection.write(.pong, frame.unmaskedData)
-                case .connectionClose: return nil
+                case .connectionClose:
+                    // RFC 6455 section 5.5.1: two bytes of code, then the reason.
+                    let reason = String(decoding: frame.unmaskedData.readableBytesView.dropFirst(2), as: UTF8.self)
+                    if !reason.isEmpty { connection.hearing.farewell.withLock { $0 = reason } }
+                    return nil
                 default: break
                 }
             }

@@ -130,7 +130,7 @@ private enum WirePromises {
             if case .page(let contacts, _, _) = reply.result {
                 for live in contacts { EdgePromises.unpack(live.contact) }
             }
-        case .heartbeat, .lead, .assignments, .copies, .replicaChange, .handOver, .follow: break
+        case .heartbeat, .lead, .assignments, .copies, .replicaChange, .handOver, .follow, .topology, .retire: break
         }
     }
 }

@@ -90,7 +90,7 @@ struct MachineCluster {
         case .store(let record): records[name, default: []].append(record)
         case .publish(let publication): publications[name, default: []].append(publication)
         case .alarm(let text): notes.append("\(name) alarm: \(text)")
-        case .becameOwner, .becameStandby, .deposed, .handingOver, .replayEnded:
+        case .becameOwner, .becameStandby, .deposed, .handingOver, .replayEnded, .retiring:
             notes.append(ScenarioText.line(name, directive))
         }
     }
@@ -132,6 +132,13 @@ struct MachineCluster {
             domain: domain, epoch: assignment.epoch, revision: revision ?? assignment.revision,
             node: Self.node(standby))
         turn(owner, .handOver(order, from: NodeName("r")))
+    }
+
+    /// The router orders the owner to end everything, by the assignment in force.
+    mutating func orderRetirement(_ owner: String, revision: UInt64? = nil) {
+        guard let assignment else { return }
+        let order = Retire(domain: domain, epoch: assignment.epoch, revision: revision ?? assignment.revision)
+        turn(owner, .retire(order, from: NodeName("r")))
     }
 
     // MARK: Followers
@@ -194,7 +201,8 @@ struct MachineCluster {
         case .append(let append): .append(append, from: sender)
         case .chunk(let chunk): .chunk(chunk, from: sender)
         case .handOver(let order): .handOver(order, from: sender.name)
-        case .heartbeat, .lead, .assignments, .copies, .replicaChange, .reply: nil
+        case .retire(let order): .retire(order, from: sender.name)
+        case .heartbeat, .lead, .assignments, .copies, .replicaChange, .reply, .topology: nil
         }
     }
 

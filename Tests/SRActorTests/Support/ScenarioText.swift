@@ -17,6 +17,7 @@ enum ScenarioText {
         case .becameOwner(let epoch, let cause, let contacts):
             "\(name) is owner of epoch \(epoch) (\(cause.name)), \(contacts) to restate"
         case .becameStandby(let epoch, let owner): "\(name) is standby of \(owner) in epoch \(epoch)"
+        case .retiring: "\(name) is retiring"
         case .handingOver(let node): "\(name) is handing over to \(node)"
         case .deposed(let epoch): "\(name) is deposed by epoch \(epoch)"
         case .replayEnded(let position): "\(name) has everything restated by \(position)"
@@ -51,7 +52,7 @@ enum ScenarioText {
                 + (chunk.seal.map { "; sealed at \($0.seq) with \($0.count)" } ?? "")
         case .reply(let reply): "reply \(reply.id): \(text(reply.result))"
         case .request(let request): "request \(request.id)"
-        case .heartbeat, .lead, .assignments, .copies, .replicaChange, .handOver: "\(message)"
+        case .heartbeat, .lead, .assignments, .copies, .replicaChange, .handOver, .topology, .retire: "\(message)"
         }
     }
 

@@ -1,0 +1,66 @@
+import ClusterRuntime
+import RegistrarEvents
+import Router
+
+/// Topologies that are activated in the middle of everything: a domain is removed, and comes back.
+///
+/// Their text is the list of domains, such as `a.example b.example`; nodes stay as they are.
+extension World {
+    /// A router's agent has heard of a newer topology.
+    mutating func learned(_ active: ActiveTopology, at name: NodeName) {
+        trace.note(now, "\(name) learns version \(active.version) of the topology: \(active.text)")
+        guard let layout = Self.layout(of: active.text, nodes: layout.nodes, replicas: options.replicas) else { return }
+        route(.learned(active, layout), at: name)
+    }
+
+    /// Plans over the faulty time when the last domain is removed, or put back. Drawn from a generator of their own, so
+    /// that histories without them, and those of the first kind, are as they were before there were any.
+    mutating func planTopologies(until end: MonotonicInstant, seed: UInt64) {
+        var random = SplitMix64(seed: seed ^ 0x746f_706f_6c6f_6779)
+        guard random.chance(0.25) else { return }
+        var time = now + .seconds(3)
+        while time < end {
+            queue.add(.topology, at: time)
+            time += random.duration(1_000...6_000)
+        }
+    }
+
+    /// An operator removes the last domain, or puts it back.
+    mutating func changeTopology() {
+        let hasAll = coordinator.load().topology.map { $0.text == Self.wholeText } ?? true
+        activate(hasAll ? Self.domains.dropLast().map(\.rawValue).joined(separator: " ") : Self.wholeText)
+    }
+
+    /// Whether the cluster is to serve every domain in the end.
+    var isTopologyWhole: Bool { coordinator.load().topology.map { $0.text == Self.wholeText } ?? true }
+
+    /// Puts back what is missing, as far as somebody leads; to be repeated until nothing is.
+    mutating func restoreTopology() {
+        if !isTopologyWhole { activate(Self.wholeText) }
+    }
+
+    private static var wholeText: String { domains.map(\.rawValue).joined(separator: " ") }
+
+    /// Gives a topology to whichever router holds itself to lead.
+    private mutating func activate(_ text: String) {
+        for name in routers {
+            guard let node = nodes[name], node.isRunning, !node.isPaused, let machine = node.router,
+                machine.leadingTerm(at: moment(of: name)) > 0,
+                let layout = Self.layout(of: text, nodes: layout.nodes, replicas: options.replicas)
+            else { continue }
+            orders += 1
+            trace.note(now, "operator: the topology is \(text)")
+            let next = ActiveTopology(version: machine.topology.version + 1, text: text, since: 0)
+            route(.activate(next, layout, id: orders), at: name)
+            return
+        }
+    }
+
+    /// What a topology's text means; nil when it is none.
+    static func layout(of text: String, nodes: [ClusterLayout.Node], replicas: Int) -> ClusterLayout? {
+        let names = text.split(separator: " ").map { DomainName(String($0)) }
+        let domains = names.compactMap(\.self)
+        guard domains.count == names.count, Set(domains).count == domains.count else { return nil }
+        return ClusterLayout(nodes: nodes, domains: domains.map { .init(name: $0, replicas: replicas) })
+    }
+}

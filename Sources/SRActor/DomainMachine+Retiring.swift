@@ -1,0 +1,98 @@
+import ClusterRuntime
+import RegistrarEvents
+
+/// Letting go of a domain that the topology has no more, by the active router's order.
+///
+/// The owner takes on nothing new, ends every registration (`delete_aor`) once all of them were restated in its epoch,
+/// and has the list cleared, which begins an epoch with `clear` as its only entry. When everybody who follows has that,
+/// and every destination, the router is asked to retire the domain. Whoever is owner gets the order again, so each of
+/// these steps may be cut off by a failover.
+///
+/// Without the order being repeated, the owner serves again: an operator may have put the domain back.
+extension DomainMachine {
+    /// How long an order holds.
+    static let retirementPatience = Duration.seconds(2)
+    /// How long followers have to find the last epoch, and to take it in.
+    static let farewell = Duration.seconds(1)
+    static let longestFarewell = Duration.seconds(5)
+    /// How often the router is asked for a step.
+    private static let retirementInterval = Duration.milliseconds(200)
+    /// Registrations that one turn ends at most.
+    private static let retirementBatch = 1_024
+
+    /// A retirement under way, over epochs.
+    struct Retirement: Sendable {
+        /// Who ordered it, and is asked for each step.
+        var router: NodeName
+        var orderedAt: MonotonicInstant
+        var lastAsked: MonotonicInstant?
+        /// The next slot to look at for registrations that are to end, in this epoch.
+        var cursor = 0
+        var epoch: UInt64
+    }
+
+    mutating func take(_ order: Retire, from router: NodeName, at now: Moment) -> [Directive] {
+        guard let current = owner, !current.isDeposed, order.epoch == current.epoch,
+            order.revision == current.assignment.revision
+        else { return [] }
+        let isFirst = retirement == nil
+        var next = retirement ?? Retirement(router: router, orderedAt: now.monotonic, epoch: order.epoch)
+        if next.epoch != order.epoch { next = Retirement(router: router, orderedAt: now.monotonic, epoch: order.epoch) }
+        next.router = router
+        next.orderedAt = now.monotonic
+        retirement = next
+        return isFirst ? [.retiring] : []
+    }
+
+    /// Whether requests are refused because the domain is no more.
+    var isRetiring: Bool { owner != nil && retirement != nil }
+
+    mutating func endRetirementIfNotRepeated(at now: Moment) {
+        guard let retirement, now.monotonic - retirement.orderedAt >= Self.retirementPatience else { return }
+        self.retirement = nil
+    }
+
+    /// Ends registrations, as many as a turn may and the log has room for.
+    mutating func endForRetirement(at now: Moment) {
+        guard let current = owner, var retirement, retirement.epoch == current.epoch, current.replayEnd > 0 else {
+            return
+        }
+        var budget = min(Int(clamping: current.room(policy)), Self.retirementBatch)
+        while budget > 0, retirement.cursor < replica.table.slotCount {
+            if let found = replica.table.contact(inSlot: retirement.cursor) {
+                append(.unregistered(found.contact, .deleteAOR), at: now)
+                budget -= 1
+            }
+            retirement.cursor += 1
+        }
+        // What was granted before the order came may have taken a slot that was passed already.
+        if retirement.cursor >= replica.table.slotCount, replica.table.count > 0 { retirement.cursor = 0 }
+        self.retirement = retirement
+    }
+
+    /// Once everything has ended: asks for the epoch that begins with `clear`, and then to be let go.
+    mutating func askToRetire(at now: Moment) -> [Directive] {
+        guard let current = owner, let retirement, current.replayEnd > 0, replica.table.count == 0,
+            current.uncommitted == 0
+        else { return [] }
+        if let asked = retirement.lastAsked, now.monotonic - asked < Self.retirementInterval { return [] }
+        // An epoch that began empty and in which nothing has happened since: its `clear` is the last word.
+        let isCleared = current.assignment.cause == .storageCleared && current.ring.lastSeq == 1
+        guard !isCleared || isFarewellOver(current, at: now) else { return [] }
+        self.retirement?.lastAsked = now.monotonic
+        let change = ReplicaChange(
+            domain: domain, epoch: current.epoch, revision: current.assignment.revision,
+            kind: isCleared ? .retire : .clear, node: node)
+        return [.send(.replicaChange(change), to: retirement.router)]
+    }
+
+    /// Followers come to an epoch by themselves, so it takes a moment until the owner knows all that there are.
+    /// Destinations are waited for however long they take: nobody else could tell them.
+    private func isFarewellOver(_ current: Ownership, at now: Moment) -> Bool {
+        let age = now.monotonic - current.began
+        let end = Position(epoch: current.epoch, seq: current.ring.lastSeq)
+        guard age >= Self.farewell, current.cursors.allSatisfy({ $0.position >= end }) else { return false }
+        return age >= Self.longestFarewell
+            || current.feeds.allSatisfy { $0.acknowledged >= current.ring.lastSeq && !$0.isInSnapshot }
+    }
+}

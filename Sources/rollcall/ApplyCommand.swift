@@ -1,0 +1,228 @@
+import ArgumentParser
+import ClusterRuntime
+import Drills
+import RegistrarEvents
+
+struct ApplyCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "apply",
+        abstract: "Have the running cluster go by a changed topology.",
+        discussion: """
+            Compares FILE with what the cluster goes by, shows the difference, and activates it: domains are added,
+            removed and changed, nodes join and leave, all without a restart. What only a node's next start can take up
+            is said. Nodes that are removed are drained first. `rollcall up` starts and stops nodes by itself.
+
+            The registrations of a domain that is removed end (delete_aor, then clear): that takes --yes. Ends when the
+            cluster has all of it: every domain owned and with its standbys in sync, removed ones gone.
+
+            Exits with 0 when it is done or nothing differs, 1 when it is refused or not done in time (it goes on then),
+            2 when the file is bad, 3 when no router that leads answers.
+
+            Example: rollcall apply topology/local.yaml --dry-run
+                     rollcall apply topology/local.yaml
+            """)
+
+    @OptionGroup var topology: TopologyArgument
+    @Flag(name: .customLong("dry-run"), help: "Show what would happen, and change nothing.")
+    var isDry = false
+    @Flag(name: .customLong("yes"), help: "End the registrations of domains that are removed.")
+    var mayEnd = false
+    @OptionGroup var timeout: TimeoutOption
+    @OptionGroup var json: JSONOption
+
+    private struct Document: Encodable {
+        let version: UInt64
+        let done: Bool
+        let dry_run: Bool
+        /// The difference, a line each.
+        let changes: [String]
+        /// What would move; of a dry run alone.
+        let movements: [PlannedMovement]?
+        /// Nodes that take up some of it at their next start only.
+        let needs_restart: [String]
+        let seconds: Double
+    }
+
+    func run() async throws {
+        let new = try topology.load()
+        let (timeout, isDry, mayEnd) = (timeout.duration, isDry, mayEnd)
+        let start = SystemClock.monotonic()
+        let outcome = try await TerminationSignals.run {
+            try await new.withClient { client in
+                let application = try await TopologyApplication(new, client, timeout: timeout)
+                application.show()
+                if isDry {
+                    let movements = try await application.preview()
+                    return (application.version, application.difference, Optional(movements))
+                }
+                try await application.carryOut(endsRegistrations: mayEnd)
+                return (application.version, application.difference, nil)
+            }
+        }
+        guard let (version, difference, movements) = outcome else {
+            throw CommandFailure.no("interrupted; what was activated goes on: rollcall status \(new.file)")
+        }
+        let isChanged = !difference.isEmpty && !isDry
+        if json.isOn {
+            try Console.json(
+                Document(
+                    version: isChanged ? version + 1 : version, done: !isDry, dry_run: isDry,
+                    changes: difference.lines, movements: movements, needs_restart: difference.restarts.map(\.rawValue),
+                    seconds: (SystemClock.monotonic() - start).seconds))
+        } else if isChanged {
+            Console.line("The cluster goes by version \(version + 1) of its topology.")
+        } else if difference.isEmpty {
+            Console.line("\(new.file) is what the cluster goes by (version \(version)).")
+        }
+    }
+}
+
+/// A changed topology on its way into the cluster.
+struct TopologyApplication {
+    /// Of the active topology that it was compared with.
+    let version: UInt64
+    let difference: TopologyDifference
+    private let old: Topology
+    private let new: Topology
+    private let client: ClusterClient
+    private let timeout: Duration
+
+    static let interval: Duration = .milliseconds(100)
+
+    init(_ new: Topology, _ client: ClusterClient, timeout: Duration) async throws {
+        guard let active = await client.activeTopology() else {
+            throw CommandFailure.unreachable("no router of \(new.file) that leads answers")
+        }
+        do throws(TopologyError) {
+            // Where its paths lead matters only in comparison.
+            old = try active.topology(at: new.file)
+        } catch {
+            throw CommandFailure.no("the active topology cannot be read by this version: \(error)")
+        }
+        version = active.version
+        difference = TopologyDifference(from: old, to: new)
+        self.new = new
+        self.client = client
+        self.timeout = timeout
+    }
+
+    func show() {
+        for line in difference.lines { Console.error(line) }
+    }
+
+    /// Says what would move.
+    func preview() async throws -> [PlannedMovement] {
+        for refusal in difference.refusals { Console.error("would be refused: \(refusal)") }
+        guard difference.refusals.isEmpty, !difference.isEmpty else { return [] }
+        guard let movements = await client.preview(of: new.source) else {
+            throw CommandFailure.unreachable("no router of \(new.file) that leads says what would move")
+        }
+        for movement in movements.prefix(Self.shownMovements) {
+            Console.error(
+                "\(movement.domain): \(movement.part.rawValue) \(movement.from ?? "none") -> "
+                    + "\(movement.to ?? "none"), because \(movement.why)")
+        }
+        let more = movements.count - Self.shownMovements
+        if more > 0 { Console.error("and \(more) more; all of them with --json") }
+        return movements
+    }
+
+    private static let shownMovements = 200
+
+    /// - Throws: `CommandFailure`.
+    func carryOut(endsRegistrations: Bool) async throws {
+        guard difference.refusals.isEmpty else {
+            throw CommandFailure.no(difference.refusals.map { "\(new.file): \($0)" }.joined(separator: "\n"))
+        }
+        guard !difference.isEmpty else { return }
+        guard difference.domainsRemoved.isEmpty || endsRegistrations else {
+            let names = difference.domainsRemoved.prefix(8).map(\.rawValue).joined(separator: ", ")
+            throw CommandFailure.no(
+                "\(new.file) has \(names) no more, which ends all registrations there; repeat it with --yes if you "
+                    + "mean that")
+        }
+        let deadline = SystemClock.monotonic() + timeout
+        for node in difference.nodesRemoved where node.role == .sr {
+            try answered(await client.order(.drain(node.name)))
+            try await wait(until: deadline) { Self.look(at: node.name.rawValue, $0) }
+        }
+        try answered(await client.activate(new.source, after: version))
+        Console.error("version \(version + 1) is activated")
+        let look = TopologyProgress(
+            topology: new, version: version + 1, removed: difference.domainsRemoved,
+            added: Set(difference.nodesAdded.map(\.name.rawValue)))
+        try await wait(until: deadline) { look.look(at: $0) }
+    }
+
+    private func answered(_ answer: OrderAnswer) throws {
+        switch answer {
+        case .accepted: return
+        case .refused(let why): throw CommandFailure.no(why)
+        case .unanswered(let said):
+            throw CommandFailure.unreachable("no router of \(new.file) that leads took the order\n\(said)")
+        }
+    }
+
+    /// Whether a node that is to go is empty.
+    private static func look(at node: String, _ status: ClusterStatus) -> MovementProgress.Look {
+        let held = status.domains.count { domain in
+            domain.owner == node || domain.standbys.contains { $0.name == node }
+        }
+        let entry = status.nodes.first { $0.name == node }
+        if held == 0, entry?.status == .drained || entry?.status == .down { return .done }
+        return .underWay("\(node) still serves \(held) of \(status.domains.count) domains")
+    }
+
+    private func wait(
+        until deadline: MonotonicInstant, _ judge: (ClusterStatus) -> MovementProgress.Look
+    ) async throws {
+        var told: String?
+        var isAnswered = true
+        while SystemClock.monotonic() < deadline {
+            let status = await client.status()
+            isAnswered = status != nil
+            switch status.map(judge) {
+            case .done: return
+            case .givenUp(let why): throw CommandFailure.no(why)
+            case .underWay(let text):
+                if text != told { Console.error(text) }
+                told = text
+            case nil: break
+            }
+            try await Task.sleep(for: Self.interval)
+        }
+        throw isAnswered
+            ? CommandFailure.no(
+                "not done within \(timeout.components.seconds) s; it goes on: rollcall status \(new.file)")
+            : CommandFailure.unreachable("no router answers any more; it goes on when one leads again")
+    }
+}
+
+/// How far a cluster is with an activated topology.
+struct TopologyProgress: Sendable {
+    let topology: Topology
+    let version: UInt64
+    let removed: [DomainName]
+    /// Nodes that join. What was down before need not come up for this.
+    let added: Set<String>
+
+    func look(at status: ClusterStatus) -> MovementProgress.Look {
+        guard let active = status.topology, active >= version else {
+            return .underWay("waiting for a router that leads by version \(version)")
+        }
+        guard active == version else { return .givenUp("version \(active) was activated meanwhile") }
+        var missing: [String] = []
+        let behind = status.nodes.filter { $0.status != .down && $0.topology ?? 0 < version }
+        if !behind.isEmpty { missing.append("\(behind.map(\.name).joined(separator: ", ")) to take it up") }
+        let down = status.nodes.filter { $0.status == .down && added.contains($0.name) }
+        if !down.isEmpty { missing.append("\(down.map(\.name).joined(separator: ", ")) to be up (rollcall up)") }
+        let present = Set(status.domains.map(\.name))
+        let leaving = removed.count { present.contains($0.rawValue) }
+        if leaving > 0 { missing.append("\(leaving) removed domains to end") }
+        let unowned = status.domains.count { $0.owner == nil && $0.isBeingRemoved != true }
+        if unowned > 0 { missing.append("\(unowned) domains to be owned") }
+        let short = status.shortOfStandbys(topology).count
+        if short > 0 { missing.append("\(short) domains to have their standbys in sync") }
+        return missing.isEmpty ? .done : .underWay("waiting for " + missing.joined(separator: "; "))
+    }
+}

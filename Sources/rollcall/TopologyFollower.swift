@@ -1,0 +1,62 @@
+import ClusterRuntime
+import Drills
+
+/// Follows the active topology for a supervisor: starts the nodes of this machine that join, and stops those that
+/// leave.
+struct TopologyFollower: Sendable {
+    let topology: Topology
+    let version: UInt64
+    /// The nodes that the supervisor is for, where it was told; nil: all of this machine.
+    let only: Set<NodeName>?
+    let files: NodeFiles
+    let supervisor: Supervisor
+
+    static let interval: Duration = .seconds(1)
+
+    /// Runs until cancelled.
+    func run() async {
+        var (topology, version) = (topology, version)
+        while !Task.isCancelled {
+            // Without a token, as before the first start has made the secret, routers refuse, and are asked again.
+            let news = try? await topology.withClient { await $0.activeTopology(after: version) }
+            if let news {
+                version = news.version
+                if let next = await take(news, after: topology) { topology = next }
+            }
+            try? await Task.sleep(for: Self.interval)  // Cancelled: the loop's condition sees it.
+        }
+    }
+
+    private func take(_ news: ActiveTopology, after old: Topology) async -> Topology? {
+        let new: Topology
+        do throws(TopologyError) {
+            new = try news.topology(at: old.file)
+        } catch {
+            Console.error("version \(news.version) of the topology cannot be read by this version: \(error)")
+            return nil
+        }
+        let local = LocalAddresses()
+        let wanted = new.nodes.filter { node in
+            only.map { $0.contains(node.name) } ?? local.contains(node.address)
+        }
+        let difference = TopologyDifference(from: old, to: new)
+        let joining = difference.nodesAdded.map(\.name).filter { name in wanted.contains { $0.name == name } }
+        for node in joining {
+            // It is not in the file that it is started with.
+            if let fault = ActiveTopologyFile(directory: new.journalPath(of: node)).write(news) {
+                Console.error("\(node) may not start: \(fault)")
+            }
+        }
+        do { try files.lock(joining) } catch { Console.error("\(error)") }
+        Console.error(
+            "version \(news.version) of the topology is active"
+                + (joining.isEmpty ? "" : "; starting \(joining.map(\.rawValue).joined(separator: ", "))"))
+        await supervisor.run(wanted.map(\.name))
+        // What concerns all nodes is for a rolling restart, by an operator.
+        let listeners = difference.nodesChanged.map(\.name).filter { name in
+            difference.settings.isEmpty && difference.restarts.contains(name) && wanted.contains { $0.name == name }
+        }
+        await supervisor.renew(listeners)
+        return new
+    }
+}

@@ -1,0 +1,100 @@
+import ClusterRuntime
+import RegistrarEvents
+import Testing
+
+/// What a changed topology changes, and what of that a running cluster can take up.
+struct TopologyDifferenceTests {
+    private static func text(
+        cluster: String = "c", periods: String = "", domains: String = "{ name: a.example }", sr2: String = "7102",
+        more: String = "", admin: Int = 8112, coordinator: String = "db"
+    ) -> String {
+        """
+        cluster: \(cluster)
+        secret: none
+        coordinator: { kind: embedded, path: \(coordinator) }
+        directory: { kind: file, path: accounts.yaml }
+        \(periods)
+        domains: [ \(domains) ]
+        sites:
+          - name: main
+            servers:
+              - name: host
+                address: 127.0.0.1
+                nodes:
+                  - { name: router1, role: router, cluster: 7001, admin: 8080 }
+                  - { name: sr1, role: sr, cluster: 7101, admin: 8111 }
+                  - { name: sr2, role: sr, cluster: \(sr2), admin: \(admin) }
+        \(more)
+        """
+    }
+
+    private func difference(_ old: String, _ new: String) throws -> TopologyDifference {
+        TopologyDifference(
+            from: try Topology.parse(old, path: "old.yaml"), to: try Topology.parse(new, path: "new.yaml"))
+    }
+
+    @Test func theSameIsNoDifferenceWhateverItIsWrittenLike() throws {
+        let found = try difference(Self.text(), "# A remark.\n" + Self.text())
+        #expect(found.isEmpty)
+        #expect(found.lines.isEmpty)
+    }
+
+    @Test func domainsAreAddedRemovedAndChangedWithoutARestart() throws {
+        let found = try difference(
+            Self.text(domains: "{ name: a.example }, { name: b.example }"),
+            Self.text(
+                domains: "{ name: a.example, replicas: 1, limits: { devices: 3 }, expires: { max: 600 } }, "
+                    + "{ name: c.example }"))
+        #expect(found.domainsAdded.map(\.name.rawValue) == ["c.example"])
+        #expect(found.domainsRemoved.map(\.rawValue) == ["b.example"])
+        #expect(
+            found.lines == [
+                "+ domain c.example, replicas 2", "- domain b.example: its registrations end",
+                "~ domain a.example: replicas 2 -> 1, limits.devices 10 -> 3, expires.max 1h -> 10m",
+            ])
+        #expect(found.restarts.isEmpty && found.refusals.isEmpty)
+    }
+
+    @Test func nodesComeAndGoAndListenersTakeARestartOfTheirNode() throws {
+        let third = "          - { name: sr3, role: sr, cluster: 7103, admin: 8113 }"
+        let found = try difference(Self.text(), Self.text(more: third, admin: 9112))
+        #expect(found.nodesAdded.map(\.name.rawValue) == ["sr3"])
+        #expect(found.nodesChanged.map(\.name.rawValue) == ["sr2"])
+        #expect(found.restarts == [NodeName("sr2")])
+        #expect(try difference(Self.text(more: third), Self.text()).nodesRemoved.map(\.name.rawValue) == ["sr3"])
+        #expect(found.lines.last == "needs a restart of sr2")
+    }
+
+    @Test func periodsWaitForARestartOfEveryNode() throws {
+        let found = try difference(Self.text(), Self.text(periods: "periods: { websocket_ttl: 60s }"))
+        #expect(found.settings.map(\.description) == ["periods.websocket_ttl 2m -> 1m"])
+        #expect(found.restarts.count == 3 && found.refusals.isEmpty)
+    }
+
+    @Test func defaultsOfDomainsAreLive() throws {
+        let found = try difference(Self.text(), Self.text(periods: "limits: { devices: 5 }"))
+        #expect(found.restarts.isEmpty)
+        #expect(found.domainsChanged.count == 1)
+    }
+
+    @Test(arguments: [
+        (Self.text(cluster: "other"), "cluster is other"), (Self.text(coordinator: "elsewhere"), "coordinator changed"),
+        (Self.text(sr2: "7999"), "node sr2: cluster 7102 -> 7999"),
+        (Self.text(periods: "journal: { path: elsewhere }"), "journal.path changed"),
+    ])
+    func whatNodesKnowOneAnotherByIsRefused(new: String, reason: String) throws {
+        let found = try difference(Self.text(), new)
+        #expect(found.refusals.count == 1)
+        #expect(found.refusals.first?.hasPrefix(reason) == true, "\(found.refusals)")
+    }
+
+    @Test func leasesAndSilencesThatDoNotFitInAMixtureAreRefused() throws {
+        let quick =
+            "periods: { heartbeat: 50ms, suspect: 150ms, down: 300ms, owner_lease: 200ms, replication_timeout: 100ms }"
+        #expect(
+            try difference(Self.text(), Self.text(periods: quick)).refusals.first?.contains("owner_lease 800ms") == true
+        )
+        #expect(try difference(Self.text(periods: quick), Self.text()).refusals.isEmpty == false)
+        #expect(try difference(Self.text(), Self.text(periods: "periods: { down: 2s }")).refusals.isEmpty)
+    }
+}
