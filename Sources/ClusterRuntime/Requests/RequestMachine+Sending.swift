@@ -111,7 +111,10 @@ extension RequestMachine {
         for (id, request) in due.sorted(by: { $0.key < $1.key }) {
             if now >= request.deadline {
                 finish(id, .refused(.unavailable), &out)
-            } else if request.sentTo != nil, !request.superseded, now < request.lastAttempt {
+            } else if request.superseded || now >= request.lastAttempt {
+                // It is not sent again: nothing is to be done before the deadline.
+                pending[id]?.repeatAt = request.deadline
+            } else if request.sentTo != nil {
                 pending[id]?.sentTo = nil
                 if lanes[request.domain]?.isOpen == true { send(id, at: now, &out) }
             }
