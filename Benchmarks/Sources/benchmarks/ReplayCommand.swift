@@ -229,7 +229,7 @@ struct ReplayFollower: ParsableCommand {
                 case .resynced: if way == .snapshot { report() }
                 case .replayed: if way == .replay { report() }
                 case .alarm(let text): preconditionFailure(text)
-                case .store, .applied: break
+                case .store, .applied, .accounts: break
                 }
             }
         }
