@@ -105,8 +105,9 @@ import Testing
     }
 }
 
-/// A network of the drill's own, as far as this machine makes one; the drills of `make test` use it in any case.
-@Suite(.serialized, .timeLimit(.minutes(3))) struct DrillHostTests {
+/// A network of the drill's own. As with `rollcall drills`, a machine that makes none has to be said to be allowed to.
+@Suite(.serialized, .timeLimit(.minutes(3)), .enabled("this machine makes no networks", { await mayHaveNetworks() }))
+struct DrillHostTests {
     private static let topology = TestCluster.repository + "/topology/two-sites-etcd.yaml"
     private static let drill = TestCluster.repository + "/drills/short-cut-owner.yaml"
 
@@ -158,4 +159,11 @@ import Testing
         guard let text = try? String(contentsOfFile: "/proc/\(pid)/stat", encoding: .utf8) else { return false }
         return !text.contains(") Z ")
     }
+}
+
+/// - Returns: false only where none can be made and that is allowed for.
+@Sendable private func mayHaveNetworks() async -> Bool {
+    let options = ProcessInfo.processInfo.environment["DRILL_OPTIONS"] ?? ""
+    guard options.contains("--without-network") else { return true }
+    return await PrivateNetwork.refusal() == nil
 }
