@@ -94,6 +94,12 @@ struct History {
         }
     }
 
+    /// The domain is removed, or put back before its removal was through: what was acknowledged so far may have ended
+    /// by that. Consumers learn it by `delete_aor` or, when the owner was lost over it, by the next one's `clear`.
+    mutating func mayHaveEnded(_ domain: DomainName) {
+        for contact in knowledge.keys where contact.domain == domain { knowledge[contact]?.isUncertain = true }
+    }
+
     // MARK: Consumers
 
     mutating func delivered(

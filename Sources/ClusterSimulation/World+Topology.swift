@@ -51,6 +51,7 @@ extension World {
             orders += 1
             trace.note(now, "operator: the topology is \(text)")
             let next = ActiveTopology(version: machine.topology.version + 1, text: text, since: 0)
+            history.mayHaveEnded(Self.domains[Self.domains.count - 1])
             route(.activate(next, layout, id: orders), at: name)
             return
         }
