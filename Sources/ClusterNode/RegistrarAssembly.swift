@@ -69,7 +69,7 @@ extension NodeEnvironment {
             acceptsWithoutLease: spec.availability == .accept,
             replicationTimeout: keeper.started.periods.replicationTimeout,
             ringEntries: keeper.started.limits.ringEntries, ringBytes: keeper.started.limits.ringBytes,
-            destinations: destinations)
+            topology: keeper.version(with: domain), destinations: destinations)
     }
 
     private func register(_ node: SRNode) {

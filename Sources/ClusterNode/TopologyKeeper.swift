@@ -69,6 +69,11 @@ final class TopologyKeeper: Sendable {
     /// The same, or as it was before it was removed: it has events until everything in it has ended.
     func lastSpec(of domain: DomainName) -> DomainSpec? { state.withLock { $0.domains[domain] ?? $0.departed[domain] } }
 
+    /// The version of the topology in force, if that has the domain; else 0.
+    func version(with domain: DomainName) -> UInt64 {
+        state.withLock { $0.domains[domain] == nil ? 0 : $0.version }
+    }
+
     /// What is wrong with the newest topology, in a sentence for the node's health; nil when nothing is.
     var complaint: String? { state.withLock(\.complaint) }
 

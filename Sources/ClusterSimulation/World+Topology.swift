@@ -1,6 +1,7 @@
 import ClusterRuntime
 import RegistrarEvents
 import Router
+import SRActor
 
 /// Topologies that are activated in the middle of everything: a domain is removed, and comes back.
 ///
@@ -11,6 +12,11 @@ extension World {
         trace.note(now, "\(name) learns version \(active.version) of the topology: \(active.text)")
         guard let layout = Self.layout(of: active.text, nodes: layout.nodes, replicas: options.replicas) else { return }
         route(.learned(active, layout), at: name)
+        for domain in layout.domains {
+            var known = policy
+            known.topology = active.version
+            step(.policy(known), of: domain.name, at: name)
+        }
     }
 
     /// Plans over the faulty time when the last domain is removed, or put back. Drawn from a generator of their own, so

@@ -181,7 +181,9 @@ extension RouterMachine {
                 continue
             }
             sent[domain.name] = now.monotonic
-            let order = Retire(domain: domain.name, epoch: assignment.epoch, revision: assignment.revision)
+            let order = Retire(
+                domain: domain.name, epoch: assignment.epoch, revision: assignment.revision,
+                topology: topology.version)
             emit(.send(.retire(order), to: owner.name))
         }
         self.leadership?.retirementsSent = sent

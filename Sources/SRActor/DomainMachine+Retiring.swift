@@ -8,7 +8,8 @@ import RegistrarEvents
 /// and every destination, the router is asked to retire the domain. Whoever is owner gets the order again, so each of
 /// these steps may be cut off by a failover.
 ///
-/// Without the order being repeated, the owner serves again: an operator may have put the domain back.
+/// The owner serves again when it learns of a topology that has the domain, and when the order is not repeated. What
+/// had ended by then has ended.
 extension DomainMachine {
     /// How long an order holds.
     static let retirementPatience = Duration.seconds(2)
@@ -29,23 +30,36 @@ extension DomainMachine {
         /// The next slot to look at for registrations that are to end, in this epoch.
         var cursor = 0
         var epoch: UInt64
+        /// The version of the topology that has the domain no more.
+        var topology: UInt64
+
+        init(_ order: Retire, from router: NodeName, at now: Moment) {
+            self.router = router
+            orderedAt = now.monotonic
+            epoch = order.epoch
+            topology = order.topology
+        }
     }
 
     mutating func take(_ order: Retire, from router: NodeName, at now: Moment) -> [Directive] {
         guard let current = owner, !current.isDeposed, order.epoch == current.epoch,
-            order.revision == current.assignment.revision
+            order.revision == current.assignment.revision, order.topology > policy.topology
         else { return [] }
         let isFirst = retirement == nil
-        var next = retirement ?? Retirement(router: router, orderedAt: now.monotonic, epoch: order.epoch)
-        if next.epoch != order.epoch { next = Retirement(router: router, orderedAt: now.monotonic, epoch: order.epoch) }
-        next.router = router
-        next.orderedAt = now.monotonic
+        var next = Retirement(order, from: router, at: now)
+        if let retirement, retirement.epoch == order.epoch {
+            (next.cursor, next.lastAsked) = (retirement.cursor, retirement.lastAsked)
+        }
         retirement = next
         return isFirst ? [.retiring] : []
     }
 
     /// Whether requests are refused because the domain is no more.
     var isRetiring: Bool { owner != nil && retirement != nil }
+
+    mutating func endRetirementIfPutBack() {
+        if let retirement, retirement.topology <= policy.topology { self.retirement = nil }
+    }
 
     mutating func endRetirementIfNotRepeated(at now: Moment) {
         guard let retirement, now.monotonic - retirement.orderedAt >= Self.retirementPatience else { return }

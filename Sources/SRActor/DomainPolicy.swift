@@ -16,6 +16,8 @@ public struct DomainPolicy: Sendable, Hashable {
     public var ringBytes: Int
     /// Entries that may wait for standbys before requests are refused as overload.
     public var maximumUncommitted: UInt64
+    /// The newest topology known to have the domain, by version; 0: a node's own file, or none.
+    public var topology: UInt64
     /// The names of the destinations that are told of the domain's events.
     public var destinations: [String]
 
@@ -24,7 +26,7 @@ public struct DomainPolicy: Sendable, Hashable {
         maximumDevices: UInt32 = 10, acceptsWithoutLease: Bool = false,
         replicationTimeout: Duration = .milliseconds(500), ringEntries: Int = 65_536,
         ringBytes: Int = 64 * 1_024 * 1_024, maximumUncommitted: UInt64 = 16_384,
-        destinations: [String] = []
+        topology: UInt64 = 0, destinations: [String] = []
     ) {
         self.minimumTTL = minimumTTL
         self.maximumTTL = maximumTTL
@@ -35,6 +37,7 @@ public struct DomainPolicy: Sendable, Hashable {
         self.ringEntries = ringEntries
         self.ringBytes = ringBytes
         self.maximumUncommitted = maximumUncommitted
+        self.topology = topology
         self.destinations = destinations
     }
 }

@@ -56,7 +56,7 @@ struct MessageSamples {
                 TopologyPart(
                     term: number(), version: number(), since: signed(), index: small(), count: small(),
                     bytes: some(40) { UInt8(truncatingIfNeeded: $0.number()) })),
-            .retire(Retire(domain: try domain(), epoch: number(), revision: number())),
+            .retire(Retire(domain: try domain(), epoch: number(), revision: number(), topology: number())),
             .handOver(HandOver(domain: try domain(), epoch: number(), revision: number(), node: node())),
             .request(Request(id: number(), domain: try domain(), epoch: number(), operation: try operation())),
             .reply(Reply(id: number(), result: try result())),

@@ -26,8 +26,8 @@ enum MessageVectors {
             .topology(
                 TopologyPart(term: 3, version: 3, since: 1_700_000_000_000, index: 0, count: 2, bytes: [0x68, 0x69]))
         },
-        Vector(name: "retire", hexadecimal: "9411ac64656d6f2e6578616d706c65072a") {
-            .retire(Retire(domain: try demo(), epoch: 7, revision: 42))
+        Vector(name: "retire", hexadecimal: "9511ac64656d6f2e6578616d706c65072a03") {
+            .retire(Retire(domain: try demo(), epoch: 7, revision: 42, topology: 3))
         },
         Vector(name: "lead", hexadecimal: "930203ce075bcd15") { .lead(Lead(term: 3, echo: 123_456_789)) },
         Vector(

@@ -9,10 +9,10 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(6)))
 struct ApplyTests {
     @Test func domainsAndNodesComeAndGoWhileRegistrationsGoOn() async throws {
-        let cluster = try TestCluster()
+        let cluster = try TestCluster(sparePorts: 5)
         defer { cluster.remove() }
         let original = try String(contentsOfFile: cluster.topologyFile, encoding: .utf8)
-        let ports = try freePorts(5)
+        let ports = cluster.sparePorts
         let larger = Self.larger(original, ports)
         try await cluster.whileUp { cluster, _ in
             let load = try await Load(cluster)

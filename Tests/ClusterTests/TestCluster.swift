@@ -21,15 +21,22 @@ final class TestCluster: Sendable {
     let directory: String
     let topologyFile: String
     let topology: Topology
+    /// Ports that the topology does not use, for nodes that come later.
+    let sparePorts: [Int]
+
+    private static let usedPorts = 16
 
     /// Writes the files; nothing runs yet.
-    init(coordinator: String = "{ kind: embedded, path: var/router.db }") throws {
+    init(coordinator: String = "{ kind: embedded, path: var/router.db }", sparePorts: Int = 0) throws {
         directory =
             FileManager.default.temporaryDirectory
             .appendingPathComponent("rollcall-test-\(UUID().uuidString.prefix(8))").path
         topologyFile = "\(directory)/test.yaml"
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-        let text = try Self.text(ports: freePorts(16), coordinator: coordinator)
+        // All at one time: a port that is not bound yet may be drawn twice.
+        let ports = try freePorts(Self.usedPorts + sparePorts)
+        self.sparePorts = Array(ports[Self.usedPorts...])
+        let text = Self.text(ports: Array(ports[..<Self.usedPorts]), coordinator: coordinator)
         try text.write(toFile: topologyFile, atomically: true, encoding: .utf8)
         try "accounts: {}\n".write(toFile: "\(directory)/accounts.yaml", atomically: true, encoding: .utf8)
         topology = try Topology.load(path: topologyFile)

@@ -126,7 +126,7 @@ import Testing
         _ = try activate(1, "e.example", &router)
         let directives = router.feed(.activated(.success(.stored([])), term: 1))
         let order = try #require(directives.retirements.first)
-        #expect(order.owner == "sr1" && order.order == Retire(domain: owned.domain, epoch: 1, revision: 5))
+        #expect(order.owner == "sr1" && order.order == Retire(domain: owned.domain, epoch: 1, revision: 5, topology: 1))
         #expect(router.run(until: 1_000, alive: [sr1, sr2, sr3], revision: 5).retirements.count >= 3)
         let status = router.machine.status(following: AssignmentTable(), at: at(router.time))
         #expect(status.domains.first { $0.name == "d.example" }?.isBeingRemoved == true)

@@ -78,6 +78,30 @@ struct DomainMachineRetiringTests {
         #expect(cluster.replies[granted] != .refused(.notOwner))
     }
 
+    /// A router that was paused does not know that the domain has been put back.
+    @Test func anOrderOfAFormerTopologyEndsNothing() throws {
+        var cluster = try MachineCluster.pair(policy: DomainPolicy(topology: 2))
+        try cluster.register("alice")
+        cluster.settle()
+        cluster.orderRetirement("a", topology: 1)
+        cluster.orderRetirement("a", topology: 2)
+        cluster.settle()
+        #expect(try cluster.accounts("a") == ["alice"])
+        cluster.orderRetirement("a", topology: 3)
+        cluster.settle()
+        #expect(try cluster.accounts("a") == [])
+    }
+
+    @Test func aDomainThatIsPutBackIsServedAtOnce() throws {
+        var cluster = try MachineCluster.pair()
+        cluster.orderRetirement("a")
+        cluster.turn("a", .policy(DomainPolicy(topology: 2)))
+        let granted = try cluster.register("alice")
+        cluster.settle()
+        #expect(cluster.replies[granted] != .refused(.notOwner))
+        #expect(try cluster.accounts("a") == ["alice"])
+    }
+
     @Test func registrationsEndOnlyAsStandbysTakeThemIn() throws {
         var cluster = try MachineCluster.pair(policy: DomainPolicy(ringEntries: 16))
         for number in 0..<12 {

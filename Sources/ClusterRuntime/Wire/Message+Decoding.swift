@@ -84,7 +84,8 @@ extension Message {
         case .retire:
             self = .retire(
                 Retire(
-                    domain: try fields.domain(1), epoch: try fields.unsigned(2), revision: try fields.unsigned(3)))
+                    domain: try fields.domain(1), epoch: try fields.unsigned(2), revision: try fields.unsigned(3),
+                    topology: try fields.unsigned(4)))
         }
     }
 }

@@ -58,10 +58,11 @@ extension Message {
             writer.nodeID(order.node)
         case .topology(let part): writer.topology(part)
         case .retire(let order):
-            writer.begin(.retire, 3)
+            writer.begin(.retire, 4)
             writer.string(order.domain.rawValue)
             writer.unsigned(order.epoch)
             writer.unsigned(order.revision)
+            writer.unsigned(order.topology)
         }
     }
 }

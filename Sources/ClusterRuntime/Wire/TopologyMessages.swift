@@ -28,14 +28,20 @@ public struct TopologyPart: Sendable, Hashable {
 
 /// Active router to owner: the active topology has the domain no more. End every registration, clear the list, tell
 /// everybody, and then say so. Holds only while the assignment is at `revision`; repeated until the domain is retired.
+///
+/// An owner that knows the domain from the same or a newer topology takes no such order: it comes late, or from a
+/// router that does not know yet that it was deposed, and the domain has been put back meanwhile.
 public struct Retire: Sendable, Hashable {
     public var domain: DomainName
     public var epoch: UInt64
     public var revision: UInt64
+    /// The version of the topology that has the domain no more.
+    public var topology: UInt64
 
-    public init(domain: DomainName, epoch: UInt64, revision: UInt64) {
+    public init(domain: DomainName, epoch: UInt64, revision: UInt64, topology: UInt64) {
         self.domain = domain
         self.epoch = epoch
         self.revision = revision
+        self.topology = topology
     }
 }

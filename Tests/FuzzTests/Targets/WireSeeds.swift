@@ -65,7 +65,7 @@ enum WireSeeds {
             .handOver(HandOver(domain: domain, epoch: 7, revision: 42, node: node)),
             .topology(
                 TopologyPart(term: 3, version: 2, since: 1, index: 0, count: 2, bytes: Array("cluster: a\n".utf8))),
-            .retire(Retire(domain: domain, epoch: 7, revision: 42)),
+            .retire(Retire(domain: domain, epoch: 7, revision: 42, topology: 3)),
             request(.register(contact(1), ttl: 60_000)),
             request(.unregister(key: Array(contact(1).keyBytes), reason: .unregisterContact)),
             request(.deleteAccount(AccountID(.sipuser, "p1"))), request(.clear),

@@ -135,9 +135,10 @@ struct MachineCluster {
     }
 
     /// The router orders the owner to end everything, by the assignment in force.
-    mutating func orderRetirement(_ owner: String, revision: UInt64? = nil) {
+    mutating func orderRetirement(_ owner: String, revision: UInt64? = nil, topology: UInt64 = 1) {
         guard let assignment else { return }
-        let order = Retire(domain: domain, epoch: assignment.epoch, revision: revision ?? assignment.revision)
+        let order = Retire(
+            domain: domain, epoch: assignment.epoch, revision: revision ?? assignment.revision, topology: topology)
         turn(owner, .retire(order, from: NodeName("r")))
     }
 
