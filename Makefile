@@ -16,6 +16,7 @@ FUZZ_SECONDS ?=
 MINUTES ?=
 # What a soak is made of; whoever names minutes wants the drills alone.
 PARTS ?= $(if $(MINUTES),drills,sanitize fuzz drills)
+SOAK_TOPOLOGY ?= topology/soak.yaml
 SOAK_DRILLS ?= $(wildcard drills/soak-*.yaml)
 TIMED := scripts/timed.sh
 # Debian's own, for which the packages are installed: the first one on the PATH may be another.
@@ -48,7 +49,7 @@ test: test-dependencies ## runs everything that .ci/run runs: lint, model, simul
 	@$(TIMED) drills timeout -k 20 300 .build/debug/rollcall drills $(DRILL_OPTIONS) $(wildcard drills/short-*.yaml)
 	@$(TIMED) phones timeout -k 10 120 scripts/test-phones.sh .build/debug/rollcall
 	@$(TIMED) consumers timeout -k 10 180 scripts/test-consumers.sh .build/debug/rollcall
-	@$(TIMED) soak timeout -k 10 180 .build/debug/rollcall soak $(TOPOLOGY) $(SOAK_DRILLS) --seed 1 --rounds 2
+	@$(TIMED) soak timeout -k 10 180 .build/debug/rollcall soak $(SOAK_TOPOLOGY) $(SOAK_DRILLS) --seed 1 --rounds 2
 	@$(TIMED) plugins timeout -k 10 240 scripts/test-plugins.sh .build/debug/rollcall
 	@$(TIMED) websockets timeout -k 10 120 scripts/test-websockets.sh .build/debug/rollcall
 	@$(TIMED) subscribers timeout -k 10 420 scripts/test-subscribers.sh .build/debug/rollcall isolation resume 2 slow-readers
@@ -111,7 +112,7 @@ sanitize: test-dependencies ## runs the tests under the thread sanitizer, then u
 soak: build test-dependencies ## sanitizers, fuzzers for 10 minutes each, an hour of drills; MINUTES=30: drills alone
 	$(if $(filter sanitize,$(PARTS)),$(MAKE) --no-print-directory sanitize)
 	$(if $(filter fuzz,$(PARTS)),$(MAKE) --no-print-directory fuzz FUZZ_SECONDS=600)
-	$(if $(filter drills,$(PARTS)),$(ROLLCALL) soak $(TOPOLOGY) $(SOAK_DRILLS) --minutes $(or $(MINUTES),60))
+	$(if $(filter drills,$(PARTS)),$(ROLLCALL) soak $(SOAK_TOPOLOGY) $(SOAK_DRILLS) --minutes $(or $(MINUTES),60))
 
 docs: dependencies ## writes the reference of all targets to .build/docs, as pages for a web server
 	scripts/make-docs.sh

@@ -1,5 +1,6 @@
 import ClusterRuntime
 import Digests
+import Foundation
 import RegistrarEvents
 import Testing
 
@@ -31,6 +32,22 @@ import Testing
         #expect(Set(ports).count == ports.count)
         #expect(local.coordinator != single.coordinator)
         #expect(local.journal != single.journal)
+    }
+
+    @Test func everyTopologyOfTheRepositoryIsValid() throws {
+        let folder = TopologyFixture.repository + "/topology"
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder)
+            .filter { $0.hasSuffix(".yaml") && $0 != "accounts.yaml" }
+        #expect(names.count >= 6)
+        for name in names { #expect(throws: Never.self) { try Topology.load(path: "\(folder)/\(name)") } }
+    }
+
+    @Test func aSoakRunsTheLocalClusterWithSmallerRings() throws {
+        let folder = TopologyFixture.repository + "/topology/"
+        let local = try Topology.load(path: folder + "local.yaml")
+        let soak = try Topology.load(path: folder + "soak.yaml")
+        #expect(soak.nodes == local.nodes && soak.domains == local.domains && soak.periods == local.periods)
+        #expect(soak.limits.ringEntries < local.limits.ringEntries)
     }
 
     @Test func pathsAreRelativeToTheFile() throws {
