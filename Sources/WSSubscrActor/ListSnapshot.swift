@@ -1,22 +1,15 @@
 import ClusterRuntime
 import RegistrarEvents
 
-/// Encoded events of a snapshot, and where the next slice starts.
-struct Slice: Sendable {
-    let tails: [[UInt8]]
-    let next: Int
-}
-
 /// What was live in a domain at a position: taken once, then sent slice by slice to whoever asked for it about then.
 ///
 /// A class, so that many subscribers read one copy.
-final class ListSnapshot: Sendable {
+final class ListSnapshot: Snapshot, Sendable {
     let domain: DomainName
     /// Where it was taken: whoever has it goes on there.
     let place: RecentEvents.Place
     /// For whom it is.
     let use: Use
-    /// `eventts` of its events: when it was taken.
     let timestamp: Int64
     let taken: MonotonicInstant
     let contacts: [LiveContact]
@@ -49,30 +42,9 @@ final class ListSnapshot: Sendable {
 
     var position: Position { place.position }
 
-    /// The `clear` that goes before the contacts.
-    func clear(_ reason: ClearReason) -> [UInt8] {
-        EventJSON.tail(
-            of: LogEntry(seq: position.seq, timestamp: timestamp, change: .clear(reason)), registration: nil,
-            domain: domain, epoch: position.epoch)
-    }
-
-    /// Most contacts looked at for one slice, so that a matcher that wants few of them takes nobody's time.
-    private static let maximumExamined = 1_000
-
     /// The contacts from `start` on that a matcher asks for, encoded, about `bytes` of them.
     func slice(from start: Int, matching matcher: SubscriptionMatcher, bytes: Int) -> Slice {
-        var tails: [[UInt8]] = []
-        var size = 0
-        var index = start
-        let end = min(contacts.count, start + Self.maximumExamined)
-        while index < end, size < bytes {
-            if let tail = tail(of: contacts[index], matching: matcher) {
-                tails.append(tail)
-                size += tail.count
-            }
-            index += 1
-        }
-        return Slice(tails: tails, next: index)
+        Slice(of: contacts, from: start, bytes: bytes) { tail(of: $0, matching: matcher) }
     }
 
     private func tail(of live: LiveContact, matching matcher: SubscriptionMatcher) -> [UInt8]? {

@@ -4,10 +4,9 @@ import RegistrarEvents
 /// Who was online in a domain at a position: taken once, then sent slice by slice to whoever asked for it about then.
 ///
 /// A class, so that many subscribers read one copy.
-final class StatesSnapshot: Sendable {
+final class StatesSnapshot: Snapshot, Sendable {
     let domain: DomainName
     let position: Position
-    /// `eventts` of its notices: when it was taken.
     let timestamp: Int64
     let taken: MonotonicInstant
     /// One of each account.
@@ -21,33 +20,14 @@ final class StatesSnapshot: Sendable {
         self.contacts = contacts
     }
 
-    /// The `clear` that goes before.
-    func clear(_ reason: ClearReason) -> [UInt8] {
-        EventJSON.tail(
-            of: LogEntry(seq: position.seq, timestamp: timestamp, change: .clear(reason)), registration: nil,
-            domain: domain, epoch: position.epoch)
-    }
-
-    /// Most accounts looked at for one slice, so that a matcher that wants few of them takes nobody's time.
-    private static let maximumExamined = 1_000
-
     /// The accounts from `start` on that a matcher asks for, encoded, about `bytes` of them.
     func slice(from start: Int, matching matcher: SubscriptionMatcher, bytes: Int) -> Slice {
-        var tails: [[UInt8]] = []
-        var size = 0
-        var index = start
-        let end = min(contacts.count, start + Self.maximumExamined)
-        while index < end, size < bytes {
+        Slice(of: contacts, from: start, bytes: bytes) { contact in
             // Unreadable ones raised an alarm when they came; here they are left out as they were there.
-            if let account = try? contacts[index].key().account, matcher.matches(stateOf: account) {
-                let tail = EventJSON.tail(
-                    of: AccountState(account, isOnline: true), .restated, domain: domain, position: position,
-                    timestamp: timestamp)
-                tails.append(tail)
-                size += tail.count
-            }
-            index += 1
+            guard let account = try? contact.key().account, matcher.matches(stateOf: account) else { return nil }
+            return EventJSON.tail(
+                of: AccountState(account, isOnline: true), .restated, domain: domain, position: position,
+                timestamp: timestamp)
         }
-        return Slice(tails: tails, next: index)
     }
 }
