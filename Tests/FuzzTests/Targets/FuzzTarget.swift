@@ -80,7 +80,7 @@ enum ScratchFile {
     }
 
     /// To be called at the end of a run.
-    package static func removeAll() {
+    static func removeAll() {
         try? FileManager.default.removeItem(atPath: directory)  // What stays behind is removed by the next boot.
     }
 }
