@@ -96,8 +96,9 @@ public final class WebSocketServer: Service {
         do {
             let server = try await listen(on: group, lanes, certificate)
             await waitForShutdown()
-            isListening.store(false, ordering: .releasing)
+            // In this order: once it is said that nobody is accepted, nobody is.
             environment.beginDrain()
+            isListening.store(false, ordering: .releasing)
             await sayGoodbye(lanes)
             try? await server.close().get()  // closed already is closed
         } catch {
@@ -144,10 +145,11 @@ public final class WebSocketServer: Service {
     /// Counts a new connection, and begins its handshake unless there are too many.
     private func accept(_ channel: any Channel, _ lane: SocketLane, _ certificate: ServerCertificate?) throws {
         let counters = environment.counters
-        counters.accepted.count()
         let count = counters.connections.add(1, ordering: .relaxed).newValue
         channel.closeFuture.whenComplete { _ in counters.connections.subtract(1, ordering: .relaxed) }
-        if let retryAfter = refusal(ofConnection: count) {
+        let retryAfter = refusal(ofConnection: count)
+        counters.accepted.count()
+        if let retryAfter {
             counters.turnedAway.count()
             // A TLS handshake would cost more than anything else here, so there is no answer.
             guard certificate == nil else { return channel.close(promise: nil) }
