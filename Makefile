@@ -8,6 +8,8 @@ DRILLS ?= $(sort $(filter-out drills/soak-%,$(wildcard drills/*.yaml)))
 DRILL_OPTIONS ?=
 TOPOLOGY ?= topology/local.yaml
 ROUNDS ?= 20
+# Of `make destinations`; the trials may be named behind the options.
+DESTINATIONS ?= --kills 5 --rate 5000 --outage 60
 EVENTS ?= 100000
 # Which of the fuzz targets (`make fuzz-list`), and when each of them ends: after so many inputs, or seconds when given.
 FUZZ ?= all
@@ -27,7 +29,7 @@ FORMATTED := Package.swift Sources Tests $(wildcard Benchmarks/Package.swift Ben
 	$(wildcard Examples/*/Package.swift Examples/*/Sources)
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test lint format sim model drill resume wire-versions bench bench-sip bench-ws bench-kafka \
+.PHONY: help run build test lint format sim model drill resume destinations wire-versions bench bench-sip bench-ws bench-kafka \
 	bench-plugins bench-failover fuzz fuzz-list fuzz-keep sanitize soak docs deb clean dependencies \
 	test-dependencies bench-dependencies deb-dependencies
 
@@ -74,6 +76,9 @@ drill: build test-dependencies ## runs the drills against real processes: DRILLS
 
 resume: build test-dependencies ## cuts followers while owners are killed: ROUNDS=20
 	scripts/test-subscribers.sh $(ROLLCALL) resume $(ROUNDS)
+
+destinations: build test-dependencies ## long outages and kills with Kafka and a webhook: DESTINATIONS="--outage 60 kills outage"
+	scripts/test-destinations.sh $(ROLLCALL) $(DESTINATIONS)
 
 wire-versions: build test-dependencies ## moves a cluster under load from the wire version before to this one and back
 	scripts/test-wire-versions.sh $(ROLLCALL)

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Tries destinations from outside, against clusters and brokers of their own. Tests/destinations/kafka.py says what is checked.
+# Tries destinations from outside, against clusters and brokers of their own. Tests/destinations/trial.py says what is checked.
 #
 #   scripts/test-destinations.sh BINARY [--rate N] [--kills N] [--outage SECONDS] [TRIAL ...]     all trials, when none is named
 set -euo pipefail
@@ -8,4 +8,4 @@ cd "$(dirname "$0")/.."
 binary=$1
 shift
 environment=$(scripts/kafka-environment.sh)
-exec "$environment/bin/python" -B Tests/destinations/kafka.py --rollcall "$binary" "$@"
+exec "$environment/bin/python" -B Tests/destinations/trial.py --rollcall "$binary" "$@"

@@ -3,11 +3,12 @@
 import importlib.util
 import json
 import pathlib
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-EXAMPLES = pathlib.Path(__file__).parents[2] / "Examples"
+EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "Examples"
 
 
 def example(name):
@@ -50,11 +51,16 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
 
+    def handle_error(self, request, client_address):
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # A sender that was killed.
+            super().handle_error(request, client_address)
+
 
 class Receiver:
     """`mode` is a status, with headers where it is a pair, or `hang`. What is answered with 2xx counts, nothing else."""
 
-    def __init__(self, secret, port=0, reducer=Reducer):
+    def __init__(self, secret, port=0, reducer=Reducer, keeps=True):
+        self.keeps = keeps  # The events themselves, and not only the set.
         self.key = webhook.key_of(secret)
         self.mode = 204
         self.lock = threading.Lock()
@@ -112,7 +118,8 @@ class Receiver:
         for event in batch["events"]:
             if event["domain"] != batch["domain"]:
                 self.problems.append("an event of another domain than its batch's")
-            self.lines.append(json.dumps(["event", event]))
+            if self.keeps:
+                self.lines.append(json.dumps(["event", event]))
             self.events += 1
             if self.reducer.take(event) and event["type"] == "clear":
                 self.clears.append(event["data"]["reason"])

@@ -22,7 +22,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE]
-from load import DOMAIN, SIP, Phones, PluginCluster, Prober, ask, free_ports, owner, settled, wait  # noqa: E402
+from load import DOMAIN, SIP, Phones, PluginCluster, Probe, ask, free_ports, owner, settled, wait  # noqa: E402
 from receiver import EXAMPLES, Counter, Receiver, Reducer  # noqa: E402
 
 SECRET = "the webhook of the trials"
@@ -89,23 +89,19 @@ async def agree(cluster, consumers, moment):
               f"{state['deposed']} of deposed owners, no gap", flush=True)
 
 
-def figure(latency):
-    return "no answer" if latency is None else f"median {latency[0]:.1f} ms, p99 {latency[1]:.1f} ms of {latency[2]}"
-
-
-async def outage(cluster, phones, prober, webhooks, chosen):
+async def outage(cluster, phones, probe, webhooks, chosen):
     phones.keep_busy(chosen.rate, churn=True)
     await asyncio.sleep(1)
-    prober.take()
+    probe.take()
     await asyncio.sleep(chosen.outage)
-    print(f"answers to phones, webhooks well: {figure(prober.take())}", flush=True)
+    print(f"answers to phones, webhooks well: {probe.take()}", flush=True)
     told = {name: len(webhook.clears) for name, webhook in webhooks.items()}
     for mode in (500, "hang"):
         for webhook in webhooks.values():
             webhook.mode = mode
-        prober.take()
+        probe.take()
         await asyncio.sleep(chosen.outage)
-        print(f"answers to phones, webhooks {mode}: {figure(prober.take())}", flush=True)
+        print(f"answers to phones, webhooks {mode}: {probe.take()}", flush=True)
     waiting = {one["name"]: one for one in destinations(cluster) if one["kind"] == "webhook" and one["domains"]}
     for name, one in waiting.items():
         print(f"{name}: {one['state']}, {one.get('last_error')!r}, {one['queued_events']} in memory, {one['spooled_events']} on disk, "
@@ -184,25 +180,28 @@ async def run(chosen):
         os.path.abspath(chosen.rollcall), os.path.join(HERE, "cluster.yaml"), audit=webhooks["audit"].port, tight=webhooks["tight"].port,
         plugin=port)
     plugin = Plugin(port, cluster.directory)
-    phones = prober = None
+    phones = probe = None
     try:
         cluster.start()
         phones = await Phones(cluster.ports[SIP], DOMAIN, accounts=60).open()
         await phones.register_all()
         if chosen.backlog:
             return await backlog(cluster, phones, webhooks["audit"], chosen.backlog)
-        prober = await Prober(cluster.ports[SIP], per_second=50).open()
+        probe = Probe(cluster.ports[SIP], DOMAIN)
         consumers = {**webhooks, "screens": plugin}
         start = time.monotonic()
         await agree(cluster, consumers, "at the start")
-        await outage(cluster, phones, prober, webhooks, chosen)
-        prober.close()
+        await outage(cluster, phones, probe, webhooks, chosen)
+        probe.stop()
+        probe = None
         await failovers(cluster, phones, consumers, chosen)
         replay(cluster, webhooks["audit"])
         print(f"plugins: {time.monotonic() - start:.0f} s")
     finally:
         if phones:
             phones.close()
+        if probe:
+            probe.stop()
         plugin.stop()
         cluster.stop()
         for webhook in webhooks.values():
