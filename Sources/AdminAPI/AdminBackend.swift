@@ -41,6 +41,8 @@ public struct AdminBackend: Sendable {
     public var explanation: @Sendable (DomainName) async -> DomainExplanation? = { _ in nil }
     /// What this node delivers to destinations; nil on all but `sr` nodes.
     public var destinations: @Sendable () async -> [DestinationStatus]? = { nil }
+    /// Has a destination that wanted nothing any more told of everything again; whether there is one of the name.
+    public var resume: @Sendable (_ destination: String) async -> Bool = { _ in false }
     /// What a temporary GRUU of a domain stands for; the closure is nil where they are not known, as on all but `sg`
     /// nodes, and its answer for what is none.
     public var temporaryGRUU: (@Sendable (String, DomainName) -> GRUUTarget?)?

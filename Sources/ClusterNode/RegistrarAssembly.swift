@@ -35,6 +35,7 @@ extension NodeEnvironment {
             status: { .elsewhere(adminAddress(of: agent.leader)) }, accounts: accounts.callAsFunction,
             copies: { held(node.reports, by: agent) })
         backend.destinations = { hub.status }
+        backend.resume = { hub.resume($0) }
         return AssembledNode(
             services: [
                 LoopService { await agent.run() }, LoopService { await node.run() }, LoopService { await hub.run() },

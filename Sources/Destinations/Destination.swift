@@ -94,7 +94,7 @@ public struct DestinationError: Error, Hashable, Sendable, CustomStringConvertib
         /// Another owner writes the domain already. What waits is dropped, and after a pause this node's owner is asked
         /// to restate everything; if it is deposed by then it does not answer, and nothing more is sent.
         case fenced
-        /// It wants nothing any more, of any domain, until the node starts anew.
+        /// It wants nothing any more, of any domain, until somebody has it resumed or the node starts anew.
         case gone
     }
 

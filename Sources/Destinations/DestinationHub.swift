@@ -24,6 +24,14 @@ public final class DestinationHub: DestinationOutlet {
         lanes.first { $0.settings.name == name }?.status
     }
 
+    /// Has a destination that wanted nothing any more (410) told of everything again; the others are as they were.
+    /// - Returns: whether there is one of the name.
+    public func resume(_ name: String) -> Bool {
+        guard let lane = lanes.first(where: { $0.settings.name == name }) else { return false }
+        lane.resume()
+        return true
+    }
+
     /// What is wrong, for the node's health.
     public var problems: [String] { status.flatMap(\.problems) }
 

@@ -58,6 +58,9 @@ public final class Lane: Sendable {
         post(.published(publication, of: domain), isVital: isVital)
     }
 
+    /// Has a destination that wanted nothing any more told of everything again, by `clear` and replay.
+    public func resume() { post(.resumed, isVital: true) }
+
     private func post(_ event: LaneMachine.Event, isVital: Bool) {
         guard mailbox.post(CollectionOfOne(event), isVital: isVital) else { return }
         work.async { self.turn() }
@@ -134,6 +137,7 @@ public final class Lane: Sendable {
             log.error("destination \(name) never takes \(events) events of \(domain): \(why)")
         case .fenced(let domain, let why): log.notice("destination \(name): \(domain) has a later owner: \(why)")
         case .gone(let why): log.error("destination \(name) wants nothing any more: \(why)")
+        case .resumed: log.notice("destination \(name) is resumed")
         case .refused(let domain, let why): log.warning("destination \(name) does not take \(domain): \(why)")
         }
     }

@@ -6,11 +6,10 @@ extension LaneMachine {
     mutating func take(
         _ publication: Publication, _ domain: DomainName, at now: Moment, into directives: inout [Directive]
     ) {
-        guard !isGone else { return }
         switch publication {
         case .began(let epoch, let tail): begin(domain, epoch, tail, into: &directives)
         case .entries(let entries, let epoch):
-            guard let stream = streams[domain], stream.epoch == epoch, let first = entries.first
+            guard !isGone, let stream = streams[domain], stream.epoch == epoch, let first = entries.first
             else { return }
             let isNext = stream.seen.epoch == epoch ? first.seq <= stream.seen.seq + 1 : first.seq == 1
             if !isNext, !stream.hasGap { openGap(domain, "events did not reach the lane", into: &directives) }
@@ -38,7 +37,7 @@ extension LaneMachine {
         }
         let cursor = tail.position(of: settings.name)
         streams[domain] = LaneStream(epoch: epoch, acknowledged: cursor ?? .start)
-        guard let cursor, let first = tail.entries.first, cursor.epoch <= tail.epoch else { return }
+        guard !isGone, let cursor, let first = tail.entries.first, cursor.epoch <= tail.epoch else { return }
         let taken = cursor.epoch == tail.epoch ? cursor.seq : 0
         // What is missing before the tail is covered by the epoch's `clear`.
         if first.seq > taken + 1 { totals.uncovered += first.seq - taken - 1 }

@@ -24,6 +24,8 @@ struct LaneMachine: Sendable {
         case unspooled([DestinationEvent], of: DomainName)
         /// The spool could not be written or read: what was in it is lost.
         case spoolFailed(String, of: DomainName)
+        /// A destination that wanted nothing any more is to be told of everything again.
+        case resumed
         /// Time goes by: at the latest at `nextWake`.
         case tick
     }
@@ -49,6 +51,7 @@ struct LaneMachine: Sendable {
         case rejected(DomainName, events: Int, String)
         case fenced(DomainName, String)
         case gone(String)
+        case resumed
         case refused(DomainName, String)
     }
 
@@ -68,6 +71,7 @@ struct LaneMachine: Sendable {
     /// Since when the destination takes nothing.
     var awaySince: Moment?
     var lastError: (text: String, wall: Int64)?
+    /// It wants nothing any more, until resumed. Of its domains only the epoch is kept.
     var isGone = false
     var queuedBytes = 0
     var spooledBytes = 0
@@ -89,6 +93,7 @@ struct LaneMachine: Sendable {
         case .spoolFailed(let text, let domain):
             lastError = (text, now.wall)
             spoolFailed(text, domain, into: &directives)
+        case .resumed: resume(into: &directives)
         case .tick: break
         }
         dispatch(at: now, into: &directives)
@@ -229,6 +234,20 @@ struct LaneMachine: Sendable {
             isGone = true
             directives.append(.note(.gone(error.description)))
             for domain in streams.keys.sorted() { empty(domain, into: &directives) }
+        }
+    }
+
+    /// Everything is restated, since nothing was kept meanwhile.
+    private mutating func resume(into directives: inout [Directive]) {
+        guard isGone else { return }
+        isGone = false
+        failures = 0
+        pausedUntil = .distantPast
+        awaySince = nil
+        directives.append(.note(.resumed))
+        for domain in streams.keys.sorted() {
+            streams[domain]?.replay = .due
+            refill(domain, into: &directives)
         }
     }
 

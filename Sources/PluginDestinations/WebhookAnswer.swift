@@ -2,7 +2,7 @@
 package enum WebhookAnswer: Hashable, Sendable {
     /// The receiver has it.
     case taken
-    /// The receiver wants nothing any more, until the webhook is started again.
+    /// The receiver wants nothing any more, until the webhook is resumed.
     case gone
     /// Too large for the receiver: less of it may do.
     case tooLarge

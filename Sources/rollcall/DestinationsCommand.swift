@@ -5,16 +5,29 @@ import Drills
 struct DestinationsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "destinations",
-        abstract: "Show how far Kafka and plugins are: lag, spool, position, last error.",
+        abstract: "Show how far Kafka and plugins are: lag, spool, position, last error; or have one resumed.",
         discussion: """
             Each sr node delivers the events of the domains that it owns. Exits with 1 when a destination takes nothing,
             or has never taken some events.
 
+            A webhook that has answered 410 (gone) is sent nothing more by that node. --resume has every node try it
+            again, and restate everything to it by `clear` and replay. Exits with 1 when no node has such a destination,
+            or not every node answered.
+
             Example: rollcall destinations topology/local.yaml
+                     rollcall destinations topology/local.yaml --resume audit
             """)
 
     @OptionGroup var topology: TopologyArgument
+    @Option(help: "The destination that is to be told of everything again.")
+    var resume: String?
     @OptionGroup var json: JSONOption
+
+    private struct Resumed: Encodable {
+        let destination: String
+        let resumed: [String]
+        let silent: [String]
+    }
 
     private struct Document: Encodable {
         let destinations: [HeldDestination]
@@ -23,12 +36,9 @@ struct DestinationsCommand: AsyncParsableCommand {
 
     func run() async throws {
         let loaded = try topology.load()
+        if let resume { return try await self.resume(resume, loaded) }
         let (destinations, silent) = try await loaded.withClient { client in await client.destinations() }
-        guard silent.count < max(1, loaded.nodes(of: .sr).count) else {
-            throw CommandFailure.unreachable(
-                "no node of \(loaded.file) says what it delivers; is the cluster running? "
-                    + "rollcall status \(loaded.file)")
-        }
+        try requireAnswers(silent, of: loaded)
         if json.isOn {
             try Console.json(Document(destinations: destinations, silent: silent))
         } else {
@@ -36,6 +46,28 @@ struct DestinationsCommand: AsyncParsableCommand {
         }
         let areWell = destinations.allSatisfy { $0.status.state == .up && $0.status.rejected == 0 }
         guard areWell else { throw CommandFailure.no() }
+    }
+
+    private func resume(_ name: String, _ loaded: Topology) async throws {
+        let (resumed, _, silent) = try await loaded.withClient { client in await client.resume(name) }
+        try requireAnswers(silent, of: loaded)
+        if json.isOn {
+            try Console.json(Resumed(destination: name, resumed: resumed, silent: silent))
+        } else if resumed.isEmpty {
+            Console.line("No node has a destination \(name).")
+        } else {
+            Console.line("\(name) is told of everything again by \(resumed.joined(separator: ", ")).")
+        }
+        if !silent.isEmpty { Console.error("did not answer: \(silent.joined(separator: ", "))") }
+        guard !resumed.isEmpty, silent.isEmpty else { throw CommandFailure.no() }
+    }
+
+    private func requireAnswers(_ silent: [String], of loaded: Topology) throws {
+        guard silent.count < max(1, loaded.nodes(of: .sr).count) else {
+            throw CommandFailure.unreachable(
+                "no node of \(loaded.file) says what it delivers; is the cluster running? "
+                    + "rollcall status \(loaded.file)")
+        }
     }
 
     private func show(_ destinations: [HeldDestination], _ silent: [String]) {

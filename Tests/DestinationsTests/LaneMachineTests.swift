@@ -244,6 +244,41 @@ struct LaneMachineTests {
         #expect(rig.machine.queuedBytes == 0)
     }
 
+    @Test func aDestinationThatIsResumedIsToldOfEverythingAgain() throws {
+        let acme = try #require(DomainName("acme.example"))
+        let late = try #require(DomainName("late.example"))
+        var rig = try LaneRig()
+        for domain in [demo, acme] { rig.begin(domain) }
+        rig.publish(demo, 1...2)
+        rig.publish(acme, 1...2)
+        rig.fail(demo, .gone)
+        rig.publish(demo, 3...9)
+        // What becomes this node's, and what does no longer, counts all the same.
+        rig.begin(late, tail: rig.tail(of: 1, 1...3, cursor: .start))
+        rig.handle(.published(.ended, of: acme))
+        #expect(rig.takeAsked().isEmpty && rig.machine.queuedBytes == 0)
+        rig.handle(.resumed)
+        #expect(rig.machine.status(at: rig.now).state == .up)
+        #expect(rig.takeAsked() == [.replay(to: "test"), .replay(to: "test")])
+        rig.replay(demo, after: 9, ["a"], isFirst: true, isLast: true)
+        rig.publish(demo, 10...10)
+        let restated = rig.land(demo)
+        #expect(restated.map(\.entry.seq) == [9, 9])
+        #expect(restated.first?.entry.change == .clear(.resync))
+        #expect(rig.land(demo).map(\.entry.seq) == [10])
+        #expect(rig.machine.status(at: rig.now).resyncs == 1)
+        #expect(rig.notes.contains(.gone("test")) && rig.notes.contains(.resumed))
+    }
+
+    @Test func resumingADestinationThatTakesEventsChangesNothing() throws {
+        var rig = try LaneRig()
+        rig.begin(demo)
+        rig.publish(demo, 1...2)
+        rig.handle(.resumed)
+        #expect(rig.takeAsked().isEmpty)
+        #expect(rig.land(demo).map(\.entry.seq) == [1, 2])
+    }
+
     /// Against a deliberately dumb model: a consumer that takes everything, and sometimes fails, holds what the owner
     /// holds.
     @Test(arguments: 1...60) func aConsumerThatTakesAllHoldsTheOwnersList(_ seed: Int) throws {

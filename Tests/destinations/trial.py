@@ -8,6 +8,7 @@ kills        phones keep a domain busy while its owner is killed, again and agai
 outage       the broker is killed and comes back empty; the webhook answers 500 meanwhile, and then hangs: nothing is missing as
              long as the spool holds. How long phones wait for their answers is measured before and meanwhile
 overflow     the same for longer than memory and spool last: both are told by `clear` and replay
+gone         the webhook answers 410 and is sent nothing more, until `rollcall destinations --resume`: then it is told everything
 paused       the owner is stopped until another has taken over, and wakes up: nothing it still writes counts
 fenced       the same with transactions: the broker refuses what it still writes
 """
@@ -21,7 +22,7 @@ import subprocess
 import sys
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
-from stage import TOPIC, Trial, wait  # noqa: E402
+from stage import DOMAIN, TOPIC, Trial, wait  # noqa: E402
 
 
 async def kills(chosen):
@@ -126,6 +127,30 @@ async def overflow(chosen):
         print(f"overflow: {len(listed)} contacts; gaps, each followed by a clear: {trial.reader.gaps()}")
 
 
+async def gone(chosen):
+    async with Trial(chosen) as trial:
+        trial.webhook.mode = 410
+        trial.phones.keep_busy(chosen.rate, churn=True)
+
+        async def is_gone():
+            return (await trial.destination("audit"))["state"] == "gone"
+
+        await wait(is_gone, 60, "the webhook is found to be gone")
+        requests = trial.webhook.state(DOMAIN)["requests"]
+        await asyncio.sleep(1)
+        asked = trial.webhook.state(DOMAIN)["requests"] - requests
+        if asked:
+            raise SystemExit(f"a webhook that wanted nothing any more was sent {asked} requests")
+        trial.webhook.mode = 204
+        trial.cluster.command("destinations", "--resume", "audit")
+        await asyncio.sleep(1)
+        trial.rest()
+        listed = await trial.converge("the readers have what the owner lists")
+        if "resync" not in trial.webhook.clears:
+            raise SystemExit(f"the webhook was resumed, and told no clear: {trial.webhook.clears}")
+        print(f"gone: the webhook was sent nothing until it was resumed, and then everything: {len(listed)} contacts")
+
+
 async def paused(chosen, kafka="", name="paused"):
     async with Trial(chosen, kafka) as trial:
         trial.phones.keep_busy(chosen.rate, churn=True)
@@ -151,7 +176,7 @@ async def fenced(chosen):
     await paused(chosen, "fencing: transactions", "fenced")
 
 
-TRIALS = {trial.__name__: trial for trial in (kills, outage, overflow, paused, fenced)}
+TRIALS = {trial.__name__: trial for trial in (kills, outage, overflow, gone, paused, fenced)}
 
 
 def main():

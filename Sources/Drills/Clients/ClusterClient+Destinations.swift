@@ -1,5 +1,6 @@
 package import ClusterRuntime
 import Foundation
+import NIOHTTP1
 
 /// A destination, and at which node it fares so.
 package struct HeldDestination: Encodable, Sendable {
@@ -34,5 +35,24 @@ extension ClusterClient {
             }
         }
         return (destinations, silent)
+    }
+
+    /// Has a destination that wanted nothing any more told of everything again, at all `sr` nodes.
+    /// - Returns: the names of the nodes that do, that have no such destination, and that did not answer.
+    package func resume(
+        _ destination: String, timeout: Duration = .seconds(2)
+    ) async -> (resumed: [String], unknown: [String], silent: [String]) {
+        let escaped = destination.addingPercentEncoding(withAllowedCharacters: .alphanumerics) ?? destination
+        var (resumed, unknown, silent): ([String], [String], [String]) = ([], [], [])
+        for node in topology.nodes(of: .sr) {
+            let answer = try? await send(  // a node that is down begins anew with every destination
+                .POST, "/rest/v1/registrar/destinations/\(escaped)/resume", to: node, timeout: timeout)
+            switch answer?.status {
+            case 202: resumed.append(node.name.rawValue)
+            case 404: unknown.append(node.name.rawValue)
+            default: silent.append(node.name.rawValue)
+            }
+        }
+        return (resumed, unknown, silent)
     }
 }
