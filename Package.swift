@@ -147,22 +147,33 @@ let package = Package(
                 "WebSocketGateway", .deque,
                 .logging, .serviceLifecycle, .unixSignals,
             ]),
+
+        // What looks on from outside.
+        .rollcall("NodeProcesses", ["ClusterRuntime"]),
+        .rollcall(
+            "ClusterClients",
+            [
+                "ClusterRuntime", "RegistrarEvents", .asyncHTTPClient, .nioCore, .nioHTTP1, .nioPosix, .nioSSL,
+                .nioWebSocket,
+            ]),
         .rollcall(
             "Drills",
             [
-                "ClusterRuntime", "RegistrarEvents", .asyncHTTPClient, .crypto, .deque, .histogram, .logging, .nioCore,
-                .nioHTTP1, .nioPosix, .nioSSL, .nioWebSocket, .yams,
+                "ClusterClients", "ClusterRuntime", "NodeProcesses", "RegistrarEvents", .crypto, .deque, .histogram,
+                .nioCore, .nioPosix, .yams,
             ]),
         .executableTarget(
             name: "rollcall",
             dependencies: [
-                "AccessTokens", "ClusterNode", "ClusterRuntime", "ClusterSimulation", "Conformance", "Drills",
-                "RegistrarEvents", .argumentParser, .asyncHTTPClient, .logging, .nioCore, .serviceLifecycle,
+                "AccessTokens", "ClusterClients", "ClusterNode", "ClusterRuntime", "ClusterSimulation", "Conformance",
+                "Drills", "NodeProcesses", "RegistrarEvents", .argumentParser, .asyncHTTPClient, .logging, .nioCore,
+                .serviceLifecycle,
             ],
             swiftSettings: strict),
 
         // Tests.
-        .target(name: "EtcdFixture", dependencies: ["Drills"], path: "Tests/EtcdFixture", swiftSettings: strict),
+        .target(
+            name: "EtcdFixture", dependencies: ["NodeProcesses"], path: "Tests/EtcdFixture", swiftSettings: strict),
         .tests("MessagePackTests", ["MessagePack"]),
         .tests("DigestsTests", ["Digests"]),
         .tests("RegistrarEventsTests", ["RegistrarEvents", "MessagePack"]),
@@ -181,7 +192,7 @@ let package = Package(
             "RouterTests",
             [
                 "Router", "EmbeddedCoordinator", "EtcdCoordinator", "EtcdFixture", "ClusterRuntime",
-                "RegistrarEvents", "Drills", .logging, .nioCore,
+                "NodeProcesses", "RegistrarEvents", .logging, .nioCore,
             ]),
         .tests(
             "NanomsgTransportTests",
@@ -219,13 +230,16 @@ let package = Package(
         .tests("ClusterNodeTests", ["ClusterNode", "ClusterRuntime", "RegistrarEvents", .deque, .logging]),
         .tests(
             "ClusterTests",
-            ["Drills", "EtcdFixture", "ClusterNode", "ClusterRuntime", "RegistrarEvents", .nioCore, .nioHTTP1]),
+            [
+                "ClusterClients", "ClusterNode", "ClusterRuntime", "Drills", "EtcdFixture", "NodeProcesses",
+                "RegistrarEvents", .nioCore, .nioHTTP1,
+            ]),
         .tests(
             "FuzzTests",
             [
-                "AccessTokens", "ClusterRuntime", "Drills", "EtcdCoordinator", "Filtering", "MessagePack",
-                "NanomsgTransport", "RegistrarEvents", "SIP", "SRActor", "WSSubscrActor", "WebSocketFrames",
-                "WebSocketGateway", .crypto, .nioCore,
+                "AccessTokens", "ClusterClients", "ClusterRuntime", "Drills", "EtcdCoordinator", "Filtering",
+                "MessagePack", "NanomsgTransport", "RegistrarEvents", "SIP", "SRActor", "WSSubscrActor",
+                "WebSocketFrames", "WebSocketGateway", .crypto, .nioCore,
             ], exclude: ["Corpus"]),
         .tests("TidyTests", []),
     ]

@@ -73,18 +73,18 @@ let package = Package(
             ["ClusterRuntime", "Filtering", "RegistrarEvents", "WSSubscrActor", "WebSocketFrames", nio],
             sources: ["ClientMessage.swift", "ReplyError.swift", "SubscriptionMatcher+Arguments.swift"]),
         .fuzzed(
-            "Drills", ["ClusterRuntime", "RegistrarEvents", nio, yams],
-            sources: [
-                "File", "Clients/JSONScanner.swift", "Clients/JSONValue+Messages.swift",
-                "Clients/RegistrarNotification.swift",
-                "Network/PrivateNetwork.swift", "Processes/ChildProcess.swift", "Running/DrillFailure.swift",
-            ]),
+            "ClusterClients", ["RegistrarEvents", nio],
+            sources: ["JSONScanner.swift", "JSONValue+Messages.swift", "RegistrarNotification.swift"]),
+        .fuzzed("NodeProcesses", [], sources: ["ChildProcess.swift"]),
+        .fuzzed(
+            "Drills", ["ClusterRuntime", "NodeProcesses", "RegistrarEvents", nio, yams],
+            sources: ["File", "Network/PrivateNetwork.swift", "Running/DrillFailure.swift"]),
         .fuzzed(
             "FuzzTargets",
             [
-                "AccessTokens", "ClusterRuntime", "Drills", "EtcdCoordinator", "Filtering", "MessagePack",
-                "NanomsgTransport", "RegistrarEvents", "SIP", "SRActor", "WSSubscrActor", "WebSocketFrames",
-                "WebSocketGateway", crypto, nio,
+                "AccessTokens", "ClusterClients", "ClusterRuntime", "Drills", "EtcdCoordinator", "Filtering",
+                "MessagePack", "NanomsgTransport", "RegistrarEvents", "SIP", "SRActor", "WSSubscrActor",
+                "WebSocketFrames", "WebSocketGateway", crypto, nio,
             ]),
         .executableTarget(
             name: "Fuzz", dependencies: ["FuzzTargets"], swiftSettings: covered,

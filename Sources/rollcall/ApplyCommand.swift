@@ -1,6 +1,6 @@
 import ArgumentParser
+import ClusterClients
 import ClusterRuntime
-import Drills
 import RegistrarEvents
 
 struct ApplyCommand: AsyncParsableCommand {

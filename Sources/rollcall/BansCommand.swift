@@ -1,6 +1,6 @@
 import ArgumentParser
+import ClusterClients
 import ClusterRuntime
-import Drills
 
 struct BansCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

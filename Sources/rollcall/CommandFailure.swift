@@ -1,7 +1,8 @@
+import AccessTokens
 import ArgumentParser
+import ClusterClients
 import ClusterRuntime
 import Drills
-import AccessTokens
 import Foundation
 
 /// How a verb ends when it does not end well: what to say, and the exit code.

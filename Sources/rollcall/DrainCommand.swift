@@ -1,6 +1,5 @@
 import ArgumentParser
 import ClusterRuntime
-import Drills
 
 /// How long a verb that moves something waits for it.
 struct TimeoutOption: ParsableArguments {

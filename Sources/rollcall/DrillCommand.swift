@@ -1,8 +1,10 @@
 import AccessTokens
 import ArgumentParser
+import ClusterClients
 import ClusterRuntime
 import Drills
 import Foundation
+import NodeProcesses
 import RegistrarEvents
 
 struct DrillCommand: AsyncParsableCommand {

@@ -2,6 +2,7 @@ import ArgumentParser
 import ClusterRuntime
 import Drills
 import Foundation
+import NodeProcesses
 
 struct DrillsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

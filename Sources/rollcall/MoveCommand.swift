@@ -1,6 +1,5 @@
 import ArgumentParser
 import ClusterRuntime
-import Drills
 import RegistrarEvents
 import Synchronization
 

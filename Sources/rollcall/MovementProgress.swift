@@ -1,5 +1,5 @@
+import ClusterClients
 import ClusterRuntime
-import Drills
 import RegistrarEvents
 
 /// Gives an order to the active router, and watches the cluster's status until it is carried out.

@@ -1,8 +1,8 @@
 public import ArgumentParser
 import ClusterNode
 import ClusterRuntime
-import Drills
 public import Logging
+import NodeProcesses
 
 struct NodeCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,7 +1,7 @@
 import AccessTokens
 public import ArgumentParser
+import ClusterClients
 public import ClusterRuntime
-import Drills
 import Foundation
 public import RegistrarEvents
 

@@ -1,6 +1,5 @@
 import ArgumentParser
 import ClusterRuntime
-import Drills
 import Foundation
 
 /// The command line of Rollcall: every verb is a file of this target.

@@ -1,7 +1,6 @@
 import ArgumentParser
 import ClusterRuntime
 import ClusterSimulation
-import Drills
 
 struct SimCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

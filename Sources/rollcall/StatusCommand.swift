@@ -1,6 +1,6 @@
 import ArgumentParser
+import ClusterClients
 import ClusterRuntime
-import Drills
 import Foundation
 
 struct StatusCommand: AsyncParsableCommand {

@@ -1,7 +1,7 @@
 import ClusterNode
 import ClusterRuntime
-import Drills
 import Foundation
+import NodeProcesses
 
 /// Runs nodes as child processes: starts them, starts them again when they end, and stops them together.
 ///

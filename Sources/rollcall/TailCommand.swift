@@ -1,7 +1,7 @@
 import AccessTokens
 import ArgumentParser
+import ClusterClients
 import ClusterRuntime
-import Drills
 import Foundation
 import RegistrarEvents
 import Synchronization

@@ -1,5 +1,5 @@
+import ClusterClients
 import ClusterRuntime
-import Drills
 
 /// Follows the active topology for a supervisor: starts the nodes of this machine that join, and stops those that
 /// leave.

@@ -1,7 +1,7 @@
 import ArgumentParser
 import ClusterRuntime
-import Drills
 import Foundation
+import NodeProcesses
 
 struct UpCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(

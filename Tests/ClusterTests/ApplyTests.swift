@@ -1,6 +1,7 @@
+import ClusterClients
 import ClusterRuntime
-import Drills
 import Foundation
+import NodeProcesses
 import RegistrarEvents
 import Synchronization
 import Testing

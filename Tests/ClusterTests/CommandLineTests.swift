@@ -1,6 +1,6 @@
 import ClusterRuntime
-import Drills
 import Foundation
+import NodeProcesses
 import Testing
 
 /// Exit codes and messages of the verbs that need no cluster.

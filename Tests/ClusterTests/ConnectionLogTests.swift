@@ -1,6 +1,7 @@
 import ClusterRuntime
 import Testing
 
+@testable import ClusterClients
 @testable import Drills
 
 @Suite struct ConnectionLogTests {

@@ -1,8 +1,9 @@
+import ClusterClients
 import ClusterRuntime
-import Drills
 import Foundation
 import NIOCore
 import NIOHTTP1
+import NodeProcesses
 import RegistrarEvents
 import Testing
 

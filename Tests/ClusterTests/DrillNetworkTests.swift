@@ -4,6 +4,7 @@ import RegistrarEvents
 import Testing
 
 @testable import Drills
+@testable import NodeProcesses
 
 @Suite struct LinkTableTests {
     private func verdicts(_ table: inout LinkTable) -> [String] {

@@ -4,7 +4,9 @@ import NIOCore
 import RegistrarEvents
 import Testing
 
+@testable import ClusterClients
 @testable import Drills
+@testable import NodeProcesses
 
 @Suite struct LoadPlanTests {
     @Test func renewalsGoRoundAndLeaveOutWhatIsUnderWay() {

@@ -1,7 +1,9 @@
+import ClusterClients
 import ClusterRuntime
 import Drills
 import Foundation
 import NIOCore
+import NodeProcesses
 import RegistrarEvents
 import Testing
 

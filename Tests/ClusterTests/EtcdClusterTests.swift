@@ -1,7 +1,8 @@
+import ClusterClients
 import ClusterRuntime
-import Drills
 import EtcdFixture
 import Foundation
+import NodeProcesses
 import Testing
 
 /// A cluster whose routers agree through etcd: real nodes, real members, and each of them lost.

@@ -1,5 +1,5 @@
+import ClusterClients
 import ClusterRuntime
-import Drills
 import Foundation
 import RegistrarEvents
 import Testing

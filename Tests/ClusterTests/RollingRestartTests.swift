@@ -1,6 +1,8 @@
+import ClusterClients
 import ClusterRuntime
 import Drills
 import Foundation
+import NodeProcesses
 import RegistrarEvents
 import Testing
 

@@ -1,6 +1,6 @@
 import ClusterRuntime
-import Drills
 import Foundation
+import NodeProcesses
 import RegistrarEvents
 import Testing
 

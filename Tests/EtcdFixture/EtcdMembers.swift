@@ -1,5 +1,5 @@
-import Drills
 import Foundation
+import NodeProcesses
 import Synchronization
 
 /// An etcd cluster of one's own: real members on ports of the loopback address that the system chose, with their data

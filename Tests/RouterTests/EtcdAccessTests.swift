@@ -1,8 +1,8 @@
 import ClusterRuntime
-import Drills
 import EtcdFixture
 import Foundation
 import Logging
+import NodeProcesses
 import Testing
 
 @testable import EtcdCoordinator

@@ -8,7 +8,8 @@ import Testing
     ]
 
     /// What each target may import of ours and of others. The roles are `SRActor`, `WSSubscrActor` and `Router`: they
-    /// never import each other. `Drills` judges from outside and so imports no role.
+    /// never import each other. `ClusterClients` and `Drills` look on
+    /// from outside and so import no role.
     private static let allowed: [String: Set<String>] = [
         "MessagePack": ["CMsgpack"],
         "Digests": ["CNettle"],
@@ -65,13 +66,18 @@ import Testing
             "RegistrarEvents", "DequeModule",
             "Logging", "ServiceLifecycle", "UnixSignals",
         ],
+        "NodeProcesses": ["ClusterRuntime"],
+        "ClusterClients": [
+            "ClusterRuntime", "RegistrarEvents", "AsyncHTTPClient", "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL",
+            "NIOWebSocket",
+        ],
         "Drills": [
-            "ClusterRuntime", "RegistrarEvents", "AsyncHTTPClient", "Crypto", "DequeModule", "Histogram", "Logging",
-            "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL", "NIOWebSocket", "Yams",
+            "ClusterClients", "ClusterRuntime", "NodeProcesses", "RegistrarEvents", "Crypto", "DequeModule",
+            "Histogram", "NIOCore", "NIOPosix", "Yams",
         ],
         "rollcall": [
-            "AccessTokens", "ClusterNode", "ClusterSimulation", "Conformance", "Drills", "ClusterRuntime",
-            "RegistrarEvents",
+            "AccessTokens", "ClusterClients", "ClusterNode", "ClusterSimulation", "Conformance", "Drills",
+            "ClusterRuntime", "NodeProcesses", "RegistrarEvents",
             "ArgumentParser", "AsyncHTTPClient", "Logging", "NIOCore", "ServiceLifecycle",
         ],
     ]

@@ -27,10 +27,10 @@ import Testing
         "Sources/WSSubscrActor/FollowerActor.swift": "its turn, posted from any thread",
         "Sources/WSSubscrActor/RegistrationActor.swift": "a task a request, and a time limit for the last",
         "Sources/Router/RouterNode.swift": "gives up the leadership although its own task is cancelled",
-        "Sources/Drills/Clients/WebSocketConnection.swift": "pings beside its reader, and cancels that with it",
+        "Sources/ClusterClients/WebSocketConnection.swift": "pings beside its reader, and cancels that with it",
         "Sources/WebSocketGateway/WebSocketServer.swift": "says goodbye although its own task is cancelled",
         "Sources/rollcall/UpCommand.swift": "announces the start, and stops nodes while more signals come",
-        "Sources/Drills/Processes/ChildProcess.swift": "a time limit for a wait that cannot be cancelled",
+        "Sources/NodeProcesses/ChildProcess.swift": "a time limit for a wait that cannot be cancelled",
     ]
 
     @Test func linesFitTheWidth() {

@@ -44,4 +44,6 @@ extension Duration {
     public var nanoseconds: Int64 { components.seconds * 1_000_000_000 + components.attoseconds / 1_000_000_000 }
     /// The whole duration in milliseconds, rounded down.
     public var milliseconds: Int64 { components.seconds * 1_000 + components.attoseconds / 1_000_000_000_000_000 }
+    /// In milliseconds, to a tenth, as people read it.
+    package var inMilliseconds: Double { (Double(nanoseconds) / 100_000).rounded() / 10 }
 }

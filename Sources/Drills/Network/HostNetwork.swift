@@ -1,5 +1,6 @@
 import ClusterRuntime
 import Foundation
+import NodeProcesses
 import Synchronization
 
 /// The machines of a topology on one machine: a network namespace for each address of its servers, all joined by a

@@ -1,5 +1,6 @@
 package import ClusterRuntime
 import Foundation
+import NodeProcesses
 
 /// A network (and mounts) of the drill's own: nothing in it is seen from outside, and it is gone with the last process
 /// in it. A process gets one by becoming another: the kernel moves threads, not processes.

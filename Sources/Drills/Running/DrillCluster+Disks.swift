@@ -1,5 +1,6 @@
 import ClusterRuntime
 import Foundation
+import NodeProcesses
 
 /// Small disks for journals, so that one can be filled: a file system in memory for each `sr` node.
 extension DrillCluster {

@@ -1,5 +1,7 @@
+import ClusterClients
 import ClusterRuntime
 import Foundation
+import NodeProcesses
 import RegistrarEvents
 import Synchronization
 

@@ -1,5 +1,6 @@
 import ClusterRuntime
 import Foundation
+import NodeProcesses
 import Synchronization
 
 /// The members of etcd that a drill runs for its cluster: one for each endpoint that the topology names, with their

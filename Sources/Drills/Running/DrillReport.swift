@@ -1,3 +1,4 @@
+package import ClusterClients
 import ClusterRuntime
 import Foundation
 import Histogram
@@ -220,9 +221,4 @@ extension DrillReport {
         try container.encode(restarts, forKey: .restarts)
         try container.encode(connections, forKey: .connections)
     }
-}
-
-extension Duration {
-    /// To a tenth.
-    package var inMilliseconds: Double { (Double(nanoseconds) / 100_000).rounded() / 10 }
 }

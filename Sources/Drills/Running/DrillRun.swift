@@ -1,3 +1,4 @@
+import ClusterClients
 package import ClusterRuntime
 import Foundation
 package import RegistrarEvents

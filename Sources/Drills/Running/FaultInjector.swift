@@ -1,5 +1,7 @@
+import ClusterClients
 import ClusterRuntime
 import Foundation
+import NodeProcesses
 import RegistrarEvents
 
 /// One fault as it was done, and how its detection shows in the router's status.

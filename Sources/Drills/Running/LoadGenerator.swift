@@ -1,3 +1,4 @@
+import ClusterClients
 import ClusterRuntime
 import Foundation
 import RegistrarEvents

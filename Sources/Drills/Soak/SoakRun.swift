@@ -1,5 +1,7 @@
+import ClusterClients
 package import ClusterRuntime
 import Foundation
+import NodeProcesses
 package import RegistrarEvents
 
 /// Drills a cluster of its own for hours, in an order that a seed gives, and watches what its nodes hold.

@@ -3,9 +3,9 @@ import Foundation
 import NIOCore
 import RegistrarEvents
 
-@testable import Drills
-@testable import WSSubscrActor
+@testable import ClusterClients
 @testable import WebSocketGateway
+@testable import WSSubscrActor
 
 extension FuzzTarget {
     /// A websocket's text message: what is read of it is written, and read again as the same; every parameter a request
