@@ -77,6 +77,7 @@ extension World {
         guard let assignment = coordinator.load().assignments.first(where: { $0.domain == domain }),
             let owner = machine(of: domain, at: assignment.owner), owner.isOwner
         else { return "\(domain) has no owner that serves" }
+        if let wrong = misplacement(of: assignment) { return wrong }
         let standbys = assignment.standbys
         guard standbys.count == options.replicas - 1, standbys.allSatisfy(\.inSync) else {
             return "\(domain) has \(standbys.filter(\.inSync).count) of \(options.replicas - 1) standbys in sync"

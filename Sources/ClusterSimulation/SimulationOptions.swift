@@ -39,6 +39,10 @@ public struct SimulationOptions: Sendable, Hashable {
     public var flapping = 0.0
     /// Share of requests that are for the first domain.
     public var heat = 0.5
+    /// How many registrars, the first ones, make up a group that serves the last domain alone; 0 without groups.
+    public var groupSize = 0
+    /// Which registrars, by their numbers from 0, the first domain is pinned to.
+    public var pin: [Int] = []
 
     public enum Fault: CaseIterable, Sendable, Hashable {
         case crash, crashOfAll, pause, partition, oneWayPartition, routerCrash, coordinatorOutage
@@ -71,6 +75,18 @@ public struct SimulationOptions: Sendable, Hashable {
         if random.chance(0.3) { heat = 0.9 }
         if random.chance(0.3) { faults.insert(.slowNode) }
         if random.chance(0.3) { faults.insert(.diskFull) }
+        place(seed: seed)
+    }
+
+    /// Has some histories with groups and pins, again from a generator of its own.
+    private mutating func place(seed: UInt64) {
+        var random = SplitMix64(seed: seed ^ 0x706c_6163_656d_656e)
+        if registrars >= 2 * replicas, random.chance(0.25) {
+            groupSize = Int.random(in: replicas...(registrars - replicas), using: &random)
+        }
+        if random.chance(0.25) {
+            pin = Array((groupSize..<registrars).shuffled(using: &random).prefix(Int.random(in: 1...2, using: &random)))
+        }
     }
 
     static func drawn(from random: inout SplitMix64) -> SimulationOptions {

@@ -10,7 +10,7 @@ extension World {
     /// A router's agent has heard of a newer topology.
     mutating func learned(_ active: ActiveTopology, at name: NodeName) {
         trace.note(now, "\(name) learns version \(active.version) of the topology: \(active.text)")
-        guard let layout = Self.layout(of: active.text, nodes: layout.nodes, replicas: options.replicas) else { return }
+        guard let layout = Self.layout(of: active.text, nodes: layout.nodes, options) else { return }
         route(.learned(active, layout), at: name)
         for domain in layout.domains {
             var known = policy
@@ -52,7 +52,7 @@ extension World {
         for name in routers {
             guard let node = nodes[name], node.isRunning, !node.isPaused, let machine = node.router,
                 machine.leadingTerm(at: moment(of: name)) > 0,
-                let layout = Self.layout(of: text, nodes: layout.nodes, replicas: options.replicas)
+                let layout = Self.layout(of: text, nodes: layout.nodes, options)
             else { continue }
             orders += 1
             trace.note(now, "operator: the topology is \(text)")
@@ -64,10 +64,30 @@ extension World {
     }
 
     /// What a topology's text means; nil when it is none.
-    static func layout(of text: String, nodes: [ClusterLayout.Node], replicas: Int) -> ClusterLayout? {
+    static func layout(
+        of text: String, nodes: [ClusterLayout.Node], _ options: SimulationOptions
+    ) -> ClusterLayout? {
         let names = text.split(separator: " ").map { DomainName(String($0)) }
         let domains = names.compactMap(\.self)
         guard domains.count == names.count, Set(domains).count == domains.count else { return nil }
-        return ClusterLayout(nodes: nodes, domains: domains.map { .init(name: $0, replicas: replicas) })
+        return ClusterLayout(nodes: nodes, domains: domains.map { described($0, options) })
+    }
+
+    /// What every topology of the history says of a domain.
+    static func described(_ domain: DomainName, _ options: SimulationOptions) -> ClusterLayout.Domain {
+        ClusterLayout.Domain(
+            name: domain, replicas: options.replicas,
+            group: options.groupSize > 0 && domain == domains.last ? "one" : nil,
+            pin: domain == domains.first ? options.pin.map { NodeName("s\($0 + 1)") } : [])
+    }
+
+    /// Why a domain is not served by whom the topology wants; nil when it is.
+    func misplacement(of assignment: Assignment) -> String? {
+        guard let domain = layout.domains.first(where: { $0.name == assignment.domain }),
+            let owner = layout.nodes.first(where: { $0.name == assignment.owner?.name })
+        else { return nil }
+        if owner.group != domain.group { return "\(domain.name) is not served by its group, but by \(owner.name)" }
+        guard let pinned = domain.pin.first, pinned != owner.name else { return nil }
+        return "\(domain.name) is pinned to \(pinned), and served by \(owner.name)"
     }
 }

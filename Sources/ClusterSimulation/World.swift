@@ -107,10 +107,12 @@ struct World {
         roles += registrars.map { ($0, .sr) }
         roles += followers.map { ($0, .wssubscr) }
         let nodes = roles.enumerated().map { index, node in
-            ClusterLayout.Node(name: node.0, role: node.1, site: "main", server: "host-\(index)")
+            let isGrouped = node.1 == .sr && index - options.routers < options.groupSize
+            return ClusterLayout.Node(
+                name: node.0, role: node.1, site: "main", server: "host-\(index)", group: isGrouped ? "one" : nil)
         }
         layout = ClusterLayout(
-            nodes: nodes, domains: Self.domains.map { .init(name: $0, replicas: options.replicas) })
+            nodes: nodes, domains: Self.domains.map { Self.described($0, options) })
         for (name, _) in roles {
             speeds[name] = options.drift > 0 ? Double.random(in: -options.drift...options.drift, using: &clocks) : 0
             wallOffsets[name] = options.drift > 0 ? Int64.random(in: -3_600_000...3_600_000, using: &clocks) : 0
@@ -145,10 +147,10 @@ struct World {
         let node = SimulatedNode(life, role: role, disk: disk, agent: agent)
         switch role {
         case .router:
-            let (all, replicas) = (layout.nodes, options.replicas)
+            let (all, options) = (layout.nodes, options)
             node.router = RouterMachine(
                 node: life, layout: layout, periods: periods, at: moment,
-                layoutOf: { Self.layout(of: $0, nodes: all, replicas: replicas) })
+                layoutOf: { Self.layout(of: $0, nodes: all, options) })
         case .sr: node.domains = restore(disk, life)
         case .wssubscr:
             for domain in Self.domains {

@@ -25,6 +25,8 @@ public struct Membership: Sendable {
         public fileprivate(set) var standing: Standing = .unknown
         public fileprivate(set) var heartbeat: Heartbeat?
         public fileprivate(set) var lastHeard: MonotonicInstant?
+        /// When it was heard first after it was not there, in this life.
+        public fileprivate(set) var upSince: MonotonicInstant?
         fileprivate var refusedAt: MonotonicInstant?
 
         /// The latest life heard.
@@ -56,6 +58,7 @@ public struct Membership: Sendable {
             member.standing = known.standing
             member.heartbeat = known.heartbeat
             member.lastHeard = known.lastHeard
+            member.upSince = known.upSince
             member.refusedAt = known.refusedAt
             return member
         }
@@ -96,6 +99,7 @@ public struct Membership: Sendable {
         members[place].heartbeat = heartbeat
         members[place].lastHeard = now
         let changed = members[place].standing != .up
+        if !members[place].isAlive { members[place].upSince = now }
         members[place].standing = .up
         return changed
     }

@@ -24,13 +24,13 @@ extension Planner {
     }
 
     /// Where domains are to move, by their places in the layout.
-    func successors(_ round: inout Round) -> [Int: NodeID] {
-        guard round.facts.isSettled, !round.facts.wishes.isEmpty else { return [:] }
+    func successors(among chosen: [Int], _ round: inout Round) -> [Int: NodeID] {
+        guard round.facts.isSettled, isGrouped || isPinned || !round.facts.wishes.isEmpty else { return [:] }
         var found: [Int: NodeID] = [:]
         var absent: [Int] = []
         var filling = 0
-        for place in layout.domains.indices {
-            guard let current = movable(place, round), let successor = plannedSuccessor(of: current, at: place, round)
+        for place in chosen {
+            guard let current = movable(place, round), let successor = plannedSuccessor(of: current, at: place, &round)
             else { continue }
             if current.standbys.contains(where: { $0.node == successor }) {
                 found[place] = successor
@@ -40,7 +40,7 @@ extension Planner {
             }
         }
         for place in absent.prefix(max(0, Self.fillLimit - filling)) {
-            guard let current = movable(place, round), let successor = plannedSuccessor(of: current, at: place, round)
+            guard let current = movable(place, round), let successor = plannedSuccessor(of: current, at: place, &round)
             else { continue }
             // So that the next ones go elsewhere when this one has enough.
             round.count(successor)
@@ -54,14 +54,17 @@ extension Planner {
         round.facts.book[layout.domains[place].name].flatMap { round.facts.isLost($0) ? nil : $0 }
     }
 
-    /// The node that an operator's wish makes the next owner; nil when the domain may stay where it is.
-    private func plannedSuccessor(of current: Assignment, at place: Int, _ round: Round) -> NodeID? {
+    /// The node that an operator's wish or the topology makes the next owner; nil when the domain may stay where it is.
+    private func plannedSuccessor(of current: Assignment, at place: Int, _ round: inout Round) -> NodeID? {
         guard let owner = current.owner else { return nil }
         let wishes = round.facts.wishes
         if let wanted = wishes.moves[current.domain], wanted != owner.name, !wishes.isDrained(wanted) {
             return ranks[place].first { nodes[$0].name == wanted }.flatMap(round.upLife)
         }
-        guard wishes.isDrained(owner.name) else { return nil }
+        guard mustLeave(owner.name, at: place, round.facts) else {
+            return preferred(to: owner, at: place, &round)
+        }
+        if let pinned = pinned(at: place, round) { return pinned }
         let open = ranks[place].filter { !wishes.isDrained(nodes[$0].name) && round.upLife($0) != nil }
         let standbys = current.standbys.filter { standby in
             open.contains { round.lives[$0] == standby.node }
@@ -69,7 +72,7 @@ extension Planner {
         // One that has everything needs no time, one that is being filled less than one that is not.
         let present = standbys.filter(\.inSync).isEmpty ? standbys : standbys.filter(\.inSync)
         return round.byRank(present.map(\.node), ranks[place]).first
-            ?? round.leastLopsided(open, of: layout.domains.count)
+            ?? ranked(open, place, round)
     }
 
     /// What is on its way once the plan is carried out.
@@ -97,7 +100,7 @@ extension Planner {
     func openWishes(_ facts: Facts) -> MovementWishes {
         var open = facts.wishes
         for (domain, node) in facts.wishes.moves {
-            let isWanted = places[domain] != nil && nodes.contains { $0.name == node }
+            let isWanted = places[domain].map { mayServe(node, at: $0) && !isOutranked(node, at: $0, facts) } ?? false
             let isThere = facts.book[domain]?.owner?.name == node
             let isPossible = !facts.wishes.isDrained(node) && facts.membership[node]?.standing != .down
             if !isWanted || isThere || !isPossible { open.settle(domain) }
@@ -120,8 +123,9 @@ extension Planner {
 
         func isWanted() -> Bool {
             let wishes = round.facts.wishes
-            guard !wishes.isDrained(node.name) else { return false }
-            return wishes.moves[next.domain].map { $0 == node.name } ?? wishes.isDrained(owner.name)
+            guard !mustLeave(node.name, at: place, round.facts) else { return false }
+            return wishes.moves[next.domain].map { $0 == node.name }
+                ?? (mustLeave(owner.name, at: place, round.facts) || round.successors[place] == node)
         }
     }
 }

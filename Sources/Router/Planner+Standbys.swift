@@ -41,7 +41,7 @@ extension Planner {
             func closeness(_ candidate: Int) -> (Int, Int) {
                 let node = nodes[pool[candidate].node]
                 return (
-                    taken.contains { $0.server == node.server } ? 1 : 0,
+                    taken.contains { $0.server == node.server && $0.site == node.site } ? 1 : 0,
                     taken.contains { $0.site == node.site } ? 1 : 0
                 )
             }
@@ -50,7 +50,9 @@ extension Planner {
             taken.append(nodes[chosen.node])
             desired.append(chosen.life)
         }
-        return desired
+        // A copy at a node that is not to serve the domain is better than none, while those that are to are not there.
+        let strangers = present.filter { !mayServe($0.name, at: place) && !round.facts.wishes.isDrained($0.name) }
+        return desired + strangers.prefix(max(0, layout.domains[place].replicas - 1 - desired.count))
     }
 
     /// One planning round: the facts, the living `sr` nodes by place, and how many domains each owns by now.
@@ -60,6 +62,8 @@ extension Planner {
         let lives: [NodeID?]
         /// Where domains are to move, by their places in the layout.
         var successors: [Int: NodeID] = [:]
+        /// When to look again, though nothing else happens.
+        var nextLook: MonotonicInstant?
         private let nodes: [ClusterLayout.Node]
         private let places: [NodeName: Int]
         private var owned: [Int]
@@ -79,8 +83,10 @@ extension Planner {
         /// The living nodes in the order of a domain's ranks.
         func living(_ ranks: [Int]) -> [NodeID] { ranks.compactMap { lives[$0] } }
 
+        /// Those that have no rank, since they are not to serve the domain, come last.
         func byRank(_ nodes: [NodeID], _ ranks: [Int]) -> [NodeID] {
-            ranks.compactMap { place in nodes.first { $0.name == self.nodes[place].name } }
+            let ranked = ranks.compactMap { place in nodes.first { $0.name == self.nodes[place].name } }
+            return ranked.count == nodes.count ? ranked : ranked + nodes.filter { !ranked.contains($0) }
         }
 
         mutating func count(_ owner: NodeID) {

@@ -3,8 +3,9 @@ public import RegistrarEvents
 
 /// Decides who should serve each domain, given who is there and who serves it now. A pure function of its facts.
 ///
-/// An owner stays where it is for as long as it lives and no operator wishes otherwise (`Planner+Movement.swift`);
-/// owners are never moved for the sake of balance. When it is lost:
+/// An owner stays where it is for as long as it lives, no operator wishes otherwise (`Planner+Movement.swift`), and the
+/// topology neither gives the domain to another group nor pins it elsewhere (`Planner+Preferences.swift`); owners are
+/// never moved for the sake of balance. When it is lost:
 /// 1. An in-sync standby that lives takes over: it has every acknowledged write.
 /// 2. Otherwise nobody does until every node that was a member is back and has told what it holds (the most advanced
 ///    whole copy among them is then the latest there is), or the restart grace is over. The assignment stays as it is
@@ -30,6 +31,8 @@ public struct Planner: Sendable {
         /// Whether this router has been leading for long enough to know who is there, so that new owners and new
         /// standbys may be chosen.
         public var isSettled: Bool
+        /// Whether a node that came back has to stay for a while before domains that are pinned to it return.
+        public var isPatient = true
 
         public init(
             now: Moment, membership: Membership, copies: CopyCatalogue, book: AssignmentBook, isSettled: Bool
@@ -64,23 +67,35 @@ public struct Planner: Sendable {
         public var movements: [Movement] = []
         /// What is left of the operators' wishes.
         public var wishes = MovementWishes()
+        /// When there is more to do, though nothing happens till then but that time passes; nil for never.
+        public var nextLook: MonotonicInstant?
     }
 
     let layout: ClusterLayout
     /// The `sr` nodes, by name.
     let nodes: [ClusterLayout.Node]
-    /// For each domain of the layout the places of `nodes` by rank.
+    /// For each domain of the layout the places of those `nodes` that may serve it, by rank: first those that it is
+    /// pinned to.
     let ranks: [[Int]]
     /// Where the layout has each domain.
     let places: [DomainName: Int]
-    private let restartGrace: Duration
+    let nodePlaces: [NodeName: Int]
+    /// How many domains each group serves; under nil, the nodes without group.
+    let groupSizes: [String?: Int]
+    /// Whether there is any group, and whether any domain is pinned.
+    let (isGrouped, isPinned): (Bool, Bool)
+    let restartGrace: Duration
 
     public init(_ layout: ClusterLayout, restartGrace: Duration) {
         let nodes = layout.nodes(of: .sr)
         self.layout = layout
         self.nodes = nodes
-        ranks = layout.domains.map { Ranking.ranked(nodes, for: $0.name) }
+        ranks = Self.ranks(layout.domains, nodes)
         places = Dictionary(uniqueKeysWithValues: layout.domains.enumerated().map { ($1.name, $0) })
+        nodePlaces = Dictionary(uniqueKeysWithValues: nodes.enumerated().map { ($1.name, $0) })
+        groupSizes = layout.domains.reduce(into: [:]) { $0[$1.group, default: 0] += 1 }
+        isGrouped = nodes.contains { $0.group != nil }
+        isPinned = layout.domains.contains { !$0.pin.isEmpty }
         self.restartGrace = restartGrace
     }
 
@@ -89,11 +104,11 @@ public struct Planner: Sendable {
     ///   of them are to be looked at.
     public func plan(_ facts: Facts, of domains: Set<DomainName>? = nil) -> Plan {
         var round = Round(facts, nodes)
-        round.successors = successors(&round)
+        let chosen = domains.map { $0.compactMap { places[$0] }.sorted() } ?? Array(layout.domains.indices)
+        round.successors = successors(among: chosen, &round)
         var plan = Plan()
         var ownerChanges: [AssignmentChange] = []
         var standbyChanges: [AssignmentChange] = []
-        let chosen = domains.map { $0.compactMap { places[$0] }.sorted() } ?? Array(layout.domains.indices)
         for place in chosen {
             let name = layout.domains[place].name
             let current = facts.book[name]
@@ -115,6 +130,7 @@ public struct Planner: Sendable {
         plan.changes = ownerChanges + standbyChanges
         plan.movements = movements(plan, round)
         plan.wishes = openWishes(facts)
+        plan.nextLook = round.nextLook
         return plan
     }
 
@@ -141,8 +157,8 @@ public struct Planner: Sendable {
     private func settle(_ place: Int, _ round: inout Round, after retired: Assignment?) -> Assignment? {
         guard round.facts.isSettled else { return nil }
         let domain = layout.domains[place].name
-        let holder = retired == nil ? mostAdvanced(of: round.living(ranks[place]), domain: domain, round) : nil
-        guard let owner = holder ?? round.leastLopsided(round.open(ranks[place], nodes), of: layout.domains.count)
+        let holder = retired == nil ? mostAdvanced(of: round.living(everybody(place)), domain: domain, round) : nil
+        guard let owner = holder ?? pinned(at: place, round) ?? ranked(round.open(ranks[place], nodes), place, round)
         else { return nil }
         round.count(owner)
         var first = Assignment(
@@ -151,6 +167,11 @@ public struct Planner: Sendable {
         beginEpoch(of: &first, round)
         reviseStandbys(of: &first, at: place, round)
         return first
+    }
+
+    /// The first in rank that does not own more than its share.
+    func ranked(_ candidates: [Int], _ place: Int, _ round: Round) -> NodeID? {
+        round.leastLopsided(candidates, of: groupSizes[layout.domains[place].group] ?? 0)
     }
 
     /// Beyond every epoch that anybody holds anything of: epochs only grow, even if the coordinator was set back.
@@ -204,10 +225,7 @@ extension Planner {
     ) -> (node: NodeID, cause: ClearReason)? {
         let facts = round.facts
         let inSync = round.byRank(current.inSync.filter(facts.membership.isAlive), ranks[place])
-        let undrained = inSync.filter { !facts.wishes.isDrained($0.name) }
-        if let promoted = furthest(undrained.isEmpty ? inSync : undrained, domain: current.domain, round) {
-            return (promoted, .failover)
-        }
+        if let promoted = promotable(inSync, at: place, round) { return (promoted, .failover) }
 
         let members = (current.owner.map { [$0] } ?? []) + current.inSync
         let back = members.compactMap { facts.membership[$0.name] }.filter {
@@ -221,13 +239,21 @@ extension Planner {
         }
         guard isGraceOver(for: current, awaiting: members.filter { !returned.map(\.name).contains($0.name) }, facts)
         else { return nil }
-        let living = round.living(ranks[place])
+        let living = round.living(everybody(place))
         if let holder = mostAdvanced(of: living, domain: current.domain, round) { return (holder, .restart) }
         let open = round.living(round.open(ranks[place], nodes))
         return (open.first { facts.membership.standing(of: $0) == .up } ?? open.first).map { ($0, .failover) }
     }
 
-    /// Any of these may be promoted; the furthest one spares the others the most. The first of equals.
+    /// Any of these in-sync standbys may be promoted. One that the domain is pinned to need not give it away again, nor
+    /// need one that is not drained and of the right group.
+    private func promotable(_ inSync: [NodeID], at place: Int, _ round: Round) -> NodeID? {
+        if let pinned = pinned(at: place, round), inSync.contains(pinned) { return pinned }
+        let staying = inSync.filter { !mustLeave($0.name, at: place, round.facts) }
+        return furthest(staying.isEmpty ? inSync : staying, domain: layout.domains[place].name, round)
+    }
+
+    /// The furthest one spares the others the most. The first of equals.
     private func furthest(_ lives: [NodeID], domain: DomainName, _ round: Round) -> NodeID? {
         first(of: lives) { round.facts.copies.report(of: domain, by: $0)?.position ?? .start }
     }

@@ -10,18 +10,25 @@ extension RouterMachine {
         else { return nil }
         let assignment = book[name]
         let owned = book.ownedCounts.reduce(into: [NodeName: Int]()) { $0[$1.key.name, default: 0] += $1.value }
-        let candidates = planner.ranks[place].map { rank in
+        let domain = planner.layout.domains[place]
+        // Others count as long as they hold it.
+        let shown = planner.everybody(place).filter { rank in
+            let name = planner.nodes[rank].name
+            return planner.mayServe(name, at: place) || assignment?.owner?.name == name
+                || assignment?.standbys.contains { $0.node.name == name } == true
+        }
+        let candidates = shown.map { rank in
             candidate(planner.nodes[rank], assignment, owns: owned[planner.nodes[rank].name] ?? 0, at: now)
         }
         return DomainExplanation(
             name: name.rawValue, epoch: assignment?.epoch ?? 0, owner: assignment?.owner?.description,
             since: assignment?.since ?? 0, cause: assignment?.cause.name,
-            replicas: planner.layout.domains[place].replicas,
+            replicas: domain.replicas, group: domain.group, pin: domain.pin.isEmpty ? nil : domain.pin.map(\.rawValue),
             standbys: (assignment?.standbys ?? []).map {
                 ClusterStatus.Standby(name: $0.node.name.rawValue, inSync: $0.inSync)
             },
             movingTo: leadership.successors[name]?.name.rawValue, candidates: candidates,
-            reasons: reasons(for: assignment, candidates, replicas: planner.layout.domains[place].replicas, leadership),
+            reasons: reasons(for: assignment, candidates, at: place, leadership, facts(leadership, book, at: now)),
             changes: ownerChanges(of: name))
     }
 
@@ -36,14 +43,16 @@ extension RouterMachine {
     }
 
     private func reasons(
-        for assignment: Assignment?, _ candidates: [DomainExplanation.Candidate], replicas: Int,
-        _ leadership: Leadership
+        for assignment: Assignment?, _ candidates: [DomainExplanation.Candidate], at place: Int,
+        _ leadership: Leadership, _ facts: Planner.Facts
     ) -> [String] {
         if closing.contains(where: { $0.name == assignment?.domain }) {
             return ["the topology has it no more: its registrations are being ended, and then nobody serves it"]
         }
+        let domain = planner.layout.domains[place]
         guard let assignment, !assignment.isRetired else {
-            return ["it has not been served yet: the router waits for sr nodes to come up"]
+            let who = domain.group.map { "sr nodes of group \($0)" } ?? "sr nodes"
+            return ["it has not been served yet: the router waits for \(who) to come up"]
         }
         guard let owner = assignment.owner, !leadership.lostSince.keys.contains(assignment.domain) else {
             return [
@@ -52,20 +61,82 @@ extension RouterMachine {
             ]
         }
         var reasons = ["\(owner.name) owns it because \(Self.text(assignment.cause))"]
-        if let first = candidates.first(where: { $0.status == .up }), first.part != .owner {
+        reasons += placementReasons(owner.name, at: place, leadership, facts)
+        if domain.pin.isEmpty, let first = candidates.first(where: { $0.status == .up }), first.part != .owner {
             reasons.append(
                 "\(first.name) comes first in rank, but an owner stays where it is until it is lost or moved")
         }
         if let successor = leadership.successors[assignment.domain] {
-            let wish = leadership.wishes.isDrained(owner.name) ? "\(owner.name) is drained" : "an operator asked for it"
+            let wish = wish(behind: successor.name, from: owner.name, at: place, leadership)
             let state = assignment.inSync.contains(successor) ? "has everything and takes over" : "is being filled"
             reasons.append(
                 "it moves to \(successor.name), because \(wish); \(successor.name) \(state)")
         }
-        if assignment.inSync.count < replicas - 1 {
-            reasons.append("it has \(assignment.inSync.count) of \(replicas - 1) standbys in sync")
+        if assignment.inSync.count < domain.replicas - 1 {
+            reasons.append("it has \(assignment.inSync.count) of \(domain.replicas - 1) standbys in sync")
+        }
+        if domain.needsOtherSite { reasons += spreadReasons(owner.name, assignment, at: place, facts) }
+        return reasons
+    }
+
+    private func wish(
+        behind successor: NodeName, from owner: NodeName, at place: Int, _ leadership: Leadership
+    ) -> String {
+        let domain = planner.layout.domains[place]
+        if leadership.wishes.moves[domain.name] == successor { return "an operator asked for it" }
+        if leadership.wishes.isDrained(owner) { return "\(owner) is drained" }
+        if !planner.mayServe(owner, at: place) { return Self.servers(of: domain) }
+        return "it is pinned to \(successor)"
+    }
+
+    /// What the topology says of where it is to be, as far as it is not there.
+    private func placementReasons(
+        _ owner: NodeName, at place: Int, _ leadership: Leadership, _ facts: Planner.Facts
+    ) -> [String] {
+        let domain = planner.layout.domains[place]
+        var reasons: [String] = []
+        if let group = domain.group { reasons.append("group \(group) serves it") }
+        if !planner.mayServe(owner, at: place), leadership.successors[domain.name] == nil {
+            reasons.append(
+                "\(owner) keeps it although \(Self.servers(of: domain)): none of those nodes is up and not drained")
+        }
+        guard !domain.pin.isEmpty else { return reasons }
+        reasons.append("it is pinned to \(domain.pin.map(\.rawValue).joined(separator: ", "))")
+        for name in domain.pin.prefix(while: { $0 != owner }) {
+            if leadership.wishes.isDrained(name) {
+                reasons.append("\(name) is drained, and gets it back when that is taken back")
+            } else if facts.membership[name]?.standing != .up {
+                reasons.append("\(name) is not up, and gets it back when it is")
+            } else if let time = planner.returnTime(of: name, facts) {
+                let rest = (time - facts.now.monotonic).milliseconds
+                reasons.append("\(name) gets it back when it has been up for another \(rest) ms")
+            }
         }
         return reasons
+    }
+
+    /// Of a domain that has to have a standby at another site.
+    private func spreadReasons(
+        _ owner: NodeName, _ assignment: Assignment, at place: Int, _ facts: Planner.Facts
+    ) -> [String] {
+        func site(_ name: NodeName) -> String? { planner.nodePlaces[name].map { planner.nodes[$0].site } }
+        let away = assignment.standbys.filter { site($0.node.name) != site(owner) }
+        if away.contains(where: \.inSync) { return [] }
+        if let filling = away.first {
+            return ["no standby in sync is at another site yet: \(filling.node.name) is being filled"]
+        }
+        let others = planner.ranks[place].map { planner.nodes[$0] }.filter { $0.site != site(owner) }
+        let names = others.map { "\($0.name) (\(describeShortly($0.name, facts)))" }.joined(separator: ", ")
+        return ["no standby is at another site than \(owner), though it has spread site: of those that may, \(names)"]
+    }
+
+    private func describeShortly(_ name: NodeName, _ facts: Planner.Facts) -> String {
+        if facts.wishes.isDrained(name) { return "drained" }
+        switch facts.membership[name]?.standing {
+        case .up: return "up"
+        case .suspect: return "suspect"
+        case .down, .unknown, nil: return "down"
+        }
     }
 
     private static func text(_ cause: ClearReason) -> String {

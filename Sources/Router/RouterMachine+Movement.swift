@@ -19,16 +19,18 @@ extension RouterMachine {
         var lastSent: MonotonicInstant
     }
 
-    mutating func take(_ order: MovementOrder, id: UInt64) {
+    mutating func take(_ order: MovementOrder, id: UInt64, at now: Moment) {
         guard let leadership, let book = leadership.book else { return emit(.answer(id, .notLeading)) }
         guard leadership.orders.count < Self.orderLimit else { return emit(.answer(id, .tooManyWaiting)) }
-        if let objection = objection(to: order, leadership, book) { return emit(.answer(id, objection)) }
+        if let objection = objection(to: order, leadership, facts(leadership, book, at: now)) {
+            return emit(.answer(id, objection))
+        }
         self.leadership?.orders.append(WaitingOrder(id: id, order: order))
         self.leadership?.due = .everything
     }
 
     private func objection(
-        to order: MovementOrder, _ leadership: Leadership, _ book: AssignmentBook
+        to order: MovementOrder, _ leadership: Leadership, _ facts: Planner.Facts
     ) -> OrderOutcome? {
         switch order {
         case .undrain(let node):
@@ -37,11 +39,14 @@ extension RouterMachine {
             return isKnown ? nil : .unknown("there is no node \(node)")
         case .drain(let node): return objectionToTarget(node) ?? objectionToDraining(node, leadership)
         case .move(let domain, let node):
-            guard planner.places[domain] != nil else {
+            guard let place = planner.places[domain] else {
                 return .unknown("there is no domain \(domain)")
             }
             if let objection = objectionToTarget(node) { return objection }
-            guard let owner = book[domain]?.owner else {
+            guard planner.mayServe(node, at: place) else {
+                return .refused("\(node) does not serve \(domain): \(Self.servers(of: planner.layout.domains[place]))")
+            }
+            guard let owner = facts.book[domain]?.owner else {
                 return .refused("\(domain) has no owner at the moment; wait until it is served again")
             }
             guard owner.name != node else { return nil }
@@ -49,6 +54,11 @@ extension RouterMachine {
                 return .refused("\(node) is drained; undrain it first")
             }
             guard membership[node]?.standing == .up else { return .refused("\(node) is not up") }
+            if let pinned = planner.outranking(node, at: place, facts) {
+                return .refused(
+                    "\(domain) is pinned to \(pinned), which is up, and would go back there; change its pin "
+                        + "(rollcall apply), or drain \(pinned)")
+            }
             return nil
         }
     }
@@ -69,11 +79,19 @@ extension RouterMachine {
 
     /// Somebody has to take the domains.
     private func objectionToDraining(_ node: NodeName, _ leadership: Leadership) -> OrderOutcome? {
+        let group = membership[node]?.node.group
         let others = membership.members.contains { member in
             member.node.role == .sr && member.node.name != node && member.standing == .up
-                && !leadership.wishes.isDrained(member.node.name)
+                && member.node.group == group && !leadership.wishes.isDrained(member.node.name)
         }
-        return others ? nil : .refused("no other sr node is up and not drained, so nobody could take its domains")
+        if others { return nil }
+        let name = group.map { "sr node of group \($0)" } ?? "sr node"
+        return .refused("no other \(name) is up and not drained, so nobody could take its domains")
+    }
+
+    /// Who may serve a domain, in words.
+    static func servers(of domain: ClusterLayout.Domain) -> String {
+        domain.group.map { "group \($0) serves it" } ?? "the sr nodes without group serve it"
     }
 
     // MARK: Carrying out

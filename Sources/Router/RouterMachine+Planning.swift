@@ -27,11 +27,7 @@ extension RouterMachine {
     /// - Parameter domains: to look at; nil for all of them.
     private mutating func plan(_ domains: Set<DomainName>?, at now: Moment) {
         guard let leadership, let book = leadership.book else { return }
-        var facts = Planner.Facts(
-            now: now, membership: membership, copies: copies, book: book, isSettled: leadership.isSettled)
-        facts.requests = leadership.requests
-        facts.lostSince = leadership.lostSince
-        facts.wishes = wishes
+        let facts = facts(leadership, book, at: now)
         let plan = planner.plan(facts, of: domains)
 
         self.leadership?.due = .nothing
@@ -43,7 +39,10 @@ extension RouterMachine {
         } else {
             self.leadership?.waiting = []
             self.leadership?.lostSince = [:]
+            self.leadership?.nextLook = nil
         }
+        let looks = [self.leadership?.nextLook, plan.nextLook].compactMap(\.self)
+        self.leadership?.nextLook = looks.min()
         self.leadership?.waiting.formUnion(plan.waiting)
         for domain in plan.lost { self.leadership?.lostSince[domain] = leadership.lostSince[domain] ?? now }
         // What is not stored yet might be forgotten with this router, and is not acted upon.
@@ -57,6 +56,16 @@ extension RouterMachine {
         let losers = losers(by: plan.changes, book)
         self.leadership?.losers = losers
         storeNextPiece(changed)
+    }
+
+    /// What plans rest on.
+    func facts(_ leadership: Leadership, _ book: AssignmentBook, at now: Moment) -> Planner.Facts {
+        var facts = Planner.Facts(
+            now: now, membership: membership, copies: copies, book: book, isSettled: leadership.isSettled)
+        facts.requests = leadership.requests
+        facts.lostSince = leadership.lostSince
+        facts.wishes = wishes
+        return facts
     }
 
     private func losers(by changes: [AssignmentChange], _ book: AssignmentBook) -> Set<NodeID> {

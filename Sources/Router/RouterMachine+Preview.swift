@@ -18,6 +18,8 @@ extension RouterMachine {
         var facts = Planner.Facts(now: now, membership: membership, copies: copies, book: book, isSettled: true)
         facts.lostSince = leadership.lostSince
         facts.wishes = wishes
+        // Whatever is to come in the end.
+        facts.isPatient = false
         for node in leaving { facts.wishes.drain(node.name) }
         if !leaving.isEmpty { Self.settle(&facts, planner) }
         facts.membership.change(to: new)
@@ -102,8 +104,20 @@ extension RouterMachine {
         if let to, !layout.nodes.contains(where: { $0.name == to }) {
             return "\(to) is added, and comes before in rank"
         }
+        if let from, let move = placementChange(domain, away: from, new) { return move }
         let replicas = layout.domains.first { $0.name == domain.name }?.replicas
         if let replicas, replicas != domain.replicas { return "replicas \(replicas) -> \(domain.replicas)" }
         return "the nodes come in another rank, or one of them is down or drained"
+    }
+
+    /// Whether the topology itself has the domain leave a node.
+    private func placementChange(
+        _ domain: ClusterLayout.Domain, away from: NodeName, _ new: ClusterLayout
+    ) -> String? {
+        let former = layout.domains.first { $0.name == domain.name }
+        if new.nodes.first(where: { $0.name == from })?.group != domain.group { return Self.servers(of: domain) }
+        guard let former, former.pin != domain.pin else { return nil }
+        return domain.pin.isEmpty
+            ? "it is pinned no more" : "it is pinned to \(domain.pin.map(\.rawValue).joined(separator: ", "))"
     }
 }

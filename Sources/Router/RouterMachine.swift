@@ -97,6 +97,8 @@ public struct RouterMachine: Sendable {
         var granted: [DomainName: [Planner.ReplicaRequest]] = [:]
         var isSettled = false
         var due = Due.everything
+        /// When to plan again, though nothing happens till then.
+        var nextLook: MonotonicInstant?
         /// Domains that wait for reports or for their grace to end, so that plans are to be made again.
         var waiting: Set<DomainName> = []
     }
@@ -220,7 +222,7 @@ public struct RouterMachine: Sendable {
         case .loaded(let result, let term): loaded(result, term: term, at: now)
         case .stored(let result, let term): stored(result, term: term, at: now)
         case .vacant: leadershipIsVacant(at: now)
-        case .ordered(let order, let id): take(order, id: id)
+        case .ordered(let order, let id): take(order, id: id, at: now)
         case .activate(let topology, let layout, let id): activate(topology, layout, id: id)
         case .activated(let result, let term): activated(result, term: term, at: now)
         case .learned(let topology, let layout): adopt(topology, layout, at: now)
@@ -251,6 +253,7 @@ public struct RouterMachine: Sendable {
         if let leadership, leadership.book == nil, !leadership.isLoading { load() }
         sendRetirements(at: now)
         planAgainForThoseWaiting()
+        if let next = leadership?.nextLook, now.monotonic >= next { leadership?.due = .everything }
     }
 
     mutating func planAgainForThoseWaiting() {

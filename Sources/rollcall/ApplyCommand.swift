@@ -13,7 +13,7 @@ struct ApplyCommand: AsyncParsableCommand {
             is said. Nodes that are removed are drained first. `rollcall up` starts and stops nodes by itself.
 
             The registrations of a domain that is removed end (delete_aor, then clear): that takes --yes. Ends when the
-            cluster has all of it: every domain owned and with its standbys in sync, removed ones gone.
+            cluster has all of it: every domain owned and with its standbys in sync, none moving, removed ones gone.
 
             Exits with 0 when it is done or nothing differs, 1 when it is refused or not done in time (it goes on then),
             2 when the file is bad, 3 when no router that leads answers.
@@ -221,6 +221,8 @@ struct TopologyProgress: Sendable {
         if leaving > 0 { missing.append("\(leaving) removed domains to end") }
         let unowned = status.domains.count { $0.owner == nil && $0.isBeingRemoved != true }
         if unowned > 0 { missing.append("\(unowned) domains to be owned") }
+        let moving = status.domains.count { $0.movingTo != nil }
+        if moving > 0 { missing.append("\(moving) domains to move") }
         let short = status.shortOfStandbys(topology).count
         if short > 0 { missing.append("\(short) domains to have their standbys in sync") }
         return missing.isEmpty ? .done : .underWay("waiting for " + missing.joined(separator: "; "))

@@ -32,7 +32,8 @@ struct SpoiltTopology: Sendable, CustomTestStringConvertible {
             "t.yaml:6: domains[1].replicas: found the quoted text `2`; expected a whole number from 1 to 7"),
         SpoiltTopology(
             "replicas: 2", "pin: a",
-            "t.yaml:6: domains[1].pin is not supported by this version; expected it to be left out"),
+            "t.yaml:6: there is no node a, which demo.example is pinned to; "
+                + "expected one of the sr nodes that serve it: sr1, sr2"),
         SpoiltTopology(
             "name: demo.example", "name: -demo",
             "t.yaml:6: domains[1].name: found `-demo`; expected a domain name such as demo.example"),

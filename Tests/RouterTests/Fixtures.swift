@@ -112,6 +112,30 @@ struct Scene {
             assignments.append(assignment)
         }
     }
+
+    /// Lets the owner bring its standbys in, and hand over when it is ordered to, until nothing changes any more.
+    mutating func settle(rounds: Int = 10) {
+        for _ in 0..<rounds {
+            let plan = self.plan()
+            carryOut(plan)
+            requests = [:]
+            for current in assignments {
+                var changes = current.standbys.filter { !$0.inSync }.map { (ReplicaChange.Kind.add, $0.node) }
+                if let order = plan.movements.first(where: { $0.domain == current.domain })?.order,
+                    order.revision == current.revision
+                {
+                    changes = [(.handOver, order.node)]
+                }
+                requests[current.domain] = changes.map { kind, node in
+                    Planner.ReplicaRequest(
+                        sender: current.owner ?? node,
+                        change: ReplicaChange(
+                            domain: current.domain, epoch: current.epoch, revision: current.revision, kind: kind,
+                            node: node))
+                }
+            }
+        }
+    }
 }
 
 extension SplitMix64 {

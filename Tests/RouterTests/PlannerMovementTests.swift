@@ -17,30 +17,6 @@ import Testing
         return scene
     }
 
-    /// Lets the owner bring its standbys in, and hand over when it is ordered to, until nothing changes any more.
-    private func settle(_ scene: inout Scene) {
-        for _ in 0..<10 {
-            let plan = scene.plan()
-            scene.carryOut(plan)
-            scene.requests = [:]
-            for current in scene.assignments {
-                var changes = current.standbys.filter { !$0.inSync }.map { (ReplicaChange.Kind.add, $0.node) }
-                if let order = plan.movements.first(where: { $0.domain == current.domain })?.order,
-                    order.revision == current.revision
-                {
-                    changes = [(.handOver, order.node)]
-                }
-                scene.requests[current.domain] = changes.map { kind, node in
-                    Planner.ReplicaRequest(
-                        sender: current.owner ?? node,
-                        change: ReplicaChange(
-                            domain: current.domain, epoch: current.epoch, revision: current.revision, kind: kind,
-                            node: node))
-                }
-            }
-        }
-    }
-
     @Test func aDrainedOwnerIsOrderedToHandOverToItsStandbyInSync() throws {
         var scene = scene([standby(sr2)]) { $0.drain(sr1.name) }
         scene.carryOut(scene.plan())
@@ -71,7 +47,7 @@ import Testing
 
     @Test func aDrainedNodeEndsEmpty() {
         var scene = scene([standby(sr2)]) { $0.drain(sr1.name) }
-        settle(&scene)
+        scene.settle()
         let found = scene.assignments[0]
         #expect(Set([found.owner] + found.standbys.map(\.node)) == [sr2, sr3])
         #expect(found.inSync.count == 1)
@@ -82,7 +58,7 @@ import Testing
         var scene = scene([standby(sr2)]) { $0.drain(sr2.name) }
         scene.carryOut(scene.plan())
         #expect(scene.assignments[0].standbys == [standby(sr2), standby(sr3, inSync: false)])
-        settle(&scene)
+        scene.settle()
         #expect(scene.assignments[0].owner == sr1)
         #expect(scene.assignments[0].standbys == [standby(sr3)])
     }
@@ -95,7 +71,7 @@ import Testing
         #expect(scene.assignments[0].standbys.contains(standby(target, inSync: false)))
         #expect(scene.assignments[0].inSync == [present])
         #expect(scene.plan().movements.map(\.order) == [nil])
-        settle(&scene)
+        scene.settle()
         #expect(scene.assignments[0].owner == target)
         #expect(scene.assignments[0].standbys.count == 1)
         #expect(scene.wishes.isEmpty)
@@ -105,7 +81,7 @@ import Testing
         var scene = Scene(layout(sr: [("sr1", "a"), ("sr2", "b")], replicas: 1), alive: [sr1, sr2])
         scene.assignments = [assignment(owner: sr1)]
         scene.wishes.drain(sr1.name)
-        settle(&scene)
+        scene.settle()
         #expect(scene.assignments[0].owner == sr2)
         #expect(scene.assignments[0].standbys == [])
     }
@@ -189,7 +165,7 @@ import Testing
         scene.wishes.drain(sr1.name)
         scene.carryOut(scene.plan())
         #expect(scene.assignments.filter { !$0.standbys.isEmpty }.count == Planner.fillLimit)
-        for _ in 0..<12 { settle(&scene) }
+        for _ in 0..<12 { scene.settle() }
         #expect(scene.assignments.allSatisfy { $0.owner == sr2 && $0.standbys.isEmpty })
     }
 

@@ -16,10 +16,12 @@ public struct ClusterLayout: Hashable, Sendable {
         public var order: Int
         /// Share of the domains relative to other nodes of the same order; at least 1.
         public var weight: Int
+        /// Which domains it may serve: those of the same group; nil for those of none.
+        public var group: String?
 
         public init(
             name: NodeName, role: NodeRole, site: String, server: String, order: Int = NodeSpec.defaultOrder,
-            weight: Int = NodeSpec.defaultWeight
+            weight: Int = NodeSpec.defaultWeight, group: String? = nil
         ) {
             self.name = name
             self.role = role
@@ -27,6 +29,7 @@ public struct ClusterLayout: Hashable, Sendable {
             self.server = server
             self.order = order
             self.weight = weight
+            self.group = group
         }
     }
 
@@ -34,12 +37,24 @@ public struct ClusterLayout: Hashable, Sendable {
         public var name: DomainName
         /// Copies in all, the owner's included.
         public var replicas: Int
-        /// Whether it is served only until its registrations have ended.
+        /// The nodes that may serve it are those of this group; nil for those without group.
+        public var group: String?
+        /// The nodes that are to own it, the most wanted first.
+        public var pin: [NodeName]
+        /// Whether a standby has to be at another site than the owner, as soon as that is possible.
+        public var needsOtherSite: Bool
+        /// Whether it is served only until its registrations have ended, by whoever has it.
         public var isClosing: Bool
 
-        public init(name: DomainName, replicas: Int, isClosing: Bool = false) {
+        public init(
+            name: DomainName, replicas: Int, group: String? = nil, pin: [NodeName] = [], needsOtherSite: Bool = false,
+            isClosing: Bool = false
+        ) {
             self.name = name
             self.replicas = replicas
+            self.group = group
+            self.pin = pin
+            self.needsOtherSite = needsOtherSite
             self.isClosing = isClosing
         }
     }
@@ -53,12 +68,18 @@ public struct ClusterLayout: Hashable, Sendable {
     }
 
     public init(_ topology: Topology) {
+        let groups = ServingGroups(topology.nodes)
         self.init(
             nodes: topology.nodes.map {
                 Node(
-                    name: $0.name, role: $0.role, site: $0.site, server: $0.server, order: $0.order, weight: $0.weight)
+                    name: $0.name, role: $0.role, site: $0.site, server: $0.server, order: $0.order, weight: $0.weight,
+                    group: $0.group)
             },
-            domains: topology.domains.map { Domain(name: $0.name, replicas: $0.replicas) })
+            domains: topology.domains.map {
+                Domain(
+                    name: $0.name, replicas: $0.replicas, group: groups.group(of: $0.name), pin: $0.pin,
+                    needsOtherSite: $0.spread == .site)
+            })
     }
 
     /// The same with domains that are served only until their registrations have ended.

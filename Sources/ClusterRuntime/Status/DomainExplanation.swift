@@ -11,10 +11,14 @@ public struct DomainExplanation: Codable, Hashable, Sendable {
     public var cause: String?
     /// Copies asked for, the owner's included.
     public var replicas: Int
+    /// The group of nodes that serves it; nil for the nodes without group.
+    public var group: String?
+    /// The nodes that it is pinned to, the most wanted first; nil when it is pinned to none.
+    public var pin: [String]?
     public var standbys: [ClusterStatus.Standby]
     /// The node that is to own it next, while it is being moved.
     public var movingTo: String?
-    /// Every `sr` node, the first in rank first.
+    /// Every `sr` node that may serve it, or still holds it, the first in rank first.
     public var candidates: [Candidate]
     /// In sentences.
     public var reasons: [String]
@@ -53,8 +57,8 @@ public struct DomainExplanation: Codable, Hashable, Sendable {
 
     public init(
         name: String, epoch: UInt64, owner: String?, since: Int64, cause: String?, replicas: Int,
-        standbys: [ClusterStatus.Standby], movingTo: String?, candidates: [Candidate], reasons: [String],
-        changes: [OwnerChange]
+        group: String? = nil, pin: [String]? = nil, standbys: [ClusterStatus.Standby], movingTo: String?,
+        candidates: [Candidate], reasons: [String], changes: [OwnerChange]
     ) {
         self.name = name
         self.epoch = epoch
@@ -62,6 +66,8 @@ public struct DomainExplanation: Codable, Hashable, Sendable {
         self.since = since
         self.cause = cause
         self.replicas = replicas
+        self.group = group
+        self.pin = pin
         self.standbys = standbys
         self.movingTo = movingTo
         self.candidates = candidates
@@ -70,7 +76,7 @@ public struct DomainExplanation: Codable, Hashable, Sendable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case name, epoch, owner, since, cause, replicas, standbys, candidates, reasons, changes
+        case name, epoch, owner, since, cause, replicas, group, pin, standbys, candidates, reasons, changes
         case movingTo = "moving_to"
     }
 }

@@ -11,6 +11,14 @@ public struct DomainSpec: Hashable, Sendable {
         case accept
     }
 
+    /// What a domain's standbys have to be apart from its owner by.
+    public enum Spread: String, CaseIterable, Sendable {
+        /// Another server where there is one, and another site where that can be had as well.
+        case server
+        /// At least one of them at another site: the topology must allow for that.
+        case site
+    }
+
     public let name: DomainName
     /// Copies in all, the owner's included.
     public let replicas: Int
@@ -30,11 +38,16 @@ public struct DomainSpec: Hashable, Sendable {
     public let digest: [DigestAlgorithm]
     /// The topic of its events; nil for the name that follows from the domain's.
     public let kafkaTopic: String?
+    /// The nodes that are to own it, the most wanted first; empty for whichever ranks first.
+    public let pin: [NodeName]
+    public let spread: Spread
 
     /// RFC 8760 section 2.6 leaves the order to the server.
     public static let defaultDigest: [DigestAlgorithm] = [.sha256, .sha512_256, .md5]
     public static let replicasRange = 1...7
     public static let defaultReplicas = 2
+    /// Most nodes that one domain may be pinned to.
+    public static let maximumPins = 16
     public static let defaultMinimumExpires: Duration = .seconds(30)
     public static let defaultMaximumExpires: Duration = .seconds(3600)
     /// What `expires` may be set to.
@@ -44,7 +57,8 @@ public struct DomainSpec: Hashable, Sendable {
         name: DomainName, replicas: Int = defaultReplicas, contacts: Int = Limits().contactsPerDomain,
         devices: Int = Limits().devices, minimumExpires: Duration = defaultMinimumExpires,
         maximumExpires: Duration = defaultMaximumExpires, availability: Availability = .refuse,
-        digest: [DigestAlgorithm] = defaultDigest, kafkaTopic: String? = nil
+        digest: [DigestAlgorithm] = defaultDigest, kafkaTopic: String? = nil, pin: [NodeName] = [],
+        spread: Spread = .server
     ) {
         precondition(!digest.isEmpty, "no digest algorithm for \(name)")
         self.name = name
@@ -56,5 +70,7 @@ public struct DomainSpec: Hashable, Sendable {
         self.availability = availability
         self.digest = digest
         self.kafkaTopic = kafkaTopic
+        self.pin = pin
+        self.spread = spread
     }
 }

@@ -1,3 +1,5 @@
+public import RegistrarEvents
+
 /// A node as the topology describes it: what it does, where it runs and where it listens.
 public struct NodeSpec: Hashable, Sendable {
     public let name: NodeName
@@ -6,6 +8,10 @@ public struct NodeSpec: Hashable, Sendable {
     public let order: Int
     /// Share of the domains an `sr` node takes, relative to the others'.
     public let weight: Int
+    /// The group of an `sr` node: those of one group stand in for one another, and for nobody else.
+    public let group: String?
+    /// The branches of the tree of domains that the group serves, as far as this node names them.
+    public let includeDomains: [DomainName]
     public let site: String
     public let server: String
     /// Host name or IP address of the node's server; nodes bind it and reach each other by it.
@@ -26,13 +32,16 @@ public struct NodeSpec: Hashable, Sendable {
 
     public init(
         name: NodeName, role: NodeRole, order: Int = defaultOrder, weight: Int = defaultWeight,
-        site: String = "main", server: String, address: String = "127.0.0.1", clusterPort: Int,
+        group: String? = nil, includeDomains: [DomainName] = [], site: String = "main", server: String,
+        address: String = "127.0.0.1", clusterPort: Int,
         adminPort: Int, websocket: WebSocketListen? = nil, sip: SIPListen? = nil
     ) {
         self.name = name
         self.role = role
         self.order = order
         self.weight = weight
+        self.group = group
+        self.includeDomains = includeDomains
         self.site = site
         self.server = server
         self.address = address

@@ -24,7 +24,7 @@ struct TopologyCheck {
         checkLoopback()
         if nodesAreComplete {
             checkRouters()
-            checkReplicas()
+            checkPlacement()
         }
     }
 
@@ -116,19 +116,6 @@ struct TopologyCheck {
                 "router \(router.value.name) is at \(router.value.address), \(first.value.name) at "
                     + first.value.address,
                 expected: "all routers at one address with the embedded coordinator")
-        }
-    }
-
-    private func checkReplicas() {
-        let count = nodes.count { $0.value.role == .sr }
-        guard count > 0 else {
-            problems.report(line: lines.sites, "no node has role sr", expected: "at least one sr")
-            return
-        }
-        for domain in domains where domain.value.replicas > count {
-            problems.report(
-                line: domain.line, "\(domain.value.name) has replicas \(domain.value.replicas)",
-                expected: "at most \(count), the number of sr nodes")
         }
     }
 }

@@ -64,7 +64,7 @@ public struct TopologyDifference: Sendable {
 
     private static let domainKeys = [
         "contacts": "limits.contacts", "devices": "limits.devices", "minimumExpires": "expires.min",
-        "maximumExpires": "expires.max",
+        "maximumExpires": "expires.max", "kafkaTopic": "kafka.topic",
     ]
 
     // MARK: Nodes
@@ -92,7 +92,7 @@ public struct TopologyDifference: Sendable {
 
     private static let nodeKeys = ["clusterPort": "cluster", "adminPort": "admin"]
     /// What only routers go by.
-    private static let placement: Set = ["order", "weight", "site", "server"]
+    private static let placement: Set = ["order", "weight", "group", "includeDomains", "site", "server"]
     /// By what other nodes know the node.
     private static let fixed: Set = ["role", "address", "clusterPort"]
 
@@ -193,8 +193,17 @@ public struct TopologyDifference: Sendable {
         case let value as String: value
         case let value as NodeRole: value.name
         case let value as DomainSpec.Availability: value.rawValue
+        case let value as DomainSpec.Spread: value.rawValue
+        case let value as [NodeName]: list(value)
+        case let value as [DomainName]: list(value)
+        case let value as String?: value ?? "none"
         default: nil
         }
+    }
+
+    private static func list(_ names: [some CustomStringConvertible]) -> String? {
+        guard names.count <= 8 else { return nil }
+        return names.isEmpty ? "none" : "[\(names.map(\.description).joined(separator: ", "))]"
     }
 
     /// `clusterPort` as `cluster_port`.

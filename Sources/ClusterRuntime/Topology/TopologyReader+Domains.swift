@@ -13,8 +13,8 @@ extension TopologyReader {
     }
 
     private func domain(_ value: YAMLValue, limits: Limits) -> Located<DomainSpec>? {
-        let known = ["name", "replicas", "limits", "expires", "availability", "digest", "kafka"]
-        let later = ["destinations", "plugins", "group", "sites", "pin"]
+        let known = ["name", "replicas", "pin", "spread", "limits", "expires", "availability", "digest", "kafka"]
+        let later = ["destinations", "plugins", "group", "sites"]
         guard let fields = value.fields(known, later: later) else { return nil }
         let name = domainName(fields.required("name", "the domain's name"))
         let replicas = fields["replicas"]?.integer(in: DomainSpec.replicasRange)
@@ -24,6 +24,8 @@ extension TopologyReader {
             DomainSpec.Availability.allCases.map { ($0.rawValue, $0) })
         let digest = digest(fields["digest"])
         let kafkaTopic = kafkaTopic(fields["kafka"])
+        let pin = pin(fields["pin"])
+        let spread = fields["spread"]?.choice(DomainSpec.Spread.allCases.map { ($0.rawValue, $0) })
         let spec = name.map { name in
             DomainSpec(
                 name: name,
@@ -31,7 +33,8 @@ extension TopologyReader {
                 contacts: own?["contacts"]?.integer(in: 1...100_000_000) ?? limits.contactsPerDomain,
                 devices: own?["devices"]?.integer(in: 1...10_000) ?? limits.devices,
                 minimumExpires: expires.lowerBound, maximumExpires: expires.upperBound,
-                availability: availability ?? .refuse, digest: digest, kafkaTopic: kafkaTopic)
+                availability: availability ?? .refuse, digest: digest, kafkaTopic: kafkaTopic,
+                pin: pin, spread: spread ?? .server)
         }
         return spec.map { Located(value: $0, line: value.line) }
     }

@@ -49,13 +49,16 @@ extension TopologyReader {
     private func node(
         _ value: YAMLValue, site: String, server: String, address: String
     ) -> Located<NodeSpec>? {
-        let known = ["name", "role", "order", "weight", "cluster", "admin", "websocket", "sip"]
-        guard let fields = value.fields(known, later: ["group", "include_domains"]) else { return nil }
+        let known = [
+            "name", "role", "order", "weight", "group", "include_domains", "cluster", "admin", "websocket", "sip",
+        ]
+        guard let fields = value.fields(known) else { return nil }
         let name = name(fields.required("name", "the node's name"))
         let role = fields.required("role", NodeRole.allCases.map(\.name).joined(separator: ", "))?
             .choice(NodeRole.allCases.map { ($0.name, $0) })
         let order = fields["order"]?.integer(in: NodeSpec.rankRange)
         let weight = fields["weight"]?.integer(in: NodeSpec.rankRange)
+        let serving = role.flatMap { self.serving(of: $0, fields) }
         let cluster = port(fields.required("cluster", "the port for other nodes"))
         let admin = port(fields.required("admin", "the port of the admin address"))
         let websocket = role.flatMap { webSocketListen(fields, role: $0) }
@@ -63,8 +66,9 @@ extension TopologyReader {
         guard let name, let role, let cluster, let admin else { return nil }
         let spec = NodeSpec(
             name: NodeName(name), role: role, order: order ?? NodeSpec.defaultOrder,
-            weight: weight ?? NodeSpec.defaultWeight, site: site, server: server, address: address,
-            clusterPort: cluster, adminPort: admin, websocket: websocket, sip: sip)
+            weight: weight ?? NodeSpec.defaultWeight, group: serving?.group, includeDomains: serving?.branches ?? [],
+            site: site, server: server, address: address, clusterPort: cluster, adminPort: admin, websocket: websocket,
+            sip: sip)
         return Located(value: spec, line: value.line)
     }
 
