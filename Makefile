@@ -48,6 +48,7 @@ test: test-dependencies ## runs everything that .ci/run runs: lint, model, simul
 	@$(TIMED) model timeout -k 10 600 Model/check.sh
 	@$(TIMED) build swift build --build-tests
 	@$(TIMED) sim .build/debug/rollcall sim --seed 1 --seeds $(TEST_SEEDS)
+	@scripts/kafka-environment.sh >/dev/null
 	@$(TIMED) drills timeout -k 20 300 .build/debug/rollcall drills $(DRILL_OPTIONS) $(wildcard drills/short-*.yaml)
 	@$(TIMED) phones timeout -k 10 120 scripts/test-phones.sh .build/debug/rollcall
 	@$(TIMED) consumers timeout -k 10 180 scripts/test-consumers.sh .build/debug/rollcall
@@ -72,6 +73,7 @@ model: test-dependencies ## has spin check the model of a domain: every promise,
 	Model/check.sh
 
 drill: build test-dependencies ## runs the drills against real processes: DRILLS=drills/kill-owner.yaml
+	@scripts/kafka-environment.sh >/dev/null
 	$(ROLLCALL) drills $(DRILL_OPTIONS) $(DRILLS)
 
 resume: build test-dependencies ## cuts followers while owners are killed: ROUNDS=20

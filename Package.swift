@@ -160,7 +160,7 @@ let package = Package(
             "Drills",
             [
                 "ClusterClients", "ClusterRuntime", "NodeProcesses", "RegistrarEvents", .crypto, .deque, .histogram,
-                .nioCore, .nioPosix, .yams,
+                .nioCore, .nioHTTP1, .nioPosix, .yams,
             ]),
         .executableTarget(
             name: "rollcall",

@@ -9,4 +9,6 @@ if ! "$environment/bin/python" -c 'import confluent_kafka, noida_db' 2>/dev/null
     /usr/bin/python3 -m venv "$environment" >&2
     "$environment/bin/pip" install --quiet --disable-pip-version-check "${packages[@]}" >&2
 fi
+# The broker itself, without the program that starts it: what starts this can end it.
+[ -e "$environment/kafka-broker" ] || (cd "$environment" && ln -sfn lib/python3*/site-packages/noida_db/noida-db kafka-broker)
 echo "$environment"

@@ -73,6 +73,18 @@ extension RegistrarNotification {
         }
         self.position = position
         self.replay = replay
+        take(parts)
+    }
+
+    /// What happened, of an object with `type` and `data`.
+    mutating func takeEvent(_ event: UnsafeRawBufferPointer) throws(JSONScanner.Malformed) {
+        var parts = EventParts()
+        var scanner = JSONScanner(event)
+        try parts.take(&scanner)
+        take(parts)
+    }
+
+    private mutating func take(_ parts: EventParts) {
         change = parts.change
         contactURI = parts.contactURI
         cseq = parts.cseq

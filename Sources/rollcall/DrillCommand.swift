@@ -19,7 +19,8 @@ struct DrillCommand: AsyncParsableCommand {
 
             The servers of a topology that are not on loopback become hosts in a private network of the drill's own,
             which takes root, /dev/net/tun and Debian's iproute2. Where the topology names etcd, the drill runs its
-            members.
+            members. Where it names Kafka at 127.0.0.1 or webhooks on loopback, the drill runs those too, and what each
+            was told must make the owner's list.
 
             Example: rollcall drill topology/local.yaml drills/kill-owner.yaml
                      rollcall drill topology/local.yaml drills/kill-owner.yaml --repeat 20 --json
@@ -104,6 +105,12 @@ struct DrillText {
             table.row(
                 "  packets passed, delayed, lost, cut",
                 "\(packets.passed), \(packets.delayed), \(packets.lost), \(packets.cut)")
+        }
+        for told in report.destinations {
+            table.row(
+                "  \(told.name)",
+                "\(told.contacts) contacts; \(told.events) events, \(told.repeated) repeated, "
+                    + "\(told.deposed) of deposed owners")
         }
         if report.voided > 0 { table.row("  told by clear to be void", String(report.voided)) }
         for entry in report.connections {

@@ -164,6 +164,35 @@ import Testing
         #expect(unknown.problems(with: sites).map(\.wrong) == ["\(sites.file) has no server and no site host-z"])
     }
 
+    @Test func stepsOnTheBrokerAreReadAndNeedOne() throws {
+        let text = Self.minimal + "steps:\n  - { at: 1s, kafka: stop }\n  - { at: 2s, kafka: start }\n"
+        let drill = try DrillFile.parse(text, path: "x.yaml")
+        #expect(drill.steps.map(\.action) == [.kafka(.stop), .kafka(.start)])
+        #expect(drill.steps.map(\.action.isFault) == [false, false])
+        #expect(drill.faults == ["kafka stop"])
+        let told = try Topology.load(path: TestCluster.repository + "/topology/destinations.yaml")
+        #expect(drill.problems(with: told) == [])
+        let local = try Topology.load(path: TestCluster.repository + "/topology/local.yaml")
+        #expect(drill.problems(with: local).map(\.line) == [6, 7])
+        #expect(problems(Self.minimal + "steps:\n  - { at: 1s, kafka: kill }\n").map(\.line) == [6])
+    }
+
+    /// What a drill cannot run itself is said before anything is started.
+    @Test func destinationsThatADrillCannotRunAreProblems() throws {
+        let path = TestCluster.repository + "/topology/destinations.yaml"
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        func wrong(_ old: String, _ new: String) throws -> [String] {
+            #expect(text.contains(old))
+            return DrillDestinations.problems(try Topology.parse(text.replacing(old, with: new), path: path)).map(
+                \.wrong)
+        }
+        #expect(try wrong("127.0.0.1:9892", "127.0.0.1:9894") == [])
+        #expect(try wrong("127.0.0.1:9892", "192.0.2.1:9892") == ["Kafka is at 192.0.2.1:9892"])
+        #expect(try wrong("127.0.0.1:9893", "192.0.2.1:9893") == ["audit is at http://192.0.2.1:9893/events"])
+        #expect(
+            try wrong(#""shared with the receiver""#, "{ file: var/secret }") == ["the secret of audit is in a file"])
+    }
+
     @Test func movementsAreSteps() throws {
         let drill = try DrillFile.parse(
             Self.minimal

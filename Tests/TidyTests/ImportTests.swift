@@ -73,7 +73,7 @@ import Testing
         ],
         "Drills": [
             "ClusterClients", "ClusterRuntime", "NodeProcesses", "RegistrarEvents", "Crypto", "DequeModule",
-            "Histogram", "NIOCore", "NIOPosix", "Yams",
+            "Histogram", "NIOCore", "NIOHTTP1", "NIOPosix", "Yams",
         ],
         "rollcall": [
             "AccessTokens", "ClusterClients", "ClusterNode", "ClusterSimulation", "Conformance", "Drills",

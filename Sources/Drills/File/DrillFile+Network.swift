@@ -85,6 +85,16 @@ extension DrillFile {
         }
     }
 
+    /// What of the steps on the broker does not fit the topology.
+    func kafkaProblems(with topology: Topology) -> [FileProblem] {
+        let hasKafka = topology.destinations.contains { if case .kafka = $0.kind { true } else { false } }
+        return steps.filter { if case .kafka = $0.action { !hasKafka } else { false } }.map { step in
+            FileProblem(
+                file: file, line: step.line, wrong: "\(topology.file) has no Kafka",
+                expected: "a topology with destinations.kafka")
+        }
+    }
+
     /// What of the steps on hosts and coordinator does not fit the topology.
     func hostProblems(with topology: Topology) -> [FileProblem] {
         func problem(_ step: Step, _ wrong: String, _ expected: String) -> FileProblem {
@@ -126,7 +136,7 @@ extension DrillFile.Action {
     package var place: DrillFile.Place? {
         switch self {
         case .cut(let place, _), .slow(let place, _), .heal(let place): place
-        case .kill, .pause, .resume, .start, .drain, .undrain, .move, .restart, .fill, .free: nil
+        case .kill, .pause, .resume, .start, .drain, .undrain, .move, .restart, .fill, .free, .kafka: nil
         }
     }
 }

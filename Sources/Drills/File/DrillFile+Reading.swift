@@ -92,7 +92,7 @@ extension DrillFile {
             ("free", ["filled"], Action.free),
         ]
         let network = ["cut", "slow", "heal"]
-        let keys = actions.map(\.0) + network
+        let keys = actions.map(\.0) + network + ["kafka"]
         guard let fields = value.fields(["at"] + keys + ["way", "delay", "loss"]) else { return nil }
         let at = fields.required("at", "when, counted from the start of the load")?.duration(upTo: maximumDuration)
         let given = keys.filter { fields[$0] != nil }
@@ -102,6 +102,12 @@ extension DrillFile {
         }
         for (extra, owner) in [("way", "cut"), ("delay", "slow"), ("loss", "slow")] where key != owner {
             fields[extra]?.reject("given with \(key)", expected: "it with \(owner) alone")
+        }
+        if key == "kafka" {
+            guard let at, let text = item.text("stop or start") else { return nil }
+            if let power = Power(rawValue: text) { return Step(at: at, action: .kafka(power), line: value.line) }
+            item.reject("found `\(text)`", expected: "stop or start")
+            return nil
         }
         guard let (_, allowed, make) = actions.first(where: { $0.0 == key }) else {
             guard let at, let action = readNetworkAction(fields, key, item) else { return nil }

@@ -71,7 +71,11 @@ package struct DrillFile: Hashable, Sendable {
         /// Fills the disk of a node's journal, and gives the room back.
         case fill(Target)
         case free(Target)
+        /// Ends the Kafka broker that the drill runs, and starts it again with what it had.
+        case kafka(Power)
     }
+
+    package enum Power: String, Hashable, Sendable { case stop, start }
 
     /// Whom a step means; roles are looked up in the moment of the step.
     package enum Target: Hashable, Sendable {
@@ -160,7 +164,7 @@ extension DrillFile {
                     file: file, line: lines.subscribers, wrong: "\(topology.file) has no wssubscr node",
                     expected: "one, or no subscribers"))
         }
-        problems += sipProblems(with: topology) + hostProblems(with: topology)
+        problems += sipProblems(with: topology) + hostProblems(with: topology) + kafkaProblems(with: topology)
         for step in steps {
             guard case .node(let name)? = step.action.target, topology.node(named: name) == nil else { continue }
             let names = topology.nodes.map(\.name.rawValue)
@@ -183,14 +187,15 @@ extension DrillFile.Action {
             target
         case .cut(let place, _), .slow(let place, _), .heal(let place):
             if case .of(let target) = place { target } else { nil }
+        case .kafka: nil
         }
     }
 
     /// Whether the action does something to the cluster, and does not only take that back.
     var isHarm: Bool {
         switch self {
-        case .kill, .pause, .drain, .move, .restart, .cut, .slow, .fill: true
-        case .resume, .start, .undrain, .heal, .free: false
+        case .kill, .pause, .drain, .move, .restart, .cut, .slow, .fill, .kafka(.stop): true
+        case .resume, .start, .undrain, .heal, .free, .kafka(.start): false
         }
     }
 
@@ -198,7 +203,7 @@ extension DrillFile.Action {
     package var isFault: Bool {
         switch self {
         case .kill, .pause, .drain, .move, .cut: true
-        case .resume, .start, .undrain, .restart, .slow, .heal, .fill, .free: false
+        case .resume, .start, .undrain, .restart, .slow, .heal, .fill, .free, .kafka: false
         }
     }
 }
@@ -219,6 +224,7 @@ extension DrillFile.Action: CustomStringConvertible {
         case .heal(let place): "heal \(place)"
         case .fill(let target): "fill \(target)"
         case .free(let target): "free \(target)"
+        case .kafka(let power): "kafka \(power.rawValue)"
         }
     }
 }

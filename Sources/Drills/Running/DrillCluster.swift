@@ -16,6 +16,8 @@ final class DrillCluster: Sendable {
     let hosts: HostNetwork?
     /// The etcd that the drill runs for it, if it does.
     let etcd: DrillEtcd?
+    /// Those that the cluster tells of events, if it has any and the drill runs them.
+    let destinations: DrillDestinations?
     private let started = Mutex<[ChildProcess]>([])
     /// Journals with a small disk of their own.
     private let disks = Mutex<[String]>([])
@@ -25,13 +27,15 @@ final class DrillCluster: Sendable {
     static let stopGrace: Duration = .seconds(15)
 
     private init(
-        topology: Topology, directory: String?, executable: String, hosts: HostNetwork? = nil, etcd: DrillEtcd? = nil
+        topology: Topology, directory: String?, executable: String, hosts: HostNetwork? = nil, etcd: DrillEtcd? = nil,
+        destinations: DrillDestinations? = nil
     ) {
         self.topology = topology
         self.directory = directory
         self.executable = executable
         self.hosts = hosts
         self.etcd = etcd
+        self.destinations = destinations
     }
 
     static func running(_ topology: Topology, executable: String) -> DrillCluster {
@@ -49,7 +53,8 @@ final class DrillCluster: Sendable {
             etcd = DrillEtcd(spec, directory: copy.directory, hosts: hosts)
         }
         return DrillCluster(
-            topology: copied, directory: copy.directory, executable: executable, hosts: hosts, etcd: etcd)
+            topology: copied, directory: copy.directory, executable: executable, hosts: hosts, etcd: etcd,
+            destinations: DrillDestinations(copied, directory: copy.directory))
     }
 
     /// - Throws: `DrillFailure.running` when a node of the topology answers: the copy would have its ports.
@@ -66,6 +71,7 @@ final class DrillCluster: Sendable {
     func start() async throws {
         guard let directory else { return }
         try await etcd?.start()
+        try await destinations?.start()
         let addresses: [String?] = hosts?.addresses ?? [nil]
         for (number, address) in addresses.enumerated() {
             let log = number == 0 ? "\(directory)/up.log" : "\(directory)/up\(number + 1).log"
@@ -134,6 +140,7 @@ final class DrillCluster: Sendable {
         await withDiscardingTaskGroup { group in
             for process in processes { group.addTask { await process.stop(grace: Self.stopGrace) } }
         }
+        await destinations?.stop()
         await etcd?.stop()
         await hosts?.stop()
         await removeDisks()

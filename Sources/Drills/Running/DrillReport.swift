@@ -34,6 +34,8 @@ package struct DrillReport: Codable, Hashable, Sendable {
     package var voided = 0
     /// What the links between hosts did; null when the drill made no hosts.
     package var packets: Packets?
+    /// What Kafka and webhooks were told, where the drill runs them.
+    package var destinations: [Destination] = []
     /// What rolling restarts did; empty when the drill has none.
     package var restarts: [RestartReport] = []
     /// Of nodes to which subscribers lost their connections.
@@ -51,6 +53,23 @@ package struct DrillReport: Codable, Hashable, Sendable {
             delayed = counts.delayed
             lost = counts.lost
             cut = counts.cut
+        }
+    }
+
+    package struct Destination: Codable, Hashable, Sendable {
+        package var name: String
+        package var contacts: Int
+        package var events: Int
+        /// Of the events, those that came again and those of deposed owners: a consumer passes over both.
+        package var repeated: Int
+        package var deposed: Int
+
+        init(_ view: DestinationView) {
+            name = view.name
+            contacts = view.holds.count
+            events = view.events
+            repeated = view.duplicates
+            deposed = view.deposed
         }
     }
 
@@ -91,7 +110,7 @@ package struct DrillReport: Codable, Hashable, Sendable {
         case converge = "converge_ms"
         case acknowledged, failed, delivered
         case latency = "latency_ms"
-        case faults, violations, sip, voided, packets, restarts, connections
+        case faults, violations, sip, voided, packets, destinations, restarts, connections
     }
 
     package static let maximumViolations = 50
@@ -218,6 +237,7 @@ extension DrillReport {
         try container.encode(sip, forKey: .sip)
         try container.encode(voided, forKey: .voided)
         try container.encode(packets, forKey: .packets)
+        try container.encode(destinations, forKey: .destinations)
         try container.encode(restarts, forKey: .restarts)
         try container.encode(connections, forKey: .connections)
     }

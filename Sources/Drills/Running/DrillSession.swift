@@ -21,6 +21,8 @@ struct DrillSession: Sendable {
     static let registrationLimit: Duration = .seconds(120)
     static let subscriptionLimit: Duration = .seconds(30)
     static let settleLimit: Duration = .seconds(15)
+    /// The same where there are destinations: a batch is given up after ten seconds, and tried again after pauses.
+    static let deliveryLimit: Duration = .seconds(60)
     /// Of one step of a node's.
     static let restartLimit: Duration = .seconds(60)
     static let detectionInterval: Duration = .milliseconds(20)
@@ -41,6 +43,7 @@ struct DrillSession: Sendable {
         let recorder = HistoryRecorder()
         self.names = names
         self.recorder = recorder
+        cluster.destinations?.judge(domain, names)
         if let sip = drill.load.sip {
             guard let gateway = cluster.topology.nodes(of: .sg).first(where: { $0.sip?.udp != nil }) else {
                 preconditionFailure("a drill by SIP was let through for a topology without gateway")
@@ -64,6 +67,7 @@ struct DrillSession: Sendable {
     func run(cleanUp: Bool) async throws -> DrillReport {
         try await withThrowingTaskGroup(of: Void.self) { following in
             for subscriber in subscribers { following.addTask { await subscriber.run() } }
+            following.addTask { await cluster.destinations?.run() }
             try await waitForSubscribers()
             progress("registering \(drill.load.registrations) contacts")
             try await load.registerAll(within: Self.registrationLimit)
@@ -172,9 +176,11 @@ struct DrillSession: Sendable {
     /// Checks again and again until nothing is missing any more or the time is up: events are still on their way.
     private func judge(_ faults: [ObservedFault], _ isolations: [Isolation]) async throws -> DrillReport {
         let checker = HistoryChecker(settledAfter: cluster.topology.periods.requestDeadline)
-        let deadline = SystemClock.monotonic() + Self.settleLimit
+        let deadline =
+            SystemClock.monotonic() + (cluster.destinations == nil ? Self.settleLimit : Self.deliveryLimit)
         while true {
             let list = try await listedContacts()
+            let destinations = cluster.destinations?.state ?? []
             let views = subscribers.map(\.view)
             // Positions of phones' requests are known once their events are there.
             let operations = recorder.located
@@ -184,12 +190,16 @@ struct DrillSession: Sendable {
             var violations = checker.check(history) + recorder.disagreements
             let lease = cluster.topology.periods.ownerLease
             violations += isolations.flatMap { $0.violations(lease: lease, operations) }
+            violations += destinations.flatMap { $0.gaps + $0.differences(from: list) }
             let voided = drill.expect.mayBeVoided ? history.voided(among: violations) : []
             violations.removeAll { $0.kind == .lost && $0.contact.map(voided.contains) ?? false }
-            let unsettled = violations.contains { $0.kind == .lost || $0.kind == .stale }
+            let unsettled =
+                violations.contains { $0.kind == .lost || $0.kind == .stale }
+                || destinations.contains { !$0.gaps.isEmpty }
             guard unsettled, SystemClock.monotonic() < deadline else {
                 var report = report(violations, operations, views, faults)
                 report.voided = voided.count
+                report.destinations = destinations.map { DrillReport.Destination($0) }
                 report.packets = cluster.hosts.map { DrillReport.Packets($0.counts) }
                 return report
             }

@@ -93,7 +93,7 @@ final class DrillSubscriber: Sendable {
 
     private func take(_ notification: RegistrarNotification) {
         let now = SystemClock.monotonic()
-        guard let event = event(of: notification) else { return }
+        guard let event = SubscriberView.Event(notification, names) else { return }
         let inLog = state.withLock { state in
             state.ready = true
             state.isWhole = !notification.isOwnClear && (state.isWhole || event.position != state.view.position)
@@ -111,19 +111,19 @@ final class DrillSubscriber: Sendable {
             recorder.saw(cseq: cseq, of: contact, at: event.position)
         }
     }
+}
 
-    private func event(of notification: RegistrarNotification) -> SubscriberView.Event? {
-        let change: SubscriberView.Event.Change
+extension SubscriberView.Event {
+    /// Nil when it is none of these.
+    init?(_ notification: RegistrarNotification, _ names: ContactNames) {
+        func number(_ contact: String) -> ContactNumber? { names.number(id: contact, uri: notification.contactURI) }
+        let change: Change
         switch notification.change {
-        case .registered(_, _, let contact): change = .registered(number(contact, notification))
-        case .unregistered(_, _, let contact, _): change = .unregistered(number(contact, notification))
+        case .registered(_, _, let contact): change = .registered(number(contact))
+        case .unregistered(_, _, let contact, _): change = .unregistered(number(contact))
         case .clear: change = .clear(own: notification.isOwnClear)
         case .other: return nil
         }
-        return SubscriberView.Event(notification.position, change, replay: notification.replay)
-    }
-
-    private func number(_ contact: String, _ notification: RegistrarNotification) -> ContactNumber? {
-        names.number(id: contact, uri: notification.contactURI)
+        self.init(notification.position, change, replay: notification.replay)
     }
 }

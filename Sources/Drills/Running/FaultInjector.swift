@@ -92,6 +92,11 @@ struct FaultInjector {
         case .free:
             for case .node(let node) in victims { cluster.freeDisk(of: node) }
             filled.removeAll { victims.contains($0) }
+        case .kafka(let power):
+            guard let destinations = cluster.destinations else {
+                throw DrillFailure.unreachable("\(action) takes a cluster that the drill has started itself")
+            }
+            try await destinations.set(power)
         case .restart: preconditionFailure("a rolling restart is carried out beside the other steps")
         case .cut, .slow, .heal: preconditionFailure("\(action) is about hosts")
         }
@@ -133,7 +138,7 @@ struct FaultInjector {
         case .heal:
             network.change(side, .both) { $0 = LinkTable.Fault() }
             for index in isolations.indices where isolations[index].until == nil { isolations[index].until = at }
-        case .kill, .pause, .resume, .start, .drain, .undrain, .move, .restart, .fill, .free:
+        case .kill, .pause, .resume, .start, .drain, .undrain, .move, .restart, .fill, .free, .kafka:
             preconditionFailure("\(action) is not about hosts")
         }
         return []

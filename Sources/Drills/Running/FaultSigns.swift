@@ -25,7 +25,7 @@ extension FaultInjector {
         switch action {
         case .move: return .newEpoch(after: entry?.epoch ?? 0)
         case .drain: return isOwner ? .newEpoch(after: entry?.epoch ?? 0) : .drained(node.rawValue)
-        case .kill, .pause, .resume, .start, .undrain, .restart, .cut, .slow, .heal, .fill, .free: break
+        case .kill, .pause, .resume, .start, .undrain, .restart, .cut, .slow, .heal, .fill, .free, .kafka: break
         }
         return sign(without: [node.rawValue], status)
     }

@@ -27,6 +27,7 @@ struct PrivateCopy {
         case .etcd(let etcd): problems += DrillEtcd.problems(etcd, of: topology)
         }
         if PrivateNetwork.isNeeded(by: topology) { problems += HostNetwork.problems(topology) }
+        problems += DrillDestinations.problems(topology)
         switch topology.secret {
         case .file(let path): _ = own(path, "the secret")
         case .none: break

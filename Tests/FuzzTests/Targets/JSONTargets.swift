@@ -65,8 +65,10 @@ extension FuzzTarget {
                 EventJSON.head(id: Array(#""f""#.utf8))
                     + (try EventJSON.tail(of: entry, domain: WireSeeds.domain, epoch: 7))
             }
+                + WireSeeds.entries.map { try EventJSON.envelope(of: $0, domain: WireSeeds.domain, epoch: 7) }
         },
         run: { input in
+            _ = try? input.withUnsafeBytes { try RegistrarNotification.read(event: $0) }
             let buffer = ByteBuffer(bytes: input)
             let scanned = try? RegistrarNotification.read(buffer, keepingJSON: true)
             guard let decoded = JSONValue.message(buffer), decoded.method == "event" else { return }
