@@ -9,6 +9,8 @@ public struct AssignmentBook: Sendable {
     public private(set) var revision: UInt64
     /// How many domains each node life owns.
     private(set) var ownedCounts: [NodeID: Int] = [:]
+    /// How many standbys are not in sync, in all.
+    private(set) var catchingUp = 0
     private var assignments: [DomainName: Assignment] = [:]
     /// Which domain each change was of, by revision. Of those of one domain only the last one counts.
     private var changes: [(revision: UInt64, domain: DomainName)] = []
@@ -41,6 +43,7 @@ public struct AssignmentBook: Sendable {
         let former = assignments.updateValue(stored, forKey: stored.domain)
         if let owner = former?.owner { count(owner, -1) }
         if let owner = stored.owner { count(owner, 1) }
+        catchingUp += stored.catchingUp - (former?.catchingUp ?? 0)
         revision = max(revision, stored.revision)
         changes.append((stored.revision, stored.domain))
         if changes.count > 2 * assignments.count + Self.updateLimit {
@@ -72,4 +75,9 @@ public struct AssignmentBook: Sendable {
         }
         return AssignmentUpdate(term: term, from: known, to: revision, assignments: missed)
     }
+}
+
+extension Assignment {
+    /// How many of its standbys are not in sync.
+    var catchingUp: Int { standbys.count { !$0.inSync } }
 }

@@ -10,8 +10,8 @@ public import RegistrarEvents
 extension Planner {
     /// Domains that are handed over at one time, and thus serve nobody for a moment.
     public static let handOverLimit = 16
-    /// Domains that are filled at one time at nodes which are no standbys of theirs.
-    public static let fillLimit = 16
+    /// The same for those that nobody wishes to move, which only their nodes' shares do.
+    public static let gentleHandOverLimit = 4
 
     /// A domain on its way.
     public struct Movement: Hashable, Sendable {
@@ -23,35 +23,35 @@ extension Planner {
         public var order: HandOver?
     }
 
-    /// Where domains are to move, by their places in the layout.
-    func successors(among chosen: [Int], _ round: inout Round) -> [Int: NodeID] {
-        guard round.facts.isSettled, isGrouped || isPinned || !round.facts.wishes.isEmpty else { return [:] }
-        var found: [Int: NodeID] = [:]
-        var absent: [Int] = []
-        var filling = 0
-        for place in chosen {
-            guard let current = movable(place, round), let successor = plannedSuccessor(of: current, at: place, &round)
-            else { continue }
-            if current.standbys.contains(where: { $0.node == successor }) {
-                found[place] = successor
-                filling += current.inSync.contains(successor) ? 0 : 1
-            } else {
-                absent.append(place)
-            }
-        }
-        for place in absent.prefix(max(0, Self.fillLimit - filling)) {
-            guard let current = movable(place, round), let successor = plannedSuccessor(of: current, at: place, &round)
-            else { continue }
-            // So that the next ones go elsewhere when this one has enough.
-            round.count(successor)
-            found[place] = successor
-        }
-        return found
+    /// Where domains are to move, by their places in the layout. What operators and the topology wish comes first, and
+    /// balance after it.
+    /// - Parameter isWhole: whether all domains are planned, without which balance cannot be told.
+    func successors(_ planned: [Planned], isWhole: Bool, _ round: inout Round) -> [Int: NodeID] {
+        guard round.facts.isSettled else { return [:] }
+        let wished = isGrouped || isPinned || !round.facts.wishes.isEmpty ? wishedSuccessors(planned, &round) : [:]
+        return wished.isEmpty && isWhole ? balancing(planned, round) : wished
     }
 
-    /// A domain's assignment, unless its owner is lost, which comes first.
-    private func movable(_ place: Int, _ round: Round) -> Assignment? {
-        round.facts.book[layout.domains[place].name].flatMap { round.facts.isLost($0) ? nil : $0 }
+    private func wishedSuccessors(_ planned: [Planned], _ round: inout Round) -> [Int: NodeID] {
+        var found: [Int: NodeID] = [:]
+        var absent: [Planned] = []
+        var filling = 0
+        for domain in planned {
+            guard let successor = plannedSuccessor(of: domain.next, at: domain.place, &round) else { continue }
+            if domain.next.standbys.contains(where: { $0.node == successor }) {
+                found[domain.place] = successor
+                filling += domain.next.inSync.contains(successor) ? 0 : 1
+            } else {
+                absent.append(domain)
+            }
+        }
+        for domain in absent.prefix(max(0, layout.pace.fills - filling)) {
+            guard let successor = plannedSuccessor(of: domain.next, at: domain.place, &round) else { continue }
+            // So that the next ones go elsewhere when this one has enough.
+            round.count(successor)
+            found[domain.place] = successor
+        }
+        return found
     }
 
     /// The node that an operator's wish or the topology makes the next owner; nil when the domain may stay where it is.
@@ -76,24 +76,34 @@ extension Planner {
     }
 
     /// What is on its way once the plan is carried out.
-    func movements(_ plan: Plan, _ round: Round) -> [Movement] {
+    func movements(_ planned: [Planned], _ round: Round) -> [Movement] {
         guard !round.successors.isEmpty else { return [] }
-        let changing = Set(plan.changes.map(\.assignment.domain))
         var ordered = 0
-        return round.successors.keys.sorted().compactMap { place in
-            let name = layout.domains[place].name
-            guard let current = round.facts.book[name], let owner = current.owner,
-                let successor = round.successors[place]
-            else { return nil }
-            var movement = Movement(domain: name, owner: owner, successor: successor)
+        return planned.compactMap { domain in
+            let next = domain.next
+            guard let successor = round.successors[domain.place], let owner = next.owner else { return nil }
+            var movement = Movement(domain: next.domain, owner: owner, successor: successor)
+            let limit =
+                isWished(next, to: successor, at: domain.place, round) ? Self.handOverLimit : Self.gentleHandOverLimit
             // An order under an assignment that is about to change would be void.
-            if !changing.contains(name), current.inSync.contains(successor), ordered < Self.handOverLimit {
+            if !domain.isChanged, next.inSync.contains(successor), ordered < limit,
+                round.facts.membership.standing(of: successor) == .up
+            {
                 ordered += 1
                 movement.order = HandOver(
-                    domain: name, epoch: current.epoch, revision: current.revision, node: successor)
+                    domain: next.domain, epoch: next.epoch, revision: next.revision, node: successor)
             }
             return movement
         }
+    }
+
+    /// Whether it is an operator or the topology that wants the domain there.
+    private func isWished(_ current: Assignment, to node: NodeID, at place: Int, _ round: Round) -> Bool {
+        let facts = round.facts
+        if let wanted = facts.wishes.moves[current.domain] { return wanted == node.name }
+        guard let owner = current.owner?.name else { return false }
+        return mustLeave(owner, at: place, facts)
+            || (outranking(owner, at: place, facts) == node.name && returnTime(of: node.name, facts) == nil)
     }
 
     /// The wishes less the moves that are fulfilled, or cannot be fulfilled any more.
@@ -109,9 +119,11 @@ extension Planner {
     }
 
     /// Carries out a hand-over that the owner has asked for, if it is still wanted.
-    func handOver(_ next: inout Assignment, to node: NodeID, at place: Int, _ round: Round) {
+    func handOver(_ next: inout Assignment, to node: NodeID, at place: Int, _ round: inout Round) {
         guard let owner = next.owner, let standby = next.standbys.firstIndex(where: { $0.node == node }),
-            next.standbys[standby].inSync, round.facts.membership.standing(of: node) == .up, isWanted()
+            next.standbys[standby].inSync, round.facts.membership.standing(of: node) == .up,
+            !mustLeave(node.name, at: place, round.facts),
+            isWished(next, to: node, at: place, round) || isBalancing(next, to: node, at: place, round)
         else { return }
         next.standbys.remove(at: standby)
         // It has everything that was acknowledged, and took on nothing since.
@@ -120,13 +132,8 @@ extension Planner {
         next.cause = .moved
         beginEpoch(of: &next, round)
         next.revision = 0
-
-        func isWanted() -> Bool {
-            let wishes = round.facts.wishes
-            guard !mustLeave(node.name, at: place, round.facts) else { return false }
-            return wishes.moves[next.domain].map { $0 == node.name }
-                ?? (mustLeave(owner.name, at: place, round.facts) || round.successors[place] == node)
-        }
+        round.count(owner, -1)
+        round.count(node)
     }
 }
 

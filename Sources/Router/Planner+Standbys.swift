@@ -6,9 +6,13 @@ extension Planner {
     /// right ones are in sync.
     ///
     /// Taking one out of the in-sync set lets an owner that waits for it go on. Where the domain is to move, its next
-    /// owner is filled beside the others.
-    func reviseStandbys(of next: inout Assignment, at place: Int, _ round: Round) {
-        guard let owner = next.owner else { return }
+    /// owner is filled beside the others. Where it has its copies, though not at the nodes that rank first, those are
+    /// for `addSpareStandbys`.
+    func reviseStandbys(of domain: inout Planned, _ round: Round) {
+        guard let owner = domain.next.owner else { return }
+        let place = domain.place
+        var next = domain.next
+        defer { domain.next = next }
         next.standbys.removeAll { $0.node.name == owner.name || round.facts.membership.standing(of: $0.node) == .down }
         guard round.facts.isSettled else { return }
         var desired = desiredStandbys(at: place, owner: owner, present: next.standbys.map(\.node), round)
@@ -16,11 +20,33 @@ extension Planner {
             desired.append(successor)
         }
         for node in desired where !next.standbys.contains(where: { $0.node == node }) {
-            next.standbys.append(Assignment.Standby(node: node, inSync: false))
+            if next.standbys.count < layout.domains[place].replicas - 1 || node == round.successors[place] {
+                next.standbys.append(Assignment.Standby(node: node, inSync: false))
+            } else {
+                domain.spare.append(node)
+            }
         }
         if desired.allSatisfy(next.inSync.contains) {
             next.standbys.removeAll { !desired.contains($0.node) }
         }
+    }
+
+    /// Begins copies at the nodes that rank first of domains that could do without for now, as many as may be made at a
+    /// time: a node that comes back is not sent everything at once.
+    /// - Returns: how many are left for later.
+    func addSpareStandbys(to planned: inout [Planned], _ round: Round) -> Int {
+        guard round.facts.isSettled else { return 0 }
+        let begun = planned.reduce(round.facts.book.catchingUp) {
+            $0 + $1.next.catchingUp - ($1.current?.catchingUp ?? 0)
+        }
+        var (left, postponed) = (layout.pace.fills - begun, 0)
+        for index in planned.indices where !planned[index].spare.isEmpty {
+            let begun = planned[index].spare.prefix(max(0, left))
+            left -= begun.count
+            postponed += planned[index].spare.count - begun.count
+            planned[index].next.standbys += begun.map { Assignment.Standby(node: $0, inSync: false) }
+        }
+        return postponed
     }
 
     /// Each the highest ranked of those that are furthest from the owner and from one another: on another server
@@ -89,9 +115,15 @@ extension Planner {
             return ranked.count == nodes.count ? ranked : ranked + nodes.filter { !ranked.contains($0) }
         }
 
-        mutating func count(_ owner: NodeID) {
-            if let place = places[owner.name] { owned[place] += 1 }
+        mutating func count(_ owner: NodeID, _ more: Int = 1) {
+            if let place = places[owner.name] { owned[place] += more }
         }
+
+        /// How many domains one of the planner's nodes owns by now.
+        func ownedCount(_ place: Int) -> Int { owned[place] }
+
+        /// Which of the planner's nodes this is a life of.
+        func place(of node: NodeID) -> Int? { places[node.name] }
 
         /// The highest ranked living node, unless it owns much more than its share: hashing few domains onto few
         /// nodes is a matter of luck, and the next one in rank is as good an owner. Silent nodes come last.

@@ -3,16 +3,19 @@ public import RegistrarEvents
 
 /// Decides who should serve each domain, given who is there and who serves it now. A pure function of its facts.
 ///
-/// An owner stays where it is for as long as it lives, no operator wishes otherwise (`Planner+Movement.swift`), and the
-/// topology neither gives the domain to another group nor pins it elsewhere (`Planner+Preferences.swift`); owners are
-/// never moved for the sake of balance. When it is lost:
+/// An owner stays where it is for as long as it lives, no operator wishes otherwise (`Planner+Movement.swift`), the
+/// topology neither gives the domain to another group nor pins it elsewhere (`Planner+Preferences.swift`), and no node
+/// that has been there for long lacks its share (`Planner+Balance.swift`). When it is lost:
 /// 1. An in-sync standby that lives takes over: it has every acknowledged write.
 /// 2. Otherwise nobody does until every node that was a member is back and has told what it holds (the most advanced
 ///    whole copy among them is then the latest there is), or the restart grace is over. The assignment stays as it is
 ///    meanwhile, because it tells who the members were.
 /// 3. After the grace the most advanced whole copy of anybody is better than nothing, and nothing is told as such.
 ///
-/// Invariant: the same facts with the plan carried out give an empty plan.
+/// A plan is made in three steps, each from what the one before has come to: who owns each domain, which domains are to
+/// move, and who stands by for each.
+///
+/// Invariant: the same facts with the plan carried out give a plan without changes.
 ///
 /// What it does not know: whether a change was stored, and whether a node that is silent has really stopped; that is
 /// for the coordinator's term, the replicas' epochs and the owner lease to guard.
@@ -28,6 +31,8 @@ public struct Planner: Sendable {
         /// Since when an owner has been lost, where that is known from earlier plans.
         public var lostSince: [DomainName: Moment] = [:]
         public var wishes = MovementWishes()
+        /// The next owners that earlier plans chose, of domains which have not moved yet.
+        public var successors: [DomainName: NodeID] = [:]
         /// Whether this router has been leading for long enough to know who is there, so that new owners and new
         /// standbys may be chosen.
         public var isSettled: Bool
@@ -65,6 +70,8 @@ public struct Planner: Sendable {
         public var waiting: [DomainName] = []
         /// Domains that are to move, by name.
         public var movements: [Movement] = []
+        /// How many standbys are left to a later plan, because as many as may be filled at a time are.
+        public var postponed = 0
         /// What is left of the operators' wishes.
         public var wishes = MovementWishes()
         /// When there is more to do, though nothing happens till then but that time passes; nil for never.
@@ -100,15 +107,46 @@ public struct Planner: Sendable {
     }
 
     /// - Parameter domains: those to look at; nil for all of them. What a plan says of a domain does not depend on
-    ///   which others are looked at, except where new domains go, and while operators have something moved: then all
-    ///   of them are to be looked at.
+    ///   which others are looked at, except where new domains go and how many standbys are filled, nor while
+    ///   operators have something moved: then all of them are to be looked at. Nothing is balanced unless they are.
     public func plan(_ facts: Facts, of domains: Set<DomainName>? = nil) -> Plan {
+        var facts = facts
+        facts.wishes = openWishes(facts)
         var round = Round(facts, nodes)
-        let chosen = domains.map { $0.compactMap { places[$0] }.sorted() } ?? Array(layout.domains.indices)
-        round.successors = successors(among: chosen, &round)
         var plan = Plan()
-        var ownerChanges: [AssignmentChange] = []
-        var standbyChanges: [AssignmentChange] = []
+        plan.wishes = facts.wishes
+        let chosen = domains.map { $0.compactMap { places[$0] }.sorted() } ?? Array(layout.domains.indices)
+        var planned = owners(of: chosen, &round, &plan)
+        round.successors = successors(planned, isWhole: domains == nil, &round)
+        for index in planned.indices { reviseStandbys(of: &planned[index], round) }
+        plan.postponed = addSpareStandbys(to: &planned, round)
+        let changed = planned.filter(\.isChanged)
+        plan.changes = (changed.filter(\.beginsEpoch) + changed.filter { !$0.beginsEpoch }).map(\.change)
+        plan.movements = movements(planned, round)
+        plan.nextLook = round.nextLook
+        return plan
+    }
+
+    /// A domain in the making of a plan.
+    struct Planned {
+        /// Where the layout has it.
+        let place: Int
+        let current: Assignment?
+        /// The current one when all is well.
+        var next: Assignment
+        /// Nodes that ought to have a copy, without which the domain has as many as it should.
+        var spare: [NodeID] = []
+
+        var isChanged: Bool { next != current }
+        var beginsEpoch: Bool { next.epoch != current?.epoch }
+        var change: AssignmentChange { AssignmentChange(assignment: next, expected: current?.revision ?? 0) }
+    }
+
+    /// Who owns each domain next. Those that have to wait for an owner are left out.
+    private func owners(of chosen: [Int], _ round: inout Round, _ plan: inout Plan) -> [Planned] {
+        let facts = round.facts
+        var planned: [Planned] = []
+        planned.reserveCapacity(chosen.count)
         for place in chosen {
             let name = layout.domains[place].name
             let current = facts.book[name]
@@ -118,37 +156,33 @@ public struct Planner: Sendable {
             let isLost = served.map { facts.isLost($0) } ?? false
             if isLost { plan.lost.append(name) }
             let next =
-                served.map { revise($0, isLost: isLost, at: place, round) } ?? settle(place, &round, after: retired)
+                if let served { revise(served, isLost: isLost, at: place, &round) } else {
+                    settle(place, &round, after: retired)
+                }
             guard let next else {
                 plan.waiting.append(name)
                 continue
             }
-            guard next != current else { continue }
-            let change = AssignmentChange(assignment: next, expected: current?.revision ?? 0)
-            if next.epoch != current?.epoch { ownerChanges.append(change) } else { standbyChanges.append(change) }
+            planned.append(Planned(place: place, current: current, next: next))
         }
-        plan.changes = ownerChanges + standbyChanges
-        plan.movements = movements(plan, round)
-        plan.wishes = openWishes(facts)
-        plan.nextLook = round.nextLook
-        return plan
+        return planned
     }
 
-    /// The domain's next assignment: the current one when all is well, nil when its new owner must be waited for.
+    /// The assignment with its next owner and what the owner asked for; nil when its new owner must be waited for.
     ///
     /// A granted request always changes the assignment, since it sets the revision to 0: the coordinator gives it a new
     /// one, and what the owner asked for under the old one is void.
-    private func revise(_ current: Assignment, isLost: Bool, at place: Int, _ round: Round) -> Assignment? {
+    private func revise(_ current: Assignment, isLost: Bool, at place: Int, _ round: inout Round) -> Assignment? {
         var next = current
         if isLost {
             guard let successor = successor(for: current, at: place, round) else { return nil }
             next.owner = successor.node
             next.cause = successor.cause
             beginEpoch(of: &next, round)
+            round.count(successor.node)
         } else {
-            grant(round.facts.requests[current.domain] ?? [], to: &next, at: place, round)
+            grant(round.facts.requests[current.domain] ?? [], to: &next, at: place, &round)
         }
-        reviseStandbys(of: &next, at: place, round)
         return next
     }
 
@@ -165,7 +199,6 @@ public struct Planner: Sendable {
             domain: domain, epoch: retired?.epoch ?? 0, revision: 0, owner: owner, standbys: [],
             cause: retired == nil ? .restart : .storageCleared, since: 0)
         beginEpoch(of: &first, round)
-        reviseStandbys(of: &first, at: place, round)
         return first
     }
 
@@ -181,7 +214,7 @@ public struct Planner: Sendable {
     }
 
     private func grant(
-        _ requests: [ReplicaRequest], to next: inout Assignment, at place: Int, _ round: Round
+        _ requests: [ReplicaRequest], to next: inout Assignment, at place: Int, _ round: inout Round
     ) {
         let asked = (epoch: next.epoch, revision: next.revision)
         for request in requests where request.sender == next.owner {
@@ -198,7 +231,7 @@ public struct Planner: Sendable {
                 next.cause = .storageCleared
                 beginEpoch(of: &next, round)
             case .handOver:
-                handOver(&next, to: change.node, at: place, round)
+                handOver(&next, to: change.node, at: place, &round)
                 continue
             case .retire:
                 guard layout.domains[place].isClosing else { continue }

@@ -86,7 +86,8 @@ extension RouterMachine {
         if leadership.wishes.moves[domain.name] == successor { return "an operator asked for it" }
         if leadership.wishes.isDrained(owner) { return "\(owner) is drained" }
         if !planner.mayServe(owner, at: place) { return Self.servers(of: domain) }
-        return "it is pinned to \(successor)"
+        return domain.pin.contains(successor)
+            ? "it is pinned to \(successor)" : "\(successor) owns less than its share"
     }
 
     /// What the topology says of where it is to be, as far as it is not there.

@@ -103,10 +103,12 @@ extension RouterMachine {
     }
 
     /// Orders owners to hand over, and again until the owner has changed.
-    mutating func send(_ movements: [Planner.Movement], at now: Moment) {
+    mutating func send(_ plan: Planner.Plan, at now: Moment) {
         let known = leadership?.movements ?? [:]
         var ordered: [DomainName: OrderedMovement] = [:]
-        for movement in movements {
+        // Those that are handed over by this very plan are timed once that is stored.
+        for change in plan.changes { ordered[change.assignment.domain] = known[change.assignment.domain] }
+        for movement in plan.movements {
             var state = known[movement.domain]
             if let order = movement.order, state.map({ now.monotonic - $0.lastSent >= periods.heartbeat }) ?? true {
                 state = OrderedMovement(since: state?.since ?? now, lastSent: now.monotonic)
@@ -115,7 +117,7 @@ extension RouterMachine {
             ordered[movement.domain] = state
         }
         leadership?.movements = ordered
-        leadership?.successors = Dictionary(uniqueKeysWithValues: movements.map { ($0.domain, $0.successor) })
+        leadership?.successors = Dictionary(uniqueKeysWithValues: plan.movements.map { ($0.domain, $0.successor) })
     }
 
     /// The store that held the first orders came through.

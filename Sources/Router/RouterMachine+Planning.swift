@@ -44,10 +44,11 @@ extension RouterMachine {
         let looks = [self.leadership?.nextLook, plan.nextLook].compactMap(\.self)
         self.leadership?.nextLook = looks.min()
         self.leadership?.waiting.formUnion(plan.waiting)
+        self.leadership?.isPostponing = plan.postponed > 0 || (domains != nil && leadership.isPostponing)
         for domain in plan.lost { self.leadership?.lostSince[domain] = leadership.lostSince[domain] ?? now }
         // What is not stored yet might be forgotten with this router, and is not acted upon.
         let changed = plan.wishes == leadership.wishes ? nil : plan.wishes
-        if changed == nil { send(plan.movements, at: now) }
+        if changed == nil { send(plan, at: now) }
         guard !plan.changes.isEmpty || changed != nil else {
             self.leadership?.losers = []
             return answerOrders(leadership.orders.count)
@@ -65,6 +66,7 @@ extension RouterMachine {
         facts.requests = leadership.requests
         facts.lostSince = leadership.lostSince
         facts.wishes = wishes
+        facts.successors = leadership.successors
         return facts
     }
 
@@ -100,6 +102,25 @@ extension RouterMachine {
         }
     }
 
+    /// When copies that were being made are made, more are begun.
+    /// - Parameter free: so many at least, since each time all domains are looked at.
+    mutating func planAgainIfPostponed(free: Int) {
+        guard let leadership, leadership.isPostponing, leadership.rest.isEmpty, let book = leadership.book
+        else { return }
+        if layout.pace.fills - book.catchingUp >= max(1, free) { self.leadership?.due = .everything }
+    }
+
+    /// Looks each second whether a node that has been there for long has much less than its share.
+    mutating func planAgainIfLopsided(at now: Moment) {
+        guard let leadership, let book = leadership.book, leadership.successors.isEmpty,
+            now.monotonic - leadership.lastWeighing >= Self.weighingInterval
+        else { return }
+        self.leadership?.lastWeighing = now.monotonic
+        if planner.isLopsided(facts(leadership, book, at: now)) { self.leadership?.due = .everything }
+    }
+
+    private static let weighingInterval = Duration.seconds(1)
+
     /// Placing domains while nodes are still starting would give the first ones too much.
     private func isSettled(at now: Moment) -> Bool {
         guard let began = leadership?.began else { return false }
@@ -124,6 +145,7 @@ extension RouterMachine {
                 leadership?.due = .everything
             }
             answerOrders(store.orders)
+            planAgainIfPostponed(free: layout.pace.fills / 2)
             push(at: now.monotonic)
         case .success(.conflict):
             coordinatorAnswered()

@@ -4,10 +4,11 @@ import RegistrarEvents
 /// What would become of the domains if another topology were activated. Nothing is changed by it.
 ///
 /// The planner itself is asked, round by round, as if what it wishes came true at once and nodes that join were up;
-/// those that leave are drained first, as they will be.
+/// those that leave are drained first, as they will be. Nodes that lack their share get it, as if they had been there
+/// for long.
 extension RouterMachine {
-    /// Rounds at most; a round moves `Planner.handOverLimit` domains.
-    private static let previewRounds = 400
+    /// Rounds at most. A few are enough, since in each everything moves that can.
+    private static let previewRounds = 100
 
     /// By domain name; nil unless this router leads.
     /// - Parameter new: the layout of the other topology.
@@ -21,7 +22,7 @@ extension RouterMachine {
         // Whatever is to come in the end.
         facts.isPatient = false
         for node in leaving { facts.wishes.drain(node.name) }
-        if !leaving.isEmpty { Self.settle(&facts, planner) }
+        if !leaving.isEmpty { Self.settle(&facts, planner.layout) }
         facts.membership.change(to: new)
         for node in new.nodes(of: .sr) where !layout.nodes.contains(where: { $0.name == node.name }) {
             let life = NodeID(name: node.name, incarnation: 1)
@@ -30,18 +31,23 @@ extension RouterMachine {
             _ = facts.membership.heard(heartbeat, from: life, at: now.monotonic)
             facts.copies.take(CopyReports(reports: []), from: life)
         }
-        Self.settle(&facts, Planner(new, restartGrace: periods.restartGrace))
+        Self.settle(&facts, new)
         return movements(to: new, from: book, by: facts.book)
     }
 
     /// Lets plans come true until nothing is left to plan.
-    private static func settle(_ facts: inout Planner.Facts, _ planner: Planner) {
+    private static func settle(_ facts: inout Planner.Facts, _ layout: ClusterLayout) {
+        let planner = Planner(layout.paced(layout.pace.atOnce), restartGrace: .zero)
         for _ in 0..<previewRounds {
             let plan = planner.plan(facts)
-            guard !plan.changes.isEmpty || plan.movements.contains(where: { $0.order != nil }) else { return }
             for change in plan.changes { take(change.assignment, &facts) }
             let changed = Set(plan.changes.map(\.assignment.domain))
-            for movement in plan.movements where movement.order != nil && !changed.contains(movement.domain) {
+            let ready = plan.movements.filter { movement in
+                !changed.contains(movement.domain)
+                    && facts.book[movement.domain]?.inSync.contains(movement.successor) == true
+            }
+            guard !plan.changes.isEmpty || !ready.isEmpty else { return }
+            for movement in ready {
                 guard var moved = facts.book[movement.domain] else { continue }
                 moved.standbys.removeAll { $0.node == movement.successor }
                 moved.standbys.append(Assignment.Standby(node: movement.owner, inSync: true))
@@ -50,6 +56,7 @@ extension RouterMachine {
                 take(moved, &facts)
             }
             facts.wishes = plan.wishes
+            facts.successors = Dictionary(uniqueKeysWithValues: plan.movements.map { ($0.domain, $0.successor) })
         }
     }
 
@@ -76,7 +83,7 @@ extension RouterMachine {
                 found.append(
                     PlannedMovement(
                         domain: domain.name.rawValue, part: .owner, from: was?.rawValue, to: will?.rawValue,
-                        why: why(domain, old, from: was, to: will, new)))
+                        why: why(domain, old, from: was, to: will, isOwner: true, new)))
             }
             let (had, has) = (Set(names(old)), Set(names(next)))
             let lost = names(old).filter { !has.contains($0) }
@@ -86,7 +93,7 @@ extension RouterMachine {
                 found.append(
                     PlannedMovement(
                         domain: domain.name.rawValue, part: .standby, from: from?.rawValue, to: to?.rawValue,
-                        why: why(domain, old, from: from, to: to, new)))
+                        why: why(domain, old, from: from, to: to, isOwner: false, new)))
             }
         }
         return found.sorted { ($0.domain, $0.part.rawValue) < ($1.domain, $1.part.rawValue) }
@@ -97,17 +104,18 @@ extension RouterMachine {
     }
 
     private func why(
-        _ domain: ClusterLayout.Domain, _ old: Assignment?, from: NodeName?, to: NodeName?, _ new: ClusterLayout
+        _ domain: ClusterLayout.Domain, _ old: Assignment?, from: NodeName?, to: NodeName?, isOwner: Bool,
+        _ new: ClusterLayout
     ) -> String {
         if old.map(\.isRetired) ?? true { return "the domain is added" }
         if let from, !new.nodes.contains(where: { $0.name == from }) { return "\(from) is removed" }
         if let to, !layout.nodes.contains(where: { $0.name == to }) {
-            return "\(to) is added, and comes before in rank"
+            return "\(to) is added, and " + (isOwner ? "gets its share" : "comes before in rank")
         }
         if let from, let move = placementChange(domain, away: from, new) { return move }
         let replicas = layout.domains.first { $0.name == domain.name }?.replicas
         if let replicas, replicas != domain.replicas { return "replicas \(replicas) -> \(domain.replicas)" }
-        return "the nodes come in another rank, or one of them is down or drained"
+        return "the nodes come in another rank, have not their shares, or one of them is down or drained"
     }
 
     /// Whether the topology itself has the domain leave a node.

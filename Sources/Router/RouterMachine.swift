@@ -101,6 +101,10 @@ public struct RouterMachine: Sendable {
         var nextLook: MonotonicInstant?
         /// Domains that wait for reports or for their grace to end, so that plans are to be made again.
         var waiting: Set<DomainName> = []
+        /// Whether standbys are left to a later plan.
+        var isPostponing = false
+        /// When it was last looked whether nodes have their shares.
+        var lastWeighing = MonotonicInstant.distantPast
     }
 
     /// What may need another plan.
@@ -254,6 +258,8 @@ public struct RouterMachine: Sendable {
         sendRetirements(at: now)
         planAgainForThoseWaiting()
         if let next = leadership?.nextLook, now.monotonic >= next { leadership?.due = .everything }
+        planAgainIfPostponed(free: 1)
+        planAgainIfLopsided(at: now)
     }
 
     mutating func planAgainForThoseWaiting() {

@@ -70,6 +70,7 @@ struct Scene {
     var requests: [DomainName: [Planner.ReplicaRequest]] = [:]
     var lostSince: [DomainName: Moment] = [:]
     var wishes = MovementWishes()
+    var successors: [DomainName: NodeID] = [:]
     var now = at(0)
 
     /// All of `alive` are up and have reported that they hold nothing; any other node is down.
@@ -96,6 +97,7 @@ struct Scene {
         facts.requests = requests
         facts.lostSince = lostSince
         facts.wishes = wishes
+        facts.successors = successors
         return Planner(layout, restartGrace: Periods().restartGrace).plan(facts)
     }
 
@@ -105,10 +107,14 @@ struct Scene {
     /// Carries a plan out as the coordinator would.
     mutating func carryOut(_ plan: Planner.Plan) {
         wishes = plan.wishes
+        successors = Dictionary(uniqueKeysWithValues: plan.movements.map { ($0.domain, $0.successor) })
+        var revision = assignments.map(\.revision).max() ?? 0
+        let changed = Set(plan.changes.map(\.assignment.domain))
+        assignments.removeAll { changed.contains($0.domain) }
         for change in plan.changes {
+            revision += 1
             var assignment = change.assignment
-            assignment.revision = (assignments.map(\.revision).max() ?? 0) + 1
-            assignments.removeAll { $0.domain == assignment.domain }
+            assignment.revision = revision
             assignments.append(assignment)
         }
     }

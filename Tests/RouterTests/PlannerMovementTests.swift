@@ -164,7 +164,7 @@ import Testing
         scene.assignments = names.enumerated().map { assignment($1, revision: UInt64($0 + 1), owner: sr1) }
         scene.wishes.drain(sr1.name)
         scene.carryOut(scene.plan())
-        #expect(scene.assignments.filter { !$0.standbys.isEmpty }.count == Planner.fillLimit)
+        #expect(scene.assignments.filter { !$0.standbys.isEmpty }.count == Limits().movingDomains)
         for _ in 0..<12 { scene.settle() }
         #expect(scene.assignments.allSatisfy { $0.owner == sr2 && $0.standbys.isEmpty })
     }

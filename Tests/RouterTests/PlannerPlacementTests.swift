@@ -177,7 +177,7 @@ import Testing
         scene.assignments = many.enumerated().map {
             assignment($1.name.rawValue, revision: UInt64($0 + 1), owner: sr1)
         }
-        #expect(scene.plan().movements.count == Planner.fillLimit)
+        #expect(scene.plan().movements.count == Limits().movingDomains)
         scene.settle(rounds: 60)
         #expect(scene.assignments.allSatisfy { $0.owner == sr2 && $0.standbys.isEmpty })
     }

@@ -6,6 +6,8 @@ public struct ClusterLayout: Hashable, Sendable {
     public let nodes: [Node]
     /// By name.
     public let domains: [Domain]
+    /// How fast domains may change places.
+    public let pace: Pace
 
     public struct Node: Hashable, Sendable {
         public var name: NodeName
@@ -59,12 +61,39 @@ public struct ClusterLayout: Hashable, Sendable {
         }
     }
 
+    /// How many domains move at a time when nothing forces them to, and when they begin to.
+    public struct Pace: Hashable, Sendable {
+        /// `Limits.movingDomains`.
+        public var movingDomains: Int
+        /// Copies that are made at a time of those which domains could do without.
+        public var fills: Int
+        /// `Periods.rebalanceAfter`.
+        public var rebalanceAfter: Duration
+
+        public init(
+            movingDomains: Int = Limits().movingDomains, rebalanceAfter: Duration = Periods().rebalanceAfter
+        ) {
+            self.movingDomains = movingDomains
+            fills = max(1, movingDomains)
+            self.rebalanceAfter = rebalanceAfter
+        }
+
+        /// Everything that ought to move does at one time.
+        public var atOnce: Pace {
+            var pace = self
+            pace.fills = .max
+            if movingDomains > 0 { pace.movingDomains = .max }
+            return pace
+        }
+    }
+
     /// Takes nodes and domains in any order. Names must be unique.
-    public init(nodes: [Node], domains: [Domain]) {
+    public init(nodes: [Node], domains: [Domain], pace: Pace = Pace()) {
         precondition(Set(nodes.map(\.name)).count == nodes.count, "two nodes with one name")
         precondition(Set(domains.map(\.name)).count == domains.count, "two domains with one name")
         self.nodes = nodes.sorted { $0.name < $1.name }
         self.domains = domains.sorted { $0.name < $1.name }
+        self.pace = pace
     }
 
     public init(_ topology: Topology) {
@@ -79,13 +108,18 @@ public struct ClusterLayout: Hashable, Sendable {
                 Domain(
                     name: $0.name, replicas: $0.replicas, group: groups.group(of: $0.name), pin: $0.pin,
                     needsOtherSite: $0.spread == .site)
-            })
+            },
+            pace: Pace(
+                movingDomains: topology.limits.movingDomains, rebalanceAfter: topology.periods.rebalanceAfter))
     }
 
     /// The same with domains that are served only until their registrations have ended.
     public func closing(_ closing: [Domain]) -> ClusterLayout {
-        ClusterLayout(nodes: nodes, domains: domains + closing)
+        ClusterLayout(nodes: nodes, domains: domains + closing, pace: pace)
     }
+
+    /// The same with another pace.
+    public func paced(_ pace: Pace) -> ClusterLayout { ClusterLayout(nodes: nodes, domains: domains, pace: pace) }
 
     /// The nodes of a role, by name.
     public func nodes(of role: NodeRole) -> [Node] { nodes.filter { $0.role == role } }

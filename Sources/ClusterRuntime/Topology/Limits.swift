@@ -22,6 +22,9 @@ public struct Limits: Hashable, Sendable {
     public var websocketBudgetBytes = 1 << 20
     /// Bytes that may wait for one peer node.
     public var outboxBytes = 64 << 20
+    /// Domains that are filled at nodes which need not have them: standbys that rank before those there are, and next
+    /// owners of domains that move to nodes with less than their share. 0: no owner is moved for its node's share.
+    public var movingDomains = 32
     /// Requests a node holds back while a domain is being moved or promoted.
     public var parkedRequests = 10_000
     /// Websocket connections of one node.
@@ -77,6 +80,7 @@ extension Limits {
         Field("websocket_message_bytes", \.websocketMessageBytes, 1 << 10...16 << 20, .bytes),
         Field("websocket_budget_bytes", \.websocketBudgetBytes, 4 << 10...1 << 30, .bytes),
         Field("outbox_bytes", \.outboxBytes, 64 << 10...8 << 30, .bytes),
+        Field("moving_domains", \.movingDomains, 0...10_000),
         Field("parked_requests", \.parkedRequests, 0...10_000_000),
         Field("connections_per_node", \.connectionsPerNode, 1...1_000_000),
         Field("handshakes_per_second", \.handshakesPerSecond, 1...1_000_000),

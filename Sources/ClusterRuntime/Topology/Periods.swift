@@ -20,6 +20,9 @@ public struct Periods: Hashable, Sendable {
     /// After a restart of everything, how long the router waits for nodes that may hold a better copy of a
     /// domain.
     public var restartGrace: Duration = .seconds(5)
+    /// How long an `sr` node has to be up before owners are moved to it because it has less than its share. A node that
+    /// comes and goes is given nothing.
+    public var rebalanceAfter: Duration = .seconds(300)
     /// How long written journal entries may wait for the disk, to be synchronised in one go.
     public var journalSync: Duration = .milliseconds(50)
     /// A request that was not answered by then has failed; retries included.
@@ -64,6 +67,7 @@ extension Periods {
         Field("leadership", \.leadership, .milliseconds(30) ... .seconds(120)),
         Field("owner_lease", \.ownerLease, .milliseconds(10) ... .seconds(120)),
         Field("restart_grace", \.restartGrace, .milliseconds(20) ... .seconds(600)),
+        Field("rebalance_after", \.rebalanceAfter, .zero ... .seconds(86400)),
         Field("journal_sync", \.journalSync, .milliseconds(1) ... .seconds(10)),
         Field("request_deadline", \.requestDeadline, .milliseconds(100) ... .seconds(120)),
         Field("websocket_ttl", \.websocketTTL, .seconds(10) ... .seconds(3600)),

@@ -112,8 +112,10 @@ public struct TopologyDifference: Sendable {
         for (field, _) in Self.changes(from: old, to: new, [:]) where !handled.contains(field) {
             settings.append(Change(key: Self.sections[field] ?? Self.snake(field), values: ""))
         }
-        // These two are defaults of domains, which have them by now.
-        let live: Set = ["limits.contacts_per_domain", "limits.devices"]
+        // Two are defaults of domains, which have them by now, and two are what routers plan by.
+        let live: Set = [
+            "limits.contacts_per_domain", "limits.devices", "limits.moving_domains", "periods.rebalance_after",
+        ]
         guard settings.contains(where: { !live.contains($0.key) }) else { return }
         let both = Set(old.nodes.map(\.name))
         restarts = new.nodes.map(\.name).filter(both.contains)
