@@ -35,6 +35,7 @@ extension NodeRunner {
                 case .sr: try environment.assembleRegistrar(NoJournal(), [:], accounts)
                 case .wssubscr: environment.assembleFrontier(directory)
                 case .sg: environment.assembleSIPGateway(directory, gruuKey: nil)
+                case .arbiter: environment.assembleArbiter(accounts)
                 }
             services.append(LoopService { try await transport.run(deliver: assembled.receive) })
             services += assembled.services

@@ -74,6 +74,7 @@ public enum NodeRunner {
             journal = opened.journal
             assembled = try environment.assembleRegistrar(opened.journal, opened.replicas, accounts, destinations)
         case .wssubscr: assembled = environment.assembleFrontier(try topology.openAccounts())
+        case .arbiter: assembled = environment.assembleArbiter(accounts)
         case .sg:
             assembled = environment.assembleSIPGateway(
                 try topology.openAccounts(), gruuKey: secret?.key(for: "temporary GRUU"))

@@ -15,7 +15,7 @@ extension World {
         case .wssubscr:
             for domain in Self.domains { follow(.tick, of: domain, at: name) }
             resend(at: name)
-        case .sg: preconditionFailure("the simulated cluster has no SIP gateway: \(name)")
+        case .sg, .arbiter: preconditionFailure("the simulated cluster has no such node: \(name)")
         }
         checkLimits(name)
     }

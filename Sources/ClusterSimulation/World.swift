@@ -159,7 +159,7 @@ struct World {
                     changes: ChangesSubscriber(
                         domain: domain, hidesDifferences: options.plantedBug == .hidesDifferences))
             }
-        case .sg: preconditionFailure("the simulated cluster has no SIP gateway: \(name)")
+        case .sg, .arbiter: preconditionFailure("the simulated cluster has no \(role.name): \(name)")
         }
         nodes[name] = node
         trace.note(now, "boot \(life)")

@@ -27,6 +27,8 @@ public struct Membership: Sendable {
         public fileprivate(set) var lastHeard: MonotonicInstant?
         /// When it was heard first after it was not there, in this life.
         public fileprivate(set) var upSince: MonotonicInstant?
+        /// When it was found down, after it had been there; nil while it is there.
+        public fileprivate(set) var goneSince: MonotonicInstant?
         fileprivate var refusedAt: MonotonicInstant?
 
         /// The latest life heard.
@@ -38,13 +40,16 @@ public struct Membership: Sendable {
     public private(set) var members: [Member]
     private var places: [NodeName: Int]
     private let periods: Periods
-    private var listeningSince: MonotonicInstant
+    /// Those that ask for a quorum.
+    private(set) var sites: [ClusterLayout.Site]
+    private(set) var listeningSince: MonotonicInstant
     /// Whether the router has listened for long enough to tell from silence that a node is down.
     private var silenceCounts = false
 
     public init(_ layout: ClusterLayout, periods: Periods, listeningFrom start: MonotonicInstant) {
         members = layout.nodes.map { Member(node: $0) }
         places = Dictionary(uniqueKeysWithValues: layout.nodes.enumerated().map { ($1.name, $0) })
+        sites = layout.sites
         self.periods = periods
         listeningSince = start
     }
@@ -59,10 +64,12 @@ public struct Membership: Sendable {
             member.heartbeat = known.heartbeat
             member.lastHeard = known.lastHeard
             member.upSince = known.upSince
+            member.goneSince = known.goneSince
             member.refusedAt = known.refusedAt
             return member
         }
         places = Dictionary(uniqueKeysWithValues: layout.nodes.enumerated().map { ($1.name, $0) })
+        sites = layout.sites
     }
 
     public subscript(name: NodeName) -> Member? { places[name].map { members[$0] } }
@@ -100,6 +107,7 @@ public struct Membership: Sendable {
         members[place].lastHeard = now
         let changed = members[place].standing != .up
         if !members[place].isAlive { members[place].upSince = now }
+        members[place].goneSince = nil
         members[place].standing = .up
         return changed
     }
@@ -109,6 +117,7 @@ public struct Membership: Sendable {
         guard let place = places[name] else { return false }
         members[place].refusedAt = now
         let changed = members[place].standing != .down
+        if changed { members[place].goneSince = now }
         members[place].standing = .down
         return changed
     }
@@ -124,6 +133,7 @@ public struct Membership: Sendable {
         for place in members.indices {
             let standing = judge(members[place], at: now)
             if standing != members[place].standing {
+                if standing == .down { members[place].goneSince = now }
                 members[place].standing = standing
                 changed = true
             }

@@ -50,7 +50,7 @@ extension Planner {
     /// Nil when nothing has to move.
     private func scales(_ round: Round) -> Scales? {
         guard layout.pace.movingDomains > 0 else { return nil }
-        let there = nodes.indices.filter { round.lives[$0] != nil && !round.facts.wishes.isDrained(nodes[$0].name) }
+        let there = nodes.indices.filter { round.lives[$0] != nil && mayTakeOn($0, round.facts) }
         var scales = Scales()
         for (group, members) in Dictionary(grouping: there, by: { nodes[$0].group }) {
             weigh(members, of: groupSizes[group] ?? 0, round, &scales)

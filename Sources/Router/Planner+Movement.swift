@@ -28,7 +28,8 @@ extension Planner {
     /// - Parameter isWhole: whether all domains are planned, without which balance cannot be told.
     func successors(_ planned: [Planned], isWhole: Bool, _ round: inout Round) -> [Int: NodeID] {
         guard round.facts.isSettled else { return [:] }
-        let wished = isGrouped || isPinned || !round.facts.wishes.isEmpty ? wishedSuccessors(planned, &round) : [:]
+        let mayWish = isGrouped || isPinned || !layout.sites.isEmpty || !round.facts.wishes.isEmpty
+        let wished = mayWish ? wishedSuccessors(planned, &round) : [:]
         return wished.isEmpty && isWhole ? balancing(planned, round) : wished
     }
 
@@ -59,13 +60,14 @@ extension Planner {
         guard let owner = current.owner else { return nil }
         let wishes = round.facts.wishes
         if let wanted = wishes.moves[current.domain], wanted != owner.name, !wishes.isDrained(wanted) {
-            return ranks[place].first { nodes[$0].name == wanted }.flatMap(round.upLife)
+            return ranks[place].first { nodes[$0].name == wanted && isQuorate($0, facts: round.facts) }
+                .flatMap(round.upLife)
         }
         guard mustLeave(owner.name, at: place, round.facts) else {
             return preferred(to: owner, at: place, &round)
         }
         if let pinned = pinned(at: place, round) { return pinned }
-        let open = ranks[place].filter { !wishes.isDrained(nodes[$0].name) && round.upLife($0) != nil }
+        let open = ranks[place].filter { mayTakeOn($0, round.facts) && round.upLife($0) != nil }
         let standbys = current.standbys.filter { standby in
             open.contains { round.lives[$0] == standby.node }
         }
@@ -112,7 +114,9 @@ extension Planner {
         for (domain, node) in facts.wishes.moves {
             let isWanted = places[domain].map { mayServe(node, at: $0) && !isOutranked(node, at: $0, facts) } ?? false
             let isThere = facts.book[domain]?.owner?.name == node
-            let isPossible = !facts.wishes.isDrained(node) && facts.membership[node]?.standing != .down
+            let isPossible =
+                !facts.wishes.isDrained(node) && facts.membership[node]?.standing != .down
+                && !hasLostQuorum(node, facts, for: .zero)
             if !isWanted || isThere || !isPossible { open.settle(domain) }
         }
         return open
@@ -122,7 +126,7 @@ extension Planner {
     func handOver(_ next: inout Assignment, to node: NodeID, at place: Int, _ round: inout Round) {
         guard let owner = next.owner, let standby = next.standbys.firstIndex(where: { $0.node == node }),
             next.standbys[standby].inSync, round.facts.membership.standing(of: node) == .up,
-            !mustLeave(node.name, at: place, round.facts),
+            mayServe(node.name, at: place), isQuorate(node, round), !round.facts.wishes.isDrained(node.name),
             isWished(next, to: node, at: place, round) || isBalancing(next, to: node, at: place, round)
         else { return }
         next.standbys.remove(at: standby)

@@ -37,7 +37,7 @@ extension Planner {
 
     /// Whether the domain cannot stay with the node, though that lives.
     func mustLeave(_ node: NodeName, at place: Int, _ facts: Facts) -> Bool {
-        facts.wishes.isDrained(node) || !mayServe(node, at: place)
+        facts.wishes.isDrained(node) || !mayServe(node, at: place) || hasLostQuorum(node, facts, for: restartGrace)
     }
 
     /// The most wanted of the nodes that the domain is pinned to, as far as they are up; nil without one.
@@ -47,7 +47,7 @@ extension Planner {
     private func pins(at place: Int, _ facts: Facts) -> [Int] {
         layout.domains[place].pin.compactMap { nodePlaces[$0] }.filter {
             let name = nodes[$0].name
-            return facts.membership[name]?.standing == .up && !mustLeave(name, at: place, facts)
+            return facts.membership[name]?.standing == .up && mayServe(name, at: place) && mayTakeOn($0, facts)
         }
     }
 

@@ -50,7 +50,7 @@ extension Planner {
     }
 
     /// Each the highest ranked of those that are furthest from the owner and from one another: on another server
-    /// first, at another site next.
+    /// first, at another site next. Those of a site that has lost its quorum come last.
     private func desiredStandbys(
         at place: Int, owner: NodeID, present: [NodeID], _ round: Round
     ) -> [NodeID] {
@@ -64,9 +64,11 @@ extension Planner {
         var taken = nodes.filter { $0.name == owner.name }
         var desired: [NodeID] = []
         while desired.count < layout.domains[place].replicas - 1, let nearest = pool.indices.first {
-            func closeness(_ candidate: Int) -> (Int, Int) {
+            func closeness(_ candidate: Int) -> (Int, Int, Int) {
                 let node = nodes[pool[candidate].node]
                 return (
+                    // Nobody may promote it there.
+                    hasLostQuorum(node.name, round.facts, for: restartGrace) ? 1 : 0,
                     taken.contains { $0.server == node.server && $0.site == node.site } ? 1 : 0,
                     taken.contains { $0.site == node.site } ? 1 : 0
                 )

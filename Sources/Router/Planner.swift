@@ -23,7 +23,9 @@ public struct Planner: Sendable {
     /// What a plan rests on.
     public struct Facts: Sendable {
         public var now: Moment
-        public var membership: Membership
+        public var membership: Membership { didSet { quorums = membership.quorums } }
+        /// Of the sites that ask for one.
+        public private(set) var quorums: [String: SiteQuorum]
         public var copies: CopyCatalogue
         public var book: AssignmentBook
         /// What owners ask for, in the order of arrival. Requests that do not fit the assignment are passed over.
@@ -44,6 +46,7 @@ public struct Planner: Sendable {
         ) {
             self.now = now
             self.membership = membership
+            quorums = membership.quorums
             self.copies = copies
             self.book = book
             self.isSettled = isSettled
@@ -113,6 +116,7 @@ public struct Planner: Sendable {
         var facts = facts
         facts.wishes = openWishes(facts)
         var round = Round(facts, nodes)
+        round.nextLook = quorumWait(facts)
         var plan = Plan()
         plan.wishes = facts.wishes
         let chosen = domains.map { $0.compactMap { places[$0] }.sorted() } ?? Array(layout.domains.indices)
@@ -192,7 +196,8 @@ public struct Planner: Sendable {
         guard round.facts.isSettled else { return nil }
         let domain = layout.domains[place].name
         let holder = retired == nil ? mostAdvanced(of: round.living(everybody(place)), domain: domain, round) : nil
-        guard let owner = holder ?? pinned(at: place, round) ?? ranked(round.open(ranks[place], nodes), place, round)
+        let open = round.open(ranks[place].filter { isQuorate($0, facts: round.facts) }, nodes)
+        guard let owner = holder ?? pinned(at: place, round) ?? ranked(open, place, round), isQuorate(owner, round)
         else { return nil }
         round.count(owner)
         var first = Assignment(
@@ -258,7 +263,11 @@ extension Planner {
     ) -> (node: NodeID, cause: ClearReason)? {
         let facts = round.facts
         let inSync = round.byRank(current.inSync.filter(facts.membership.isAlive), ranks[place])
-        if let promoted = promotable(inSync, at: place, round) { return (promoted, .failover) }
+        if let promoted = promotable(inSync.filter { isQuorate($0, round) }, at: place, round) {
+            return (promoted, .failover)
+        }
+        // What these hold is everything, and will be there when their site has its quorum again.
+        guard inSync.isEmpty else { return nil }
 
         let members = (current.owner.map { [$0] } ?? []) + current.inSync
         let back = members.compactMap { facts.membership[$0.name] }.filter {
@@ -268,13 +277,15 @@ extension Planner {
         // nothing more is to be expected of it, and what another member holds of an earlier epoch is the latest.
         let returned = round.byRank(back.map(\.life), ranks[place])
         if back.count == members.count, let holder = mostAdvanced(of: returned, domain: current.domain, round) {
-            return (holder, .restart)
+            return isQuorate(holder, round) ? (holder, .restart) : nil
         }
         guard isGraceOver(for: current, awaiting: members.filter { !returned.map(\.name).contains($0.name) }, facts)
         else { return nil }
         let living = round.living(everybody(place))
-        if let holder = mostAdvanced(of: living, domain: current.domain, round) { return (holder, .restart) }
-        let open = round.living(round.open(ranks[place], nodes))
+        if let holder = mostAdvanced(of: living, domain: current.domain, round) {
+            return isQuorate(holder, round) ? (holder, .restart) : nil
+        }
+        let open = round.living(round.open(ranks[place].filter { isQuorate($0, facts: facts) }, nodes))
         return (open.first { facts.membership.standing(of: $0) == .up } ?? open.first).map { ($0, .failover) }
     }
 

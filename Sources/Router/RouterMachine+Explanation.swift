@@ -55,6 +55,7 @@ extension RouterMachine {
             return ["it has not been served yet: the router waits for \(who) to come up"]
         }
         guard let owner = assignment.owner, !leadership.lostSince.keys.contains(assignment.domain) else {
+            if let waits = quorumReason(for: assignment, facts) { return [waits] }
             return [
                 "its owner is lost and no standby in sync lives: the router waits for a node that held everything, "
                     + "for \(periods.restartGrace.milliseconds) ms at least, before it takes the best copy there is"
@@ -67,7 +68,7 @@ extension RouterMachine {
                 "\(first.name) comes first in rank, but an owner stays where it is until it is lost or moved")
         }
         if let successor = leadership.successors[assignment.domain] {
-            let wish = wish(behind: successor.name, from: owner.name, at: place, leadership)
+            let wish = wish(behind: successor.name, from: owner.name, at: place, leadership, facts)
             let state = assignment.inSync.contains(successor) ? "has everything and takes over" : "is being filled"
             reasons.append(
                 "it moves to \(successor.name), because \(wish); \(successor.name) \(state)")
@@ -80,12 +81,14 @@ extension RouterMachine {
     }
 
     private func wish(
-        behind successor: NodeName, from owner: NodeName, at place: Int, _ leadership: Leadership
+        behind successor: NodeName, from owner: NodeName, at place: Int, _ leadership: Leadership,
+        _ facts: Planner.Facts
     ) -> String {
         let domain = planner.layout.domains[place]
         if leadership.wishes.moves[domain.name] == successor { return "an operator asked for it" }
         if leadership.wishes.isDrained(owner) { return "\(owner) is drained" }
         if !planner.mayServe(owner, at: place) { return Self.servers(of: domain) }
+        if let site = siteWithoutQuorum(of: owner, facts), domain.pin.first != successor { return site }
         return domain.pin.contains(successor)
             ? "it is pinned to \(successor)" : "\(successor) owns less than its share"
     }
@@ -101,6 +104,14 @@ extension RouterMachine {
             reasons.append(
                 "\(owner) keeps it although \(Self.servers(of: domain)): none of those nodes is up and not drained")
         }
+        if let site = siteWithoutQuorum(of: owner, facts), leadership.successors[domain.name] == nil {
+            let isWaiting = !planner.hasLostQuorum(owner, facts, for: periods.restartGrace)
+            reasons.append(
+                site
+                    + (isWaiting
+                        ? ": if that lasts for \(periods.restartGrace.milliseconds) ms, it moves to another site"
+                        : ": \(owner) keeps it, since no node of another site that may serve it can take it"))
+        }
         guard !domain.pin.isEmpty else { return reasons }
         reasons.append("it is pinned to \(domain.pin.map(\.rawValue).joined(separator: ", "))")
         for name in domain.pin.prefix(while: { $0 != owner }) {
@@ -108,6 +119,8 @@ extension RouterMachine {
                 reasons.append("\(name) is drained, and gets it back when that is taken back")
             } else if facts.membership[name]?.standing != .up {
                 reasons.append("\(name) is not up, and gets it back when it is")
+            } else if let site = siteWithoutQuorum(of: name, facts) {
+                reasons.append("\(name) gets it back when it has its quorum: \(site)")
             } else if let time = planner.returnTime(of: name, facts) {
                 let rest = (time - facts.now.monotonic).milliseconds
                 reasons.append("\(name) gets it back when it has been up for another \(rest) ms")
@@ -129,6 +142,24 @@ extension RouterMachine {
         let others = planner.ranks[place].map { planner.nodes[$0] }.filter { $0.site != site(owner) }
         let names = others.map { "\($0.name) (\(describeShortly($0.name, facts)))" }.joined(separator: ", ")
         return ["no standby is at another site than \(owner), though it has spread site: of those that may, \(names)"]
+    }
+
+    /// Nil unless the node's site asks for a quorum and does not have it.
+    func siteWithoutQuorum(of node: NodeName, _ facts: Planner.Facts) -> String? {
+        guard let place = planner.nodePlaces[node] else { return nil }
+        let site = planner.nodes[place].site
+        guard let quorum = facts.quorums[site], !quorum.isHeld else { return nil }
+        return "site \(site) has \(quorum.text)"
+    }
+
+    /// Why nobody owns it although somebody could.
+    private func quorumReason(for assignment: Assignment, _ facts: Planner.Facts) -> String? {
+        for standby in assignment.inSync where facts.membership.isAlive(standby) {
+            guard let site = siteWithoutQuorum(of: standby.name, facts) else { continue }
+            return
+                "its owner is lost; \(standby.name) has everything and takes over when its site has a quorum: \(site)"
+        }
+        return nil
     }
 
     private func describeShortly(_ name: NodeName, _ facts: Planner.Facts) -> String {

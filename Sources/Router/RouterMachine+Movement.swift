@@ -37,7 +37,7 @@ extension RouterMachine {
             // A node that the topology has lost may still have to be taken off the list.
             let isKnown = layout.nodes.contains { $0.name == node } || leadership.wishes.isDrained(node)
             return isKnown ? nil : .unknown("there is no node \(node)")
-        case .drain(let node): return objectionToTarget(node) ?? objectionToDraining(node, leadership)
+        case .drain(let node): return objectionToTarget(node) ?? objectionToDraining(node, facts)
         case .move(let domain, let node):
             guard let place = planner.places[domain] else {
                 return .unknown("there is no domain \(domain)")
@@ -54,6 +54,9 @@ extension RouterMachine {
                 return .refused("\(node) is drained; undrain it first")
             }
             guard membership[node]?.standing == .up else { return .refused("\(node) is not up") }
+            if let site = siteWithoutQuorum(of: node, facts) {
+                return .refused("\(node) takes nothing on: \(site)")
+            }
             if let pinned = planner.outranking(node, at: place, facts) {
                 return .refused(
                     "\(domain) is pinned to \(pinned), which is up, and would go back there; change its pin "
@@ -71,6 +74,7 @@ extension RouterMachine {
         switch node.role {
         case .sr: return nil
         case .router: return .refused("\(name) is a router, which owns no domains; stop it, and another one leads")
+        case .arbiter: return .refused("\(name) is an arbiter, which owns no domains; stop it")
         case .wssubscr, .sg:
             return .refused(
                 "\(name) is a \(node.role.name) node, which owns no domains; stop it, and its clients go elsewhere")
@@ -78,11 +82,12 @@ extension RouterMachine {
     }
 
     /// Somebody has to take the domains.
-    private func objectionToDraining(_ node: NodeName, _ leadership: Leadership) -> OrderOutcome? {
+    private func objectionToDraining(_ node: NodeName, _ facts: Planner.Facts) -> OrderOutcome? {
         let group = membership[node]?.node.group
         let others = membership.members.contains { member in
             member.node.role == .sr && member.node.name != node && member.standing == .up
-                && member.node.group == group && !leadership.wishes.isDrained(member.node.name)
+                && member.node.group == group && !facts.wishes.isDrained(member.node.name)
+                && facts.quorums[member.node.site]?.isHeld ?? true
         }
         if others { return nil }
         let name = group.map { "sr node of group \($0)" } ?? "sr node"

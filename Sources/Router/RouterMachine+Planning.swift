@@ -40,6 +40,7 @@ extension RouterMachine {
             self.leadership?.waiting = []
             self.leadership?.lostSince = [:]
             self.leadership?.nextLook = nil
+            note(facts.quorums)
         }
         let looks = [self.leadership?.nextLook, plan.nextLook].compactMap(\.self)
         self.leadership?.nextLook = looks.min()
@@ -68,6 +69,18 @@ extension RouterMachine {
         facts.wishes = wishes
         facts.successors = leadership.successors
         return facts
+    }
+
+    /// Tells of quorums that were lost, or are there again.
+    private mutating func note(_ quorums: [String: SiteQuorum]) {
+        for (site, quorum) in quorums.sorted(by: { $0.key < $1.key }) {
+            switch quorum.standing {
+            case .lost where sitesWithoutQuorum.insert(site).inserted: emit(.log(.quorumLost(site: site, quorum)))
+            case .held where sitesWithoutQuorum.remove(site) != nil: emit(.log(.quorumHeld(site: site, quorum)))
+            case .lost, .held, .unknown: break
+            }
+        }
+        sitesWithoutQuorum.formIntersection(quorums.keys)
     }
 
     private func losers(by changes: [AssignmentChange], _ book: AssignmentBook) -> Set<NodeID> {

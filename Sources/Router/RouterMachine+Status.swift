@@ -14,7 +14,18 @@ extension RouterMachine {
                 if domain.isClosing { described.isBeingRemoved = true }
                 return described
             },
-            coordinator: coordinator, topology: topology.version)
+            coordinator: coordinator, topology: topology.version, sites: sites)
+    }
+
+    private var sites: [ClusterStatus.Site]? {
+        guard !layout.sites.isEmpty else { return nil }
+        let quorums = membership.quorums
+        return layout.sites.compactMap { site in
+            quorums[site.name].map {
+                ClusterStatus.Site(
+                    name: site.name, servers: $0.servers, serversPresent: $0.present, hasQuorum: $0.isHeld)
+            }
+        }
     }
 
     /// The last changes of the domain's owner that this router decided, oldest first.

@@ -173,6 +173,8 @@ public struct RouterMachine: Sendable {
     var leaderSeen: NodeID??
     var lastTick: MonotonicInstant?
     var history: [DomainName: [OwnerChange]] = [:]
+    /// Sites whose quorum was said to be lost.
+    var sitesWithoutQuorum: Set<String> = []
     private var directives: [Directive] = []
 
     /// Owner changes kept of each domain.

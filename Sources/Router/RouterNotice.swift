@@ -20,6 +20,8 @@ public enum RouterNotice: Hashable, Sendable, CustomStringConvertible {
     case topology(version: UInt64)
     case topologyUnreadable(version: UInt64)
     case retired(DomainName)
+    case quorumLost(site: String, SiteQuorum)
+    case quorumHeld(site: String, SiteQuorum)
     case heldUp(Duration)
     case coordinatorFailed(CoordinatorError)
     case coordinatorAnswers
@@ -27,10 +29,10 @@ public enum RouterNotice: Hashable, Sendable, CustomStringConvertible {
     public var isWarning: Bool {
         switch self {
         case .steppedDown, .foreignWire, .nodeSilent, .nodeDown, .moveGivenUp, .heldUp, .coordinatorFailed,
-            .topologyUnreadable:
+            .topologyUnreadable, .quorumLost:
             true
         case .leading, .standingBy, .nodeUp, .ownerChanged, .ownersChanged, .draining, .undrained, .coordinatorAnswers,
-            .topology, .retired:
+            .topology, .retired, .quorumHeld:
             false
         }
     }
@@ -55,6 +57,9 @@ public enum RouterNotice: Hashable, Sendable, CustomStringConvertible {
         case .topologyUnreadable(let version):
             "cannot lead: version \(version) of the topology cannot be read by this version of the program"
         case .retired(let domain): "\(domain) is removed: everything in it has ended"
+        case .quorumLost(let site, let quorum):
+            "site \(site) has \(quorum.text): its nodes take nothing on, and what they own will go to other sites"
+        case .quorumHeld(let site, let quorum): "site \(site) has its quorum again: \(quorum.text)"
         case .undrained(let node): "\(node) may serve domains again"
         case .moveGivenUp(let domain, let node): "\(domain) is not moved to \(node), which is down or drained"
         case .heldUp(let duration):

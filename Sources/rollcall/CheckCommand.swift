@@ -30,7 +30,10 @@ struct CheckCommand: AsyncParsableCommand {
         do throws(TopologyError) {
             let loaded = try Topology.load(path: topology.file)
             guard json.isOn else {
-                let roles = NodeRole.allCases.map { "\(loaded.nodes(of: $0).count) \($0.name)" }
+                let roles = NodeRole.allCases.compactMap { role in
+                    let count = loaded.nodes(of: role).count
+                    return role == .arbiter && count == 0 ? nil : "\(count) \(role.name)"
+                }
                 let domains = loaded.domains.count == 1 ? "1 domain" : "\(loaded.domains.count) domains"
                 let nodes = loaded.nodes.count == 1 ? "1 node" : "\(loaded.nodes.count) nodes"
                 Console.line(

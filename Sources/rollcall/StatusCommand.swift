@@ -85,7 +85,7 @@ struct StatusText {
 
     var text: String {
         ([status.coordinator?.complaint, wireVersions].compactMap(\.self)
-            + [routers, nodes, topology, domains].compactMap(\.self)).joined(separator: "\n\n")
+            + [routers, sites, nodes, topology, domains].compactMap(\.self)).joined(separator: "\n\n")
     }
 
     /// During a rolling upgrade: who speaks what; nil when all speak the same.
@@ -101,6 +101,18 @@ struct StatusText {
         var table = Table("ROUTER", "STATE", "TERM")
         for router in status.routers {
             table.row(router.name, router.state.rawValue, router.term == 0 ? "" : String(router.term))
+        }
+        return table.text
+    }
+
+    /// Nil where no site asks for a quorum.
+    private var sites: String? {
+        guard let sites = status.sites, !sites.isEmpty else { return nil }
+        var table = Table("SITE", "SERVERS", "PRESENT", "QUORUM")
+        for site in sites {
+            table.row(
+                site.name, String(site.servers), String(site.serversPresent),
+                site.hasQuorum ? "yes" : "no <- serves nothing new")
         }
         return table.text
     }

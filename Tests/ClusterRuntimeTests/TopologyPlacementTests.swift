@@ -193,4 +193,42 @@ struct TopologyPlacementTests {
             ])
         #expect(second.restarts.isEmpty && second.refusals.isEmpty)
     }
+
+    // MARK: Quorums
+
+    @Test func aSiteMayAskForAQuorumAndArbitersCount() throws {
+        let plain = TopologyFixture.text
+        let text =
+            TopologyFixture.replacing("- name: main", "- name: main\n    quorum: true")
+            + "\n      - name: host-b\n        address: 127.0.0.1\n        nodes: [ { name: a1, role: arbiter, "
+            + "cluster: 7901, admin: 7902 } ]"
+        let topology = try Topology.parse(text, path: "t.yaml")
+        #expect(
+            ClusterLayout(topology).sites == [ClusterLayout.Site(name: "main", servers: ["host-a", "host-b"])])
+        #expect(ClusterLayout(try Topology.parse(plain, path: "t.yaml")).sites == [])
+        let difference = TopologyDifference(from: try Topology.parse(plain, path: "t.yaml"), to: topology)
+        #expect(
+            difference.lines == [
+                "+ arbiter node a1 on host-b, 127.0.0.1", "~ quorum of site main false -> true",
+            ])
+        #expect(difference.restarts.isEmpty)
+    }
+
+    @Test func anArbiterThatCountsForNothingAndAServerThatNeverCountsAreTold() {
+        let arbiter = TopologyFixture.problems(
+            in: TopologyFixture.text + "\n          - { name: a1, role: arbiter, cluster: 7901, admin: 7902 }")
+        #expect(
+            arbiter == [
+                "t.yaml:17: a1 is an arbiter at site main, which asks for no quorum; expected quorum: true at the "
+                    + "site, or no arbiter"
+            ])
+        let empty = TopologyFixture.problems(
+            in: TopologyFixture.replacing("- name: main", "- name: main\n    quorum: true")
+                + "\n      - { name: host-b, address: 127.0.0.1, nodes: [] }")
+        #expect(
+            empty == [
+                "t.yaml:8: server host-b of site main has no node, so it never counts for the quorum; expected an "
+                    + "arbiter there, or no such server"
+            ])
+    }
 }

@@ -52,7 +52,7 @@ struct SpoiltTopology: Sendable, CustomTestStringConvertible {
         SpoiltTopology(
             "role: router", "role: rooter",
             "t.yaml:13: sites[1].servers[1].nodes[1].role: found `rooter`; "
-                + "expected one of router, sr, wssubscr, sg (did you mean router?)"),
+                + "expected one of router, sr, wssubscr, sg, arbiter (did you mean router?)"),
         SpoiltTopology(
             "role: wssubscr", "role: sg",
             "t.yaml:16: sites[1].servers[1].nodes[4]: sip is missing; expected { udp: PORT, tcp: PORT }"),

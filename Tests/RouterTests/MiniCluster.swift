@@ -102,7 +102,7 @@ struct MiniCluster {
         case .router:
             routers[name] = RouterProcess(
                 machine: RouterMachine(node: life, layout: layout, periods: periods, at: now))
-        case .sr, .wssubscr, .sg:
+        case .sr, .wssubscr, .sg, .arbiter:
             nodes[name] = NodeProcess(
                 agent: NodeAgent(
                     node: life, role: node.role, routers: layout.routers, pid: 1, started: now.monotonic,

@@ -12,6 +12,7 @@ package struct RestartPlan: Hashable, Sendable {
         func turn(_ node: NodeSpec) -> Int {
             switch node.role {
             case .router: node.name.rawValue == active ? 4 : 0
+            case .arbiter: 0
             case .wssubscr: 1
             case .sg: 2
             case .sr: 3
@@ -41,7 +42,7 @@ package struct RestartPlan: Hashable, Sendable {
             case .wssubscr: return "\(node.name) is the only wssubscr node: websockets wait until it is back"
             case .sg: return "\(node.name) is the only sg node: phones send their requests again until it is back"
             case .router: return "\(node.name) is the only router: what fails meanwhile is replaced when it is back"
-            case .sr: return nil
+            case .sr, .arbiter: return nil
             }
         }
     }

@@ -8,6 +8,19 @@ public struct ClusterLayout: Hashable, Sendable {
     public let domains: [Domain]
     /// How fast domains may change places.
     public let pace: Pace
+    /// Those that ask for a quorum, by name.
+    public let sites: [Site]
+
+    /// A site whose nodes take nothing on unless more than half of its servers are there.
+    public struct Site: Hashable, Sendable {
+        public var name: String
+        public var servers: [String]
+
+        public init(name: String, servers: [String]) {
+            self.name = name
+            self.servers = servers
+        }
+    }
 
     public struct Node: Hashable, Sendable {
         public var name: NodeName
@@ -88,12 +101,13 @@ public struct ClusterLayout: Hashable, Sendable {
     }
 
     /// Takes nodes and domains in any order. Names must be unique.
-    public init(nodes: [Node], domains: [Domain], pace: Pace = Pace()) {
+    public init(nodes: [Node], domains: [Domain], sites: [Site] = [], pace: Pace = Pace()) {
         precondition(Set(nodes.map(\.name)).count == nodes.count, "two nodes with one name")
         precondition(Set(domains.map(\.name)).count == domains.count, "two domains with one name")
         self.nodes = nodes.sorted { $0.name < $1.name }
         self.domains = domains.sorted { $0.name < $1.name }
         self.pace = pace
+        self.sites = sites.sorted { $0.name < $1.name }
     }
 
     public init(_ topology: Topology) {
@@ -109,17 +123,20 @@ public struct ClusterLayout: Hashable, Sendable {
                     name: $0.name, replicas: $0.replicas, group: groups.group(of: $0.name), pin: $0.pin,
                     needsOtherSite: $0.spread == .site)
             },
+            sites: topology.sites.filter(\.needsQuorum).map { Site(name: $0.name, servers: $0.servers.map(\.name)) },
             pace: Pace(
                 movingDomains: topology.limits.movingDomains, rebalanceAfter: topology.periods.rebalanceAfter))
     }
 
     /// The same with domains that are served only until their registrations have ended.
     public func closing(_ closing: [Domain]) -> ClusterLayout {
-        ClusterLayout(nodes: nodes, domains: domains + closing, pace: pace)
+        ClusterLayout(nodes: nodes, domains: domains + closing, sites: sites, pace: pace)
     }
 
     /// The same with another pace.
-    public func paced(_ pace: Pace) -> ClusterLayout { ClusterLayout(nodes: nodes, domains: domains, pace: pace) }
+    public func paced(_ pace: Pace) -> ClusterLayout {
+        ClusterLayout(nodes: nodes, domains: domains, sites: sites, pace: pace)
+    }
 
     /// The nodes of a role, by name.
     public func nodes(of role: NodeRole) -> [Node] { nodes.filter { $0.role == role } }

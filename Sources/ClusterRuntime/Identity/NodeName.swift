@@ -38,6 +38,8 @@ public enum NodeRole: UInt8, CaseIterable, Sendable {
     case sr = 1
     case wssubscr = 2
     case sg = 3
+    /// Our own, as the platform names none: a process that counts for its site's quorum, and does nothing else.
+    case arbiter = 4
 
     public var name: String {
         switch self {
@@ -45,6 +47,7 @@ public enum NodeRole: UInt8, CaseIterable, Sendable {
         case .sr: "sr"
         case .wssubscr: "wssubscr"
         case .sg: "sg"
+        case .arbiter: "arbiter"
         }
     }
 }

@@ -11,15 +11,41 @@ public struct ClusterStatus: Codable, Hashable, Sendable {
     public var coordinator: Coordinator?
     /// The version of the active topology, 0 when none was activated yet; nil from a router that does not say.
     public var topology: UInt64?
+    /// The sites that ask for a quorum; nil when none does.
+    public var sites: [Site]?
 
     public init(
-        routers: [Router], nodes: [Node], domains: [Domain], coordinator: Coordinator? = nil, topology: UInt64? = nil
+        routers: [Router], nodes: [Node], domains: [Domain], coordinator: Coordinator? = nil, topology: UInt64? = nil,
+        sites: [Site]? = nil
     ) {
+        self.sites = sites
         self.topology = topology
         self.routers = routers
         self.nodes = nodes
         self.domains = domains
         self.coordinator = coordinator
+    }
+
+    public struct Site: Codable, Hashable, Sendable {
+        public var name: String
+        public var servers: Int
+        /// Servers with a node that the router hears.
+        public var serversPresent: Int
+        /// Whether those are more than half. If not, the site's nodes take nothing on.
+        public var hasQuorum: Bool
+
+        public init(name: String, servers: Int, serversPresent: Int, hasQuorum: Bool) {
+            self.name = name
+            self.servers = servers
+            self.serversPresent = serversPresent
+            self.hasQuorum = hasQuorum
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case name, servers
+            case serversPresent = "servers_present"
+            case hasQuorum = "has_quorum"
+        }
     }
 
     public struct Coordinator: Codable, Hashable, Sendable {

@@ -70,4 +70,6 @@ public struct ServerSpec: Hashable, Sendable {
 public struct SiteSpec: Hashable, Sendable {
     public let name: String
     public let servers: [ServerSpec]
+    /// Whether its nodes take nothing on unless more than half of its servers are there.
+    public let needsQuorum: Bool
 }

@@ -93,6 +93,26 @@ extension TopologyCheck {
         }
     }
 
+    /// Who is to count for a quorum has to be there to count.
+    func checkQuorums() {
+        let asking = topology.sites.filter(\.needsQuorum)
+        for node in nodes where node.value.role == .arbiter {
+            guard !asking.contains(where: { $0.name == node.value.site }) else { continue }
+            problems.report(
+                line: node.line,
+                "\(node.value.name) is an arbiter at site \(node.value.site), which asks for no quorum",
+                expected: "quorum: true at the site, or no arbiter")
+        }
+        for site in asking {
+            for server in site.servers where server.nodes.isEmpty {
+                problems.report(
+                    line: lines.sites,
+                    "server \(server.name) of site \(site.name) has no node, so it never counts for "
+                        + "the quorum", expected: "an arbiter there, or no such server")
+            }
+        }
+    }
+
     // MARK: Each domain
 
     private func check(

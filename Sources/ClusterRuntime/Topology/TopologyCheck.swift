@@ -25,6 +25,7 @@ struct TopologyCheck {
         if nodesAreComplete {
             checkRouters()
             checkPlacement()
+            checkQuorums()
         }
     }
 

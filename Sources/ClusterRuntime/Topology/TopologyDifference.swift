@@ -112,6 +112,7 @@ public struct TopologyDifference: Sendable {
         for (field, _) in Self.changes(from: old, to: new, [:]) where !handled.contains(field) {
             settings.append(Change(key: Self.sections[field] ?? Self.snake(field), values: ""))
         }
+        defer { compareQuorums(old, new) }
         // Two are defaults of domains, which have them by now, and two are what routers plan by.
         let live: Set = [
             "limits.contacts_per_domain", "limits.devices", "limits.moving_domains", "periods.rebalance_after",
@@ -119,6 +120,16 @@ public struct TopologyDifference: Sendable {
         guard settings.contains(where: { !live.contains($0.key) }) else { return }
         let both = Set(old.nodes.map(\.name))
         restarts = new.nodes.map(\.name).filter(both.contains)
+    }
+
+    /// Only routers go by them, so that nobody needs a restart for that.
+    private mutating func compareQuorums(_ old: Topology, _ new: Topology) {
+        for site in new.sites {
+            guard let former = old.sites.first(where: { $0.name == site.name }),
+                former.needsQuorum != site.needsQuorum
+            else { continue }
+            settings.append(Self.change("quorum of site \(site.name)", former.needsQuorum, site.needsQuorum))
+        }
     }
 
     private static let sections = ["adminIsOpen": "admin.open", "tokens": "jwt"]

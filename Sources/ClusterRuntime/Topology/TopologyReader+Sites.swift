@@ -14,11 +14,12 @@ extension TopologyReader {
         var result = Sites()
         var names = UniqueNames(of: "site")
         for item in value?.items(atMost: Self.maximumSites) ?? [] {
-            guard let fields = item.fields(["name", "servers"], later: ["quorum"]) else { continue }
+            guard let fields = item.fields(["name", "servers", "quorum"]) else { continue }
             let site = name(fields.required("name", "the site's name")) ?? ""
             names.add(site, at: item)
             let servers = servers(fields.required("servers", "a list of servers"), site: site, into: &result)
-            result.sites.append(SiteSpec(name: site, servers: servers))
+            let needsQuorum = fields["quorum"]?.flag() ?? false
+            result.sites.append(SiteSpec(name: site, servers: servers, needsQuorum: needsQuorum))
         }
         return result
     }

@@ -111,7 +111,7 @@ extension MessagePackArray {
 extension NodeRole {
     fileprivate init(packed value: UInt64) throws(MessagePackError) {
         guard let role = NodeRole(rawValue: UInt8(clamping: value)) else {
-            throw MessagePackError.unexpected("a role (0 to 3)")
+            throw MessagePackError.unexpected("a role (0 to 4)")
         }
         self = role
     }
