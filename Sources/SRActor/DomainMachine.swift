@@ -275,7 +275,7 @@ public struct DomainMachine: Sendable {
         guard owner != nil else { preconditionFailure("only an owner of \(domain) appends, got \(change)") }
         let entry = LogEntry(seq: owner!.ring.lastSeq + 1, timestamp: now.wall, change: change)
         receiver.replica.apply(entry, epoch: owner!.epoch, at: now)
-        owner!.ring.append(entry)
+        owner!.ring.append(entry, at: replica.time(at: now))
         owner!.unstored.append(entry)
     }
 }

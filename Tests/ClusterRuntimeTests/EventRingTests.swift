@@ -24,12 +24,22 @@ struct EventRingTests {
                 all = []
             }
             all.append(try entry(ring.lastSeq + 1, size: random.below(random.happens(5) ? 12_000 : 300)))
-            ring.append(try #require(all.last))
+            ring.append(try #require(all.last), at: Int64(step))
             let kept = kept(of: all)
             #expect(ring.lastSeq == UInt64(all.count))
             #expect(ring.firstSeq == UInt64(all.count - kept.count + 1))
             expectEntries(of: ring, kept, &random)
         }
+    }
+
+    @Test func itTellsHowOldEntriesAreOnceTheyAreOld() throws {
+        var ring = EventRing(maximumEntries: 3, maximumBytes: 8_000)
+        for seq: UInt64 in 1...5 { ring.append(try entry(seq, size: 10), at: Int64(seq) * 1_000) }
+        #expect(ring.ages(from: 3, count: 3, at: 5_050) == [2_050, 1_050, 50])
+        #expect(ring.ages(from: 5, count: 1, at: 5_050) == [])
+        #expect(ring.ages(from: 5, count: 1, at: 5_100) == [100])
+        #expect(ring.ages(from: 2, count: 1, at: 9_000) == [], "it is not kept any more")
+        #expect(ring.ages(from: 5, count: 2, at: 9_000) == [], "there is no such entry yet")
     }
 
     private func kept(of all: [LogEntry]) -> ArraySlice<LogEntry> {

@@ -59,8 +59,11 @@ struct MessageCodingTests {
 
     /// A field that may be left out is there when others come after it.
     private func withEveryField(_ message: Message) -> Message {
-        guard case .append(var append) = message, append.cursors.isEmpty else { return message }
-        append.cursors = [DestinationCursor(destination: "audit", position: Position(epoch: 1, seq: 2))]
+        guard case .append(var append) = message else { return message }
+        if append.cursors.isEmpty {
+            append.cursors = [DestinationCursor(destination: "audit", position: Position(epoch: 1, seq: 2))]
+        }
+        if append.ages.isEmpty { append.ages = [1] }
         return .append(append)
     }
 

@@ -69,7 +69,8 @@ struct MessageSamples {
                 Append(
                     domain: try domain(), epoch: number(), base: number(), entries: try some(5) { try $0.entry() },
                     committed: number(), replayEnd: number(),
-                    cursors: some(3) { DestinationCursor(destination: "\($0.small())", position: $0.position()) })),
+                    cursors: some(3) { DestinationCursor(destination: "\($0.small())", position: $0.position()) },
+                    ages: some(3) { $0.small() })),
             .chunk(
                 SnapshotChunk(
                     domain: try domain(), epoch: number(), snapshot: number(), index: small(), after: number(),

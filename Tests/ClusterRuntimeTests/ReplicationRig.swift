@@ -67,7 +67,7 @@ struct ReplicationRig {
     private mutating func append(_ change: LogEntry.Change) {
         let entry = LogEntry(seq: ring.lastSeq + 1, timestamp: 0, change: change)
         source.apply(entry, epoch: epoch, at: now)
-        ring.append(entry)
+        ring.append(entry, at: source.time(at: now))
         history[entry.seq] = [UInt64(source.table.count), source.table.digest]
     }
 
@@ -145,6 +145,7 @@ struct ReplicationRig {
     mutating func restartReplica() {
         (toReplica, toOwner, feed) = ([], [], nil)
         receiver = ReplicaReceiver(domain: domain, role: role)
+        if role == .follower { (told, kept, online, isWhole) = (.start, DomainReplica(), [], false) }
         assign()
     }
 
@@ -264,6 +265,20 @@ struct ReplicationRig {
             try step(writes: 4)
         }
         Issue.record("there was no snapshot to be amid of")
+    }
+
+    /// Each copy counts times to live from when the owner granted them, however late it was told: no contact lives
+    /// longer in one copy than in another.
+    func expectTheSameDeadlines(within tolerance: Int64) {
+        let copies = role == .standby ? [receiver.replica, kept] : [receiver.replica]
+        for copy in copies {
+            var remaining: [[UInt8]: Int64] = [:]
+            copy.forEachLive(at: now) { remaining[Array($0.keyBytes)] = Int64($1) }
+            source.forEachLive(at: now) { contact, ttl in
+                let other = remaining[Array(contact.keyBytes)] ?? 0
+                if abs(other - Int64(ttl)) > tolerance { Issue.record("\(other) ms remain of \(ttl) ms") }
+            }
+        }
     }
 
     /// Writes stop; the losses go on.

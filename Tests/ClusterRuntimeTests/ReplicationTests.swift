@@ -33,6 +33,18 @@ struct ReplicationTests {
         #expect(rig.alarms.isEmpty)
     }
 
+    /// It may get entries from the log long after they were made.
+    @Test(arguments: ReplicationFixture.seeds.prefix(4), [Follow.Role.standby, .follower])
+    func aReplicaThatComesLateCountsTimesToLiveFromTheirBeginning(seed: UInt64, role: Follow.Role) throws {
+        var rig = try ReplicationRig(role: role, seed: seed, contacts: 100)
+        for _ in 0..<100 { try rig.step(writes: 3) }
+        for _ in 0..<2_000 { try rig.step(writes: 0) }
+        rig.restartReplica()
+        try rig.expectToConverge()
+        #expect(rig.snapshots == 0)
+        rig.expectTheSameDeadlines(within: 1_000)
+    }
+
     /// Part of a snapshot is no copy: a replica that lost its place in it must not go on by the log.
     @Test(arguments: ReplicationFixture.seeds.prefix(4), [true, false])
     func aReceiverThatBeganAnewAmidASnapshotConverges(seed: UInt64, keepsCopy: Bool) throws {

@@ -129,6 +129,13 @@ public struct ContactTable: Sendable {
         find(key).flatMap { slots[Int($0)].contact }
     }
 
+    /// What is there now under a contact's key, unless it has yet to be restated.
+    func live(_ contact: PackedContact) -> (contact: PackedContact, deadline: Int64)? {
+        find(contact.keyBytes).flatMap { slot in
+            self.contact(inSlot: Int(slot)).flatMap { $0.isCurrent ? ($0.contact, $0.deadline) : nil }
+        }
+    }
+
     public func contains(key: ArraySlice<UInt8>) -> Bool { find(key) != nil }
 
     /// The contacts of an account with their deadlines, the newest first.

@@ -23,13 +23,16 @@ public struct DomainReplica: Sendable {
     public mutating func stretch(by outage: Duration) { stretch += outage }
 
     /// Applies the entry that follows `position` (or, with sequence 1, begins `epoch`).
+    /// - Parameter age: how long ago the owner made it, in milliseconds: so much of a time to live is over.
     /// - Returns: the contact that it replaces or ends; nil when there was none.
     @discardableResult
-    public mutating func apply(_ entry: LogEntry, epoch: UInt64, at now: Moment) -> PackedContact? {
+    public mutating func apply(
+        _ entry: LogEntry, epoch: UInt64, age: UInt32 = 0, at now: Moment
+    ) -> PackedContact? {
         position = Position(epoch: epoch, seq: entry.seq)
         switch entry.change {
         case .registered(let contact, let ttl, _):
-            return table.put(contact, deadline: time(at: now) + Int64(ttl))
+            return table.put(contact, deadline: time(at: now) + Int64(ttl) - Int64(min(age, ttl)))
         case .unregistered(let contact, _):
             return table.remove(key: contact.keyBytes)
         case .clear(let reason):
@@ -68,6 +71,13 @@ public struct DomainReplica: Sendable {
         isComplete = true
         isReplayed = true
         return table.sweep(lastOfAccount)
+    }
+
+    /// What remains now of those of some contacts that are live, in the same order.
+    func live(among contacts: [PackedContact], at now: Moment) -> [LiveContact] {
+        contacts.compactMap { contact in
+            table.live(contact).map { LiveContact(contact: $0.contact, ttl: remaining($0.deadline, at: now)) }
+        }
     }
 
     /// What remains of a contact's time to live, in milliseconds.

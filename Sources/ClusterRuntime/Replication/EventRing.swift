@@ -4,6 +4,8 @@ public import RegistrarEvents
 /// The recent entries of a domain's log in one epoch, bounded in count and in bytes; the oldest go first.
 public struct EventRing: Sendable {
     private var entries: Deque<LogEntry> = []
+    /// When each was appended, on the domain's own clock in milliseconds.
+    private var times: Deque<Int64> = []
     private var bytes = 0
     /// The last sequence number appended; 0 in a new epoch.
     public private(set) var lastSeq: UInt64 = 0
@@ -19,14 +21,28 @@ public struct EventRing: Sendable {
     public var firstSeq: UInt64 { lastSeq + 1 - UInt64(entries.count) }
 
     /// Appends the entry that follows the last one.
-    public mutating func append(_ entry: LogEntry) {
+    /// - Parameter time: on the domain's own clock, in milliseconds.
+    public mutating func append(_ entry: LogEntry, at time: Int64) {
         precondition(entry.seq == lastSeq + 1, "expected entry \(lastSeq + 1), got \(entry.seq)")
         entries.append(entry)
+        times.append(time)
         bytes += entry.weight
         lastSeq = entry.seq
         while entries.count > maximumEntries || (bytes > maximumBytes && entries.count > 1) {
             bytes -= entries.removeFirst().weight
+            times.removeFirst()
         }
+    }
+
+    /// Entries younger than this are as good as new, in milliseconds.
+    public static let freshness: Int64 = 100
+
+    /// How old so many entries from `seq` on are, in milliseconds; empty when all of them are as good as new.
+    public func ages(from seq: UInt64, count: Int, at time: Int64) -> [UInt32] {
+        guard count > 0, seq >= firstSeq, seq + UInt64(count) <= lastSeq + 1 else { return [] }
+        let start = Int(seq - firstSeq)
+        guard time - times[start] >= Self.freshness else { return [] }
+        return (start..<start + count).map { UInt32(clamping: time - times[$0]) }
     }
 
     /// Entries from `seq` on, at most so many and (but for the first) so many bytes, none after `last`.
@@ -49,6 +65,7 @@ public struct EventRing: Sendable {
     /// Begins a new epoch: the log is empty.
     public mutating func reset() {
         entries.removeAll()
+        times.removeAll()
         bytes = 0
         lastSeq = 0
     }

@@ -196,13 +196,14 @@ public struct ReplicaFeed: Sendable {
             let entries = ring.entries(
                 from: sent + 1, through: last, limit: Window.entriesPerMessage, bytes: Window.bytesPerMessage)
             guard !entries.isEmpty else { break }
-            messages.append(append(source, entries))
+            let ages = ring.ages(from: sent + 1, count: entries.count, at: replica.time(at: now))
+            messages.append(append(source, entries, ages))
             sent += UInt64(entries.count)
         }
         while sent == last, let chunk = nextChunk(source, ring, replica, at: now) { messages.append(.chunk(chunk)) }
         let isNews = source.replayEnd != toldReplayEnd
         if messages.isEmpty, isNews || now.monotonic - lastSent >= Self.heartbeatInterval {
-            messages.append(append(source, []))
+            messages.append(append(source, [], []))
         } else if !messages.isEmpty, waitingSince == nil {
             waitingSince = now.monotonic
         }
@@ -213,12 +214,12 @@ public struct ReplicaFeed: Sendable {
         return messages
     }
 
-    private func append(_ source: FeedSource, _ entries: [LogEntry]) -> Message {
+    private func append(_ source: FeedSource, _ entries: [LogEntry], _ ages: [UInt32]) -> Message {
         .append(
             Append(
                 domain: source.domain, epoch: source.epoch, base: sent, entries: entries,
                 committed: source.committed, replayEnd: source.replayEnd,
-                cursors: role == .standby ? source.cursors : []))
+                cursors: role == .standby ? source.cursors : [], ages: ages))
     }
 
     private mutating func nextChunk(

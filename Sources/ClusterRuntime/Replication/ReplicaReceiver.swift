@@ -169,18 +169,18 @@ public struct ReplicaReceiver: Sendable {
         replayEnd = max(replayEnd, append.replayEnd)
         var directives: [Directive] = []
         var fresh = Fresh()
-        for entry in append.entries where applied < .max && entry.seq == applied + 1 {
-            apply(entry, &fresh, at: now)
+        for (index, entry) in append.entries.enumerated() where applied < .max && entry.seq == applied + 1 {
+            apply(entry, age: index < append.ages.count ? append.ages[index] : 0, &fresh, at: now)
             isRewindDue = false
             if isInSnapshot, let seal, applied == seal.seq {
-                flush(&fresh, into: &directives)
+                flush(&fresh, at: now, into: &directives)
                 directives += close(seal)
             }
             // At the entry itself, so that the replay ends at the same position in every copy.
-            if isReplayOver { endReplay(&fresh, entry.timestamp, into: &directives) }
+            if isReplayOver { endReplay(&fresh, entry.timestamp, at: now, into: &directives) }
         }
-        flush(&fresh, into: &directives)
-        if isReplayOver { endReplay(&fresh, now.wall, into: &directives) }
+        flush(&fresh, at: now, into: &directives)
+        if isReplayOver { endReplay(&fresh, now.wall, at: now, into: &directives) }
         return directives
     }
 
@@ -191,9 +191,11 @@ public struct ReplicaReceiver: Sendable {
         var replaced: [PackedContact?] = []
         /// Of a follower's whole list.
         var accounts: [AccountChange] = []
+        /// Contacts of a standby of whose times to live a part was over.
+        var aged: [PackedContact] = []
     }
 
-    private mutating func apply(_ entry: LogEntry, _ fresh: inout Fresh, at now: Moment) {
+    private mutating func apply(_ entry: LogEntry, age: UInt32, _ fresh: inout Fresh, at now: Moment) {
         fresh.entries.append(entry)
         let position = Position(epoch: epoch, seq: entry.seq)
         let isWatched = role == .follower && replica.isComplete
@@ -203,18 +205,23 @@ public struct ReplicaReceiver: Sendable {
             }
         }
         let before = replica.table.accountCount
-        let replaced = replica.apply(entry, epoch: epoch, at: now)
+        let replaced = replica.apply(entry, epoch: epoch, age: age, at: now)
         let after = replica.table.accountCount
         if role == .follower { fresh.replaced.append(replaced) }
+        if role == .standby, age > 0, case .registered(let contact, _, _) = entry.change { fresh.aged.append(contact) }
         if isWatched, after != before, let contact = entry.change.contact {
             fresh.accounts.append(AccountChange(position, entry.timestamp, contact, isOnline: after > before))
         }
     }
 
-    private func flush(_ fresh: inout Fresh, into directives: inout [Directive]) {
+    private func flush(_ fresh: inout Fresh, at now: Moment, into directives: inout [Directive]) {
         guard !fresh.entries.isEmpty else { return }
         switch role {
-        case .standby: directives.append(.store(.entries(epoch: epoch, fresh.entries)))
+        case .standby:
+            directives.append(.store(.entries(epoch: epoch, fresh.entries)))
+            // The journal counts a time to live from when it is written.
+            let aged = replica.live(among: fresh.aged, at: now)
+            if !aged.isEmpty { directives.append(.store(.contacts(aged))) }
         case .follower:
             guard !isInSnapshot else { break }
             directives.append(.applied(fresh.entries, replaced: fresh.replaced, epoch: epoch))
@@ -228,8 +235,10 @@ public struct ReplicaReceiver: Sendable {
     /// Whether everything live has been restated, and that has yet to be acted upon.
     private var isReplayOver: Bool { !isInSnapshot && !replica.isReplayed && replayEnd > 0 && applied >= replayEnd }
 
-    private mutating func endReplay(_ fresh: inout Fresh, _ timestamp: Int64, into directives: inout [Directive]) {
-        flush(&fresh, into: &directives)
+    private mutating func endReplay(
+        _ fresh: inout Fresh, _ timestamp: Int64, at now: Moment, into directives: inout [Directive]
+    ) {
+        flush(&fresh, at: now, into: &directives)
         let position = replica.position
         let wasWhole = replica.isComplete
         var changes: [AccountChange] = []

@@ -68,7 +68,8 @@ extension Message {
                     domain: try fields.domain(1), epoch: try fields.unsigned(2), base: try fields.unsigned(3),
                     entries: try fields.map(4, LogEntry.init(packed:)), committed: try fields.unsigned(5),
                     replayEnd: try fields.unsigned(6),
-                    cursors: fields.count > 7 ? try fields.map(7, DestinationCursor.init(packed:)) : []))
+                    cursors: fields.count > 7 ? try fields.map(7, DestinationCursor.init(packed:)) : [],
+                    ages: fields.count > 8 ? try fields.numbers(8) : []))
         case .chunk: self = .chunk(try SnapshotChunk(packed: fields))
         case .handOver:
             self = .handOver(
@@ -94,6 +95,15 @@ extension MessagePackArray {
     fileprivate func domain(_ index: Int) throws(MessagePackError) -> DomainName {
         guard let name = DomainName(try string(index)) else { throw MessagePackError.unexpected("a domain name") }
         return name
+    }
+
+    /// The array at `index`, of numbers; larger ones count as the largest there is.
+    fileprivate func numbers(_ index: Int) throws(MessagePackError) -> [UInt32] {
+        let items = try array(index)
+        var numbers: [UInt32] = []
+        numbers.reserveCapacity(items.count)
+        for item in 0..<items.count { numbers.append(UInt32(clamping: try items.unsigned(item))) }
+        return numbers
     }
 
     /// The array at `index`, each of its elements an array that `transform` reads.

@@ -246,7 +246,7 @@ extension MessagePackWriter {
     }
 
     fileprivate mutating func append(_ append: Append) {
-        begin(.append, append.cursors.isEmpty ? 6 : 7)
+        begin(.append, append.ages.isEmpty ? append.cursors.isEmpty ? 6 : 7 : 8)
         string(append.domain.rawValue)
         unsigned(append.epoch)
         unsigned(append.base)
@@ -254,7 +254,7 @@ extension MessagePackWriter {
         for entry in append.entries { logEntry(entry) }
         unsigned(append.committed)
         unsigned(append.replayEnd)
-        guard !append.cursors.isEmpty else { return }
+        guard !append.cursors.isEmpty || !append.ages.isEmpty else { return }
         array(append.cursors.count)
         for cursor in append.cursors {
             array(3)
@@ -262,6 +262,9 @@ extension MessagePackWriter {
             unsigned(cursor.position.epoch)
             unsigned(cursor.position.seq)
         }
+        guard !append.ages.isEmpty else { return }
+        array(append.ages.count)
+        for age in append.ages { unsigned(UInt64(age)) }
     }
 
     fileprivate mutating func chunk(_ chunk: SnapshotChunk) {

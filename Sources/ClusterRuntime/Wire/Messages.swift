@@ -305,10 +305,12 @@ public struct Append: Sendable, Hashable {
     public var replayEnd: UInt64
     /// How far each of the domain's destinations has come; for standbys alone.
     public var cursors: [DestinationCursor]
+    /// How old each entry is, in milliseconds: so much of a time to live is over. Empty when all are as good as new.
+    public var ages: [UInt32]
 
     public init(
         domain: DomainName, epoch: UInt64, base: UInt64, entries: [LogEntry], committed: UInt64, replayEnd: UInt64,
-        cursors: [DestinationCursor] = []
+        cursors: [DestinationCursor] = [], ages: [UInt32] = []
     ) {
         self.domain = domain
         self.epoch = epoch
@@ -317,6 +319,7 @@ public struct Append: Sendable, Hashable {
         self.committed = committed
         self.replayEnd = replayEnd
         self.cursors = cursors
+        self.ages = ages
     }
 }
 
