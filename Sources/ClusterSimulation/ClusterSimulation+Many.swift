@@ -25,6 +25,12 @@ extension ClusterSimulation {
                 "an owner died before it took up its epoch, and its copy of the epoch before was not used when "
                 + "all was back"
         ),
+        FormerBug(
+            seed: 2, isPlain: false,
+            cause:
+                "a copy that was brought up to date from the log counted times to live from then, so that contacts "
+                + "outlived a failover"
+        ),
     ]
 
     /// Runs the histories of former bugs.

@@ -22,6 +22,12 @@ public enum ClusterSimulation {
         public let trace: [String]
 
         public var isGood: Bool { violations.isEmpty }
+
+        /// Whether the promises were kept, and which was broken first.
+        public var ending: Scenario.Ending {
+            guard let first = violations.first else { return .kept }
+            return .broken(String(first.prefix { $0 != ":" }))
+        }
     }
 
     /// How long a healed cluster may take to settle.
@@ -33,19 +39,36 @@ public enum ClusterSimulation {
     public static func run(
         seed: UInt64, plantedBug: PlantedBug? = nil, isTraced: Bool = false, isPlain: Bool = false
     ) -> Outcome {
+        var world = drawn(
+            seed: seed, plantedBug: plantedBug, isTraced: isTraced, isPlain: isPlain, isRecorded: false)
+        let end = world.now + .seconds(2) + world.options.faultyTime
+        // Every fault is healed at most three seconds after it began.
+        return finish(&world, end: end, healed: end + .milliseconds(3_100), seed: seed)
+    }
+
+    /// A cluster, and all that is going to be done to it, as a seed draws it.
+    static func drawn(
+        seed: UInt64, plantedBug: PlantedBug?, isTraced: Bool, isPlain: Bool, isRecorded: Bool
+    ) -> World {
         var random = SplitMix64(seed: seed)
         var options = SimulationOptions.drawn(from: &random)
         if !isPlain { options.widen(seed: seed) }
         options.plantedBug = plantedBug
-        var world = World(options: options, seed: random.next(), isTraced: isTraced)
-        let start = world.now
-        let end = start + .seconds(2) + options.faultyTime
+        var world = World(options: options, seed: random.next(), isTraced: isTraced, isRecorded: isRecorded)
+        let end = world.now + .seconds(2) + options.faultyTime
+        world.planWorkload()
         world.planFaults(until: end)
         world.planMovements(until: end, seed: seed)
         if !isPlain { world.planTopologies(until: end, seed: seed) }
+        return world
+    }
+
+    /// Runs to the end of load and faults, lets everything heal, and holds what comes of it against the promises.
+    static func finish(
+        _ world: inout World, end: MonotonicInstant, healed: MonotonicInstant, seed: UInt64
+    ) -> Outcome {
         world.run(until: end)
-        // Every fault is healed at most three seconds after it began.
-        world.run(until: end + .milliseconds(3_100))
+        world.run(until: healed)
         world.isLossy = false
         world.isLoaded = false
         let limit = world.now + settlingBudget
@@ -56,11 +79,13 @@ public enum ClusterSimulation {
             world.restoreTopology()
             world.run(until: world.now + .milliseconds(250))
         }
+        let known = world.history.violations.count
         world.judge()
+        for violation in world.history.violations[known...] { world.trace.note(world.now, "broken: \(violation)") }
         return Outcome(
             seed: seed, violations: world.history.violations, steps: world.steps,
             acknowledged: world.history.acknowledged, unknown: world.history.unknown, moves: world.moves,
-            removals: world.removals, simulated: world.now - start, trace: world.trace.lines)
+            removals: world.removals, simulated: world.now - World.beginning, trace: world.trace.lines)
     }
 }
 
@@ -69,7 +94,7 @@ extension World {
     /// request is waiting.
     var isSettled: Bool {
         busy.isEmpty && coordinator.load().wishes.isEmpty && isTopologyWhole
-            && Self.domains.allSatisfy { unsettled($0) == nil }
+            && domains.allSatisfy { unsettled($0) == nil }
     }
 
     /// What is still missing.
@@ -104,7 +129,7 @@ extension World {
     mutating func judge() {
         let wishes = coordinator.load().wishes
         if !wishes.isEmpty { history.violate("it settles", "open wishes: \(wishes.text)") }
-        for domain in Self.domains {
+        for domain in domains {
             if let missing = unsettled(domain) { history.violate("it settles", missing) }
             guard let assignment = coordinator.load().assignments.first(where: { $0.domain == domain }),
                 let owner = machine(of: domain, at: assignment.owner)
@@ -116,13 +141,32 @@ extension World {
                 if copy.report.digest != owner.report.digest, copy.report.position == owner.report.position {
                     history.violate("replicas agree", "\(domain): \(standby.node) differs from \(owner.node)")
                 }
+                compareDeadlines(copy.replica, at: standby.node.name, with: owner.replica, at: owner.node.name)
             }
             for name in followers {
                 guard let twin = nodes[name]!.followers[domain], twin.position == owner.report.position
                 else { continue }
                 compare(twin, list, domain, name)
+                compareDeadlines(twin.receiver.replica, at: name, with: owner.replica, at: owner.node.name)
             }
         }
+    }
+
+    /// Times to live run out in each copy at the same time, whenever and however it was told of them.
+    private mutating func compareDeadlines(
+        _ copy: DomainReplica, at name: NodeName, with original: DomainReplica, at owner: NodeName
+    ) {
+        var known: [ContactKey: UInt32] = [:]
+        copy.forEachLive(at: moment(of: name)) { contact, ttl in if let key = Self.key(contact) { known[key] = ttl } }
+        var wrong: [String] = []
+        original.forEachLive(at: moment(of: owner)) { contact, ttl in
+            guard let key = Self.key(contact), let other = known[key], ttl > 0, other > 0 else { return }
+            let difference = Duration.milliseconds(Int64(other) - Int64(ttl))
+            if abs(difference.nanoseconds) > History.lateness.nanoseconds {
+                wrong.append("\(key) ends \(difference) later at \(name) than at its owner \(owner)")
+            }
+        }
+        if let first = wrong.first { history.violate("deadlines", first) }
     }
 
     private mutating func compare(

@@ -16,6 +16,8 @@ struct History {
         /// Not before this can a registration that was acknowledged run out, and by then it must have.
         var expiresNotBefore = MonotonicInstant.distantPast
         var isUncertain = false
+        /// When it has run out at the latest; nil when that is not known.
+        var expiresNotAfter: MonotonicInstant?
         /// Where the last acknowledged operation stands in the domain's order.
         var position = Position.start
     }
@@ -25,6 +27,8 @@ struct History {
         let key: ContactKey
     }
 
+    /// How late a copy may be told of a registration beyond what it is told of its age.
+    static let lateness = Duration.milliseconds(1_500)
     /// How much sooner than on the simulation's clock a registration may run out on one that is fast.
     var tolerance = Duration.zero
     private(set) var knowledge: [ContactID: Knowledge] = [:]
@@ -71,6 +75,7 @@ struct History {
         case .register(let ttl):
             knowledge[contact] = Knowledge(
                 isRegistered: true, expiresNotBefore: operation.started + .milliseconds(Int64(ttl)),
+                expiresNotAfter: acknowledgement.received + .milliseconds(Int64(ttl)) + Self.lateness,
                 position: acknowledgement.position)
         case .unregister: knowledge[contact] = Knowledge(position: acknowledgement.position)
         }
@@ -91,6 +96,13 @@ struct History {
     mutating func grant(_ outage: Duration, in domain: DomainName) {
         for contact in knowledge.keys where contact.domain == domain {
             knowledge[contact]?.expiresNotBefore += outage
+        }
+    }
+
+    /// So much is granted to everybody at most: what a new owner took for the outage.
+    mutating func allow(_ stretch: Duration, in domain: DomainName) {
+        for contact in knowledge.keys where contact.domain == domain {
+            knowledge[contact]?.expiresNotAfter? += stretch
         }
     }
 
@@ -142,6 +154,9 @@ struct History {
             let isListed = list[contact.key] != nil
             if known.isRegistered, now + tolerance < known.expiresNotBefore, !isListed {
                 violate("nothing acknowledged is lost", "\(domain) \(contact.key) is not listed")
+            }
+            if let end = known.expiresNotAfter, end + tolerance + Self.lateness < now, isListed {
+                violate("deadlines", "\(domain) \(contact.key) is listed \(now - end) after it ran out")
             }
             if !known.isRegistered, isListed {
                 violate("nothing comes back", "\(domain) \(contact.key) is listed though it was unregistered")

@@ -23,6 +23,8 @@ public enum PlantedBug: String, CaseIterable, Sendable, Hashable {
     case skipsInReplay
     /// A follower that was resynced keeps what it had before.
     case keepsWhatWasResynced
+    /// Copies that are brought up to date from the log count times to live from then.
+    case forgetsAges
     /// A snapshot lacks a contact, and its count and digest are not compared.
     case trustsSnapshots
 

@@ -21,6 +21,8 @@ public struct SimulationOptions: Sendable, Hashable {
     /// A bug to plant; nil in an honest history.
     public var plantedBug: PlantedBug?
 
+    /// How many domains there are: 1 or 2.
+    public var domains = 2
     /// How many nodes of each role.
     public var routers = 2
     public var registrars = 3

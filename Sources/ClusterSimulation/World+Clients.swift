@@ -6,12 +6,17 @@ extension World {
     private static let requestDeadline = Duration.seconds(6)
     private static let retryAfter = Duration.milliseconds(250)
 
+    mutating func planWorkload() {
+        queue.add(.workload, at: now + .seconds(2))
+        if options.storm > 0 { queue.add(.storm, at: now + .seconds(3)) }
+    }
+
     /// Starts a request and plans the next.
     mutating func work() {
         guard isLoaded else { return }
         queue.add(
             .workload,
-            at: now + .microseconds(Int.random(in: 1...(2_000_000 / options.requestsPerSecond), using: &random)))
+            at: now + random.microseconds(1...(2_000_000 / options.requestsPerSecond)))
         ask()
     }
 
@@ -25,22 +30,29 @@ extension World {
     private mutating func ask() {
         var account = Int.random(in: 0..<options.accounts, using: &random)
         var device = Int.random(in: 0...1, using: &random)
-        var domain = Self.domains[Int.random(in: 0..<Self.domains.count, using: &random)]
-        if options.heat > 0.5, clocks.chance(options.heat) { domain = Self.domains[0] }
+        var domain = domains[Int.random(in: 0..<domains.count, using: &random)]
+        if options.heat > 0.5, clocks.chance(options.heat) { domain = domains[0] }
         if options.flapping > 0, clocks.chance(options.flapping) { (account, device) = (0, 0) }
         let key = ContactKey(account % 2 == 0 ? .sipuser : .user, "u\(account)", "c\(device)")
         let isShort = random.chance(options.shortLived)
         let kind: ClientOperation.Kind =
             random.chance(0.7)
             ? .register(ttl: isShort ? UInt32.random(in: 1_000...4_000, using: &random) : 600_000) : .unregister
-        let contact = History.ContactID(domain: domain, key: key)
-        guard busy.insert(contact).inserted else { return }
+        // Each contact keeps to one gateway, as a connection does.
+        ask(Wish(domain: domain, key: key, kind: kind), through: followers[account % followers.count])
+    }
+
+    /// - Returns: false when the contact's last request is still under way, since they come one at a time.
+    @discardableResult
+    mutating func ask(_ wish: Wish, through gateway: NodeName) -> Bool {
+        guard busy.insert(History.ContactID(domain: wish.domain, key: wish.key)).inserted else { return false }
+        record(.ask(wish, through: gateway))
         operations += 1
         let operation = ClientOperation(
-            number: operations, domain: domain, key: key, kind: kind, started: now,
+            number: operations, domain: wish.domain, key: wish.key, kind: wish.kind, started: now,
             deadline: now + Self.requestDeadline)
-        // Each contact keeps to one gateway, as a connection does.
-        queue.add(.step(followers[account % followers.count], .start(operation)), at: now)
+        queue.add(.step(gateway, .start(operation)), at: now)
+        return true
     }
 
     mutating func start(_ operation: ClientOperation, at name: NodeName) {
@@ -118,6 +130,7 @@ extension World {
     mutating func resend(at name: NodeName) {
         for (id, pending) in nodes[name]!.gateway.pending.sorted(by: { $0.key < $1.key }) {
             if now >= pending.operation.deadline {
+                trace.note(now, "client: no answer to request \(id) through \(name)")
                 finish(id, at: name)
                 history.giveUp(pending.operation)
             } else if now - pending.lastSent >= Self.retryAfter {

@@ -5,9 +5,10 @@ import SRActor
 
 /// What goes wrong, and how it is put right again.
 extension World {
-    enum Fault {
-        /// The process ends; `withDisk` is false when its disk is lost as well.
-        case crash([NodeName], withDisk: Bool)
+    enum Fault: Hashable {
+        /// The processes end; `withDisk` is false when their disks are lost as well. `torn` of the last records of each
+        /// domain are not on the disk; nil when chance is to say.
+        case crash([NodeName], withDisk: Bool, torn: Int? = nil)
         case pause(NodeName)
         case cut([Link])
         case coordinatorOutage
@@ -58,7 +59,7 @@ extension World {
     /// failure of any one node can be held against the cluster.
     private func hitsRegistrar(_ fault: Fault) -> Bool {
         switch fault {
-        case .crash(let names, _): names.contains { registrars.contains($0) }
+        case .crash(let names, _, _): names.contains { registrars.contains($0) }
         case .pause(let name): registrars.contains(name)
         case .cut(let links): links.contains { registrars.contains($0.from) || registrars.contains($0.to) }
         case .coordinatorOutage: false
@@ -66,46 +67,50 @@ extension World {
         }
     }
 
-    mutating func begin(_ fault: Fault) {
-        let length = random.duration(100...3_000)
+    /// Begins a fault that a seed has drawn, for as long as it draws now.
+    mutating func begin(_ fault: Fault) { begin(fault, for: random.duration(100...3_000)) }
+
+    /// - Returns: false when nothing has begun, since it is so already or must not be now.
+    @discardableResult
+    mutating func begin(_ fault: Fault, for length: Duration) -> Bool {
         if hitsRegistrar(fault) {
-            guard now >= nextServerFault else { return }
+            guard now >= nextServerFault else { return false }
             nextServerFault = now + length + .milliseconds(1_500)
         }
+        var begun = fault
         switch fault {
-        case .crash(let names, let withDisk):
+        case .crash(let names, let withDisk, let torn):
             let running = names.filter { nodes[$0]!.isRunning && !nodes[$0]!.isPaused }
-            guard !running.isEmpty, withDisk || isSafeToLoseDisk(of: running[0]) else { return }
-            for name in running { crash(name, withDisk: withDisk, isAlone: running.count == 1) }
-            trace.note(now, "crash \(running) withDisk=\(withDisk)")
-            queue.add(.heal(.crash(running, withDisk: withDisk)), at: now + length)
+            guard !running.isEmpty, withDisk || isSafeToLoseDisk(of: running[0]) else { return false }
+            trace.note(now, "\(World.Fault.crash(running, withDisk: withDisk, torn: torn))")
+            var lost = 0
+            for name in running { lost += crash(name, withDisk: withDisk, torn: torn, isAlone: running.count == 1) }
+            begun = .crash(running, withDisk: withDisk, torn: lost)
         case .pause(let name):
-            guard nodes[name]!.isRunning, !nodes[name]!.isPaused else { return }
+            guard nodes[name]!.isRunning, !nodes[name]!.isPaused else { return false }
             nodes[name]!.isPaused = true
             ended[nodes[name]!.life] = now
-            trace.note(now, "pause \(name)")
-            queue.add(.heal(fault), at: now + length)
+            trace.note(now, "\(fault)")
         case .cut(let links):
             blocked.formUnion(links)
-            trace.note(now, "cut \(links.map { "\($0.from)->\($0.to)" })")
-            queue.add(.heal(fault), at: now + length)
+            trace.note(now, "\(fault)")
         case .coordinatorOutage:
-            guard !isCoordinatorAway else { return }
+            guard !isCoordinatorAway else { return false }
             isCoordinatorAway = true
-            trace.note(now, "coordinator away")
-            queue.add(.heal(fault), at: now + length)
+            trace.note(now, "\(fault)")
         case .slow(let name, let delay):
-            guard slowness[name] == nil else { return }
+            guard slowness[name] == nil else { return false }
             slowness[name] = delay
-            trace.note(now, "slow \(name) by \(delay) ms")
-            queue.add(.heal(fault), at: now + length)
+            trace.note(now, "\(fault)")
         case .diskFull(let name):
-            guard nodes[name]!.isRunning, fullDisks.insert(name).inserted else { return }
-            trace.note(now, "disk full at \(name)")
-            for domain in Self.domains { step(.journal(isWritable: false), of: domain, at: name) }
-            queue.add(.heal(fault), at: now + length)
+            guard nodes[name]!.isRunning, fullDisks.insert(name).inserted else { return false }
+            trace.note(now, "\(fault)")
+            for domain in domains { step(.journal(isWritable: false), of: domain, at: name) }
         }
+        record(.fault(begun, for: length))
+        queue.add(.heal(begun), at: now + length)
         activeFaults += 1
+        return true
     }
 
     /// A disk may be lost only while another member holds all that this one holds: one failure, not two.
@@ -120,25 +125,28 @@ extension World {
         }
     }
 
-    private mutating func crash(_ name: NodeName, withDisk: Bool, isAlone: Bool) {
+    /// - Returns: how many of the journal's last records were lost with the process.
+    private mutating func crash(_ name: NodeName, withDisk: Bool, torn: Int?, isAlone: Bool) -> Int {
         abandonRequests(of: name)
-        let mayTear = options.tornJournals && isAlone && isSafeToLoseDisk(of: name)
+        let mayTear = (torn.map { $0 > 0 } ?? options.tornJournals) && isAlone && isSafeToLoseDisk(of: name)
         nodes[name]!.isRunning = false
         ended[nodes[name]!.life] = now
         if !withDisk { nodes[name]!.disk = [:] }
-        if mayTear { tearJournal(of: name, by: Int.random(in: 0...5, using: &clocks)) }
+        let lost = mayTear ? torn ?? Int.random(in: 0...5, using: &clocks) : 0
+        tearJournal(of: name, by: lost)
         if has(.losesTheJournalsEnd) { tearJournal(of: name, by: 30) }
         // Routers learn of a process that is gone by a refused connection; sometimes they miss it.
         for router in routers where router != name && random.chance(0.7) {
             guard !blocked.contains(Link(from: router, to: name)) else { continue }
             if nodes[router]!.isRunning, !nodes[router]!.isPaused { route(.refused(name), at: router) }
         }
+        return lost
     }
 
     /// What was written last is not on the disk: the machine has lost its power, and the journal is read up to there.
     private func tearJournal(of name: NodeName, by records: Int) {
         guard let node = nodes[name] else { return }
-        for domain in Self.domains {
+        for domain in domains {
             guard let count = node.disk[domain]?.count else { continue }
             node.disk[domain]?.removeLast(min(records, count))
         }
@@ -147,7 +155,7 @@ extension World {
     /// The disk takes records again: everything is written anew.
     private mutating func writeAnew(_ name: NodeName) {
         guard fullDisks.remove(name) != nil, let node = nodes[name], node.isRunning else { return }
-        for domain in Self.domains {
+        for domain in domains {
             guard let replica = node.domains[domain]?.replica else { continue }
             var records: [SimulatedNode.Written] = []
             let moment = moment(of: name)
@@ -160,7 +168,7 @@ extension World {
     mutating func heal(_ fault: Fault) {
         activeFaults -= 1
         switch fault {
-        case .crash(let names, _):
+        case .crash(let names, _, _):
             for name in names where !nodes[name]!.isRunning {
                 let reuses = options.plantedBug == .reusesIncarnation
                 let incarnation = nodes[name]!.incarnation + (reuses ? 0 : 1)
@@ -178,6 +186,6 @@ extension World {
         case .slow(let name, _): slowness[name] = nil
         case .diskFull(let name): writeAnew(name)
         }
-        trace.note(now, "heal \(fault)")
+        trace.note(now, "over: \(fault)")
     }
 }

@@ -18,7 +18,7 @@ extension World {
 
     private func drawnOrder(_ random: inout SplitMix64) -> MovementOrder {
         let node = registrars[Int.random(in: 0..<registrars.count, using: &random)]
-        let domain = Self.domains[Int.random(in: 0..<Self.domains.count, using: &random)]
+        let domain = domains[Int.random(in: 0..<domains.count, using: &random)]
         switch Int.random(in: 0..<10, using: &random) {
         case 0..<5: return .move(domain, to: node)
         case 5..<8: return .drain(node)
@@ -35,6 +35,7 @@ extension World {
             else { continue }
             orders += 1
             trace.note(now, "operator: \(order)")
+            if isLoaded { record(.order(order)) }
             route(.ordered(order, id: orders), at: name)
             return
         }

@@ -10,10 +10,10 @@ extension World {
         switch nodes[name]!.role {
         case .router: route(.tick, at: name)
         case .sr:
-            for domain in Self.domains { step(.tick, of: domain, at: name) }
+            for domain in domains { step(.tick, of: domain, at: name) }
             report(name)
         case .wssubscr:
-            for domain in Self.domains { follow(.tick, of: domain, at: name) }
+            for domain in domains { follow(.tick, of: domain, at: name) }
             resend(at: name)
         case .sg, .arbiter: preconditionFailure("the simulated cluster has no such node: \(name)")
         }
@@ -54,7 +54,7 @@ extension World {
             case .send(let message, let peer): send(message, from: name, to: peer)
             case .assigned(let assignments): for assignment in assignments { assigned(assignment, at: name) }
             case .lease(let until):
-                for domain in Self.domains { step(.lease(until: until), of: domain, at: name) }
+                for domain in domains { step(.lease(until: until), of: domain, at: name) }
             case .topology(let active): learned(active, at: name)
             }
         }
@@ -133,9 +133,9 @@ extension World {
             case .alarm(let text): history.violate("no alarm", "\(name): \(text)")
             case .becameOwner(_, let reason, _):
                 grantOutage(of: domain, to: node.life, reason)
-                trace.note(now, "\(name) \(domain) \(directive)")
+                trace.note(now, "\(name) \(Trace.describe(directive)) \(domain)")
             case .becameStandby, .deposed, .handingOver, .replayEnded, .retiring:
-                trace.note(now, "\(name) \(domain) \(directive)")
+                trace.note(now, "\(name) \(Trace.describe(directive)) \(domain)")
             }
         }
         return true
@@ -145,13 +145,13 @@ extension World {
         let node = nodes[name]!
         guard now - node.lastReport >= .seconds(1) else { return }
         node.lastReport = now
-        let reports = Self.domains.compactMap { node.domains[$0]?.report }
+        let reports = domains.compactMap { node.domains[$0]?.report }
         for router in routers { send(.copies(CopyReports(reports: reports)), from: name, to: router) }
     }
 
     private mutating func checkLimits(_ name: NodeName) {
         let node = nodes[name]!
-        for domain in Self.domains {
+        for domain in domains {
             guard let machine = node.domains[domain] else { continue }
             if machine.ringCount > policy.ringEntries {
                 history.violate("limits", "\(name) \(domain) keeps \(machine.ringCount) entries")
@@ -174,6 +174,10 @@ extension World {
                 options.maximumDelay + 130 + (options.faults.contains(.slowNode) ? 800 : 0))
             history.grant(max(now - end - late, .zero), in: domain)
         }
+        // A standby that was not heard for longer is taken out, and not promoted.
+        if let stretch = nodes[life.name]?.domains[domain]?.replica.stretch {
+            history.allow(min(stretch, .seconds(8)), in: domain)
+        }
         owners[domain] = life
     }
 
@@ -195,6 +199,7 @@ extension World {
                     history.violate("positions", "\(name) \(domain) went back from \(twin.position) to \(position)")
                 }
                 twin.position = position
+                trace.note(now, "\(name) tells \(domain) \(position) clear: resync, and what is live")
                 let known = has(.keepsWhatWasResynced) ? twin.set : [:]
                 twin.set = Self.list(of: twin.receiver.replica, at: moment).merging(known) { new, _ in new }
             case .accounts, .replayed: break
@@ -215,6 +220,7 @@ extension World {
             history.violate("positions", "\(name) \(domain): \(epoch):\(entry.seq) came after \(twin.position)")
         }
         twin.position = Position(epoch: epoch, seq: entry.seq)
+        trace.note(now, "\(name) tells \(domain) \(Trace.describe(entry, epoch: epoch))")
         history.delivered(entry, epoch: epoch, of: domain, to: name, at: now)
         switch entry.change {
         case .registered(let contact, _, _): if let key = Self.key(contact) { twin.set[key] = contact }

@@ -25,6 +25,11 @@ extension World {
 
     /// What a standby takes in.
     mutating func corrupted(_ append: Append) -> Append {
+        if has(.forgetsAges) {
+            var ageless = append
+            ageless.ages = []
+            return ageless
+        }
         guard has(.forgetsAContact), random.oneIn(10),
             let last = append.entries.last, case .registered(let contact, _, _) = last.change
         else { return append }

@@ -33,22 +33,22 @@ extension World {
 
     /// An operator removes the last domain, or puts it back.
     mutating func changeTopology() {
-        let hasAll = coordinator.load().topology.map { $0.text == Self.wholeText } ?? true
-        activate(hasAll ? Self.domains.dropLast().map(\.rawValue).joined(separator: " ") : Self.wholeText)
+        let hasAll = coordinator.load().topology.map { $0.text == wholeText } ?? true
+        activate(hasAll ? domains.dropLast().map(\.rawValue).joined(separator: " ") : wholeText)
     }
 
     /// Whether the cluster is to serve every domain in the end.
-    var isTopologyWhole: Bool { coordinator.load().topology.map { $0.text == Self.wholeText } ?? true }
+    var isTopologyWhole: Bool { coordinator.load().topology.map { $0.text == wholeText } ?? true }
 
     /// Puts back what is missing, as far as somebody leads; to be repeated until nothing is.
     mutating func restoreTopology() {
-        if !isTopologyWhole { activate(Self.wholeText) }
+        if !isTopologyWhole { activate(wholeText) }
     }
 
-    private static var wholeText: String { domains.map(\.rawValue).joined(separator: " ") }
+    private var wholeText: String { domains.map(\.rawValue).joined(separator: " ") }
 
     /// Gives a topology to whichever router holds itself to lead.
-    private mutating func activate(_ text: String) {
+    mutating func activate(_ text: String) {
         for name in routers {
             guard let node = nodes[name], node.isRunning, !node.isPaused, let machine = node.router,
                 machine.leadingTerm(at: moment(of: name)) > 0,
@@ -56,11 +56,19 @@ extension World {
             else { continue }
             orders += 1
             trace.note(now, "operator: the topology is \(text)")
+            if isLoaded { record(.serve(text.split(separator: " ").compactMap { DomainName(String($0)) })) }
             let next = ActiveTopology(version: machine.topology.version + 1, text: text, since: 0)
-            history.mayHaveEnded(Self.domains[Self.domains.count - 1])
+            let served = coordinator.load().topology?.text ?? wholeText
+            for domain in domains where !Self.isNamed(domain, in: text) || !Self.isNamed(domain, in: served) {
+                history.mayHaveEnded(domain)
+            }
             route(.activate(next, layout, id: orders), at: name)
             return
         }
+    }
+
+    private static func isNamed(_ domain: DomainName, in text: String) -> Bool {
+        text.split(separator: " ").contains { $0 == domain.rawValue }
     }
 
     /// What a topology's text means; nil when it is none.
@@ -77,8 +85,8 @@ extension World {
     static func described(_ domain: DomainName, _ options: SimulationOptions) -> ClusterLayout.Domain {
         ClusterLayout.Domain(
             name: domain, replicas: options.replicas,
-            group: options.groupSize > 0 && domain == domains.last ? "one" : nil,
-            pin: domain == domains.first ? options.pin.map { NodeName("s\($0 + 1)") } : [])
+            group: options.groupSize > 0 && domain == allDomains.last ? "one" : nil,
+            pin: domain == allDomains.first ? options.pin.map { NodeName("s\($0 + 1)") } : [])
     }
 
     /// Why a domain is not served by whom the topology wants; nil when it is.

@@ -28,6 +28,8 @@ struct World {
         case step(NodeName, Step)
         case fault(Fault)
         case heal(Fault)
+        /// Something that was planned in advance, as it is to be done.
+        case act(Act)
         case workload
         /// An operator orders something of whichever router leads.
         case order(MovementOrder)
@@ -40,9 +42,12 @@ struct World {
     }
 
     let options: SimulationOptions
-    var random: SplitMix64
+    var random: Chance
     /// The speeds of clocks and what else was added later is drawn from this one.
-    var clocks: SplitMix64
+    var clocks: Chance
+    /// What was done from outside, in its order; kept only when asked for.
+    var acts: [TimedAct] = []
+    let isRecorded: Bool
     var speeds: [NodeName: Double] = [:]
     var wallOffsets: [NodeName: Int64] = [:]
     /// Nodes whose messages take so much longer, in milliseconds.
@@ -86,20 +91,24 @@ struct World {
     var names: [NodeName] { routers + registrars + followers }
     /// What a history may take at most: more of it is a flood that the machines have begun.
     var stepLimit: Int { 60_000 * max(names.count, 7) / 7 + 30 * operations }
-    static let domains = ["a.example", "b.example"].compactMap { DomainName($0) }
+    let domains: [DomainName]
+    static let allDomains = ["a.example", "b.example"].compactMap { DomainName($0) }
 
     let periods = Periods()
     let policy: DomainPolicy
     let layout: ClusterLayout
 
-    init(options: SimulationOptions, seed: UInt64, isTraced: Bool) {
+    /// - Parameter seed: of what is left to chance; nil when nothing is.
+    init(options: SimulationOptions, seed: UInt64?, isTraced: Bool, isRecorded: Bool = false) {
         self.options = options
-        random = SplitMix64(seed: seed)
+        self.isRecorded = isRecorded
+        random = seed.map { Chance(seed: $0) } ?? .even
         if options.drift > 0 { history.tolerance = .milliseconds(100) }
-        clocks = SplitMix64(seed: seed ^ 0x636c_6f63_6b73)
-        routers = (1...options.routers).map { NodeName("r\($0)") }
-        registrars = (1...options.registrars).map { NodeName("s\($0)") }
-        followers = (1...options.followers).map { NodeName("w\($0)") }
+        clocks = seed.map { Chance(seed: $0 ^ 0x636c_6f63_6b73) } ?? .even
+        domains = Array(Self.allDomains.prefix(options.domains))
+        routers = Self.names("r", options.routers)
+        registrars = Self.names("s", options.registrars)
+        followers = Self.names("w", options.followers)
         trace = Trace(isOn: isTraced)
         policy = DomainPolicy(
             minimumTTL: 500, maximumDevices: 4, ringEntries: options.ringEntries, maximumUncommitted: 4_096)
@@ -112,15 +121,21 @@ struct World {
                 name: node.0, role: node.1, site: "main", server: "host-\(index)", group: isGrouped ? "one" : nil)
         }
         layout = ClusterLayout(
-            nodes: nodes, domains: Self.domains.map { Self.described($0, options) })
+            nodes: nodes, domains: domains.map { Self.described($0, options) })
         for (name, _) in roles {
             speeds[name] = options.drift > 0 ? Double.random(in: -options.drift...options.drift, using: &clocks) : 0
             wallOffsets[name] = options.drift > 0 ? Int64.random(in: -3_600_000...3_600_000, using: &clocks) : 0
         }
         for (name, role) in roles { boot(name, role, incarnation: 1, disk: [:]) }
-        queue.add(.workload, at: now + .seconds(2))
-        if options.storm > 0 { queue.add(.storm, at: now + .seconds(3)) }
         if options.vacancyHints { queue.add(.vacant, at: now + .milliseconds(200)) }
+    }
+
+    static func names(of options: SimulationOptions) -> [NodeName] {
+        names("r", options.routers) + names("s", options.registrars) + names("w", options.followers)
+    }
+
+    private static func names(_ letter: String, _ count: Int) -> [NodeName] {
+        (1...count).map { NodeName("\(letter)\($0)") }
     }
 
     /// On the clock of the simulation.
@@ -153,7 +168,7 @@ struct World {
                 layoutOf: { Self.layout(of: $0, nodes: all, options) })
         case .sr: node.domains = restore(disk, life)
         case .wssubscr:
-            for domain in Self.domains {
+            for domain in domains {
                 node.followers[domain] = FollowerTwin(
                     receiver: ReplicaReceiver(domain: domain, role: .follower),
                     changes: ChangesSubscriber(
@@ -184,17 +199,20 @@ struct World {
         while let time = queue.nextTime, time <= end, let (_, occurrence) = queue.popFirst() {
             now = time
             steps += 1
+            let known = history.violations.count
             guard steps <= stepLimit else { return history.violate("bounded", "more than \(stepLimit) steps") }
             switch occurrence {
             case .step(let name, let step): perform(step, at: name)
             case .fault(let fault): begin(fault)
             case .heal(let fault): heal(fault)
+            case .act(let act): perform(act)
             case .workload: work()
             case .order(let order): give(order)
             case .vacant: tellVacancy()
             case .storm: rush()
             case .topology: changeTopology()
             }
+            for violation in history.violations[known...] { trace.note(now, "broken: \(violation)") }
         }
         now = max(now, end)
     }
@@ -224,7 +242,7 @@ struct World {
         nodes[name]?.sentCounter[peer] = counter
         guard !blocked.contains(link), !(isLossy && random.chance(options.loss)) else { return }
         let step = Step.deliver(message, from: life, counter: counter)
-        let delay = Duration.microseconds(Int.random(in: 100...(options.maximumDelay * 1_000), using: &random))
+        let delay = random.microseconds(100...(options.maximumDelay * 1_000))
         var arrival = now + delay + .milliseconds((slowness[name] ?? 0) + (slowness[peer] ?? 0))
         if isLossy, random.chance(options.reordering) {
             arrival += random.duration(1...50)

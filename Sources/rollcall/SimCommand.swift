@@ -11,8 +11,14 @@ struct SimCommand: AsyncParsableCommand {
             again. The seeds are printed first; without --seed those that once found a bug are run before all others.
             All processors are used. Exits with 1 when a promise was broken.
 
+            With --shrink a history that breaks one (the first, of many) is made smaller for as long as it breaks the
+            same one, and written as a scenario file: a cluster, what is done to it, and the whole trace of it.
+            --scenario runs such a file and holds what comes of it against the trace.
+
             Example: rollcall sim --seeds 1000
                      rollcall sim --seed 42 --trace
+                     rollcall sim --seed 42 --shrink --output lost.txt
+                     rollcall sim --scenario Tests/scenarios/owner-killed.txt
             """)
 
     @Option(help: "The first seed; chosen by chance when left out.")
@@ -30,10 +36,19 @@ struct SimCommand: AsyncParsableCommand {
             "Plant a bug that must be found: \(PlantedBug.allCases.map(\.rawValue).joined(separator: ", ")).",
             valueName: "bug"))
     var plant: String?
+    @Flag(help: "Make the first history that breaks a promise smaller, and write it as a scenario file.")
+    var shrink = false
+    @Option(
+        help: ArgumentHelp(
+            "Where --shrink writes; seed-SEED.txt in the current directory when left out.", valueName: "file"))
+    var output: String?
+    @Option(
+        help: ArgumentHelp(
+            "Run a scenario file instead, and exit with 1 when its trace is not what it says.", valueName: "file"))
+    var scenario: String?
+    @Flag(help: "With --scenario: write what comes of it into the file as what is expected.")
+    var rewrite = false
     @OptionGroup var json: JSONOption
-
-    /// How often it says how far it has come.
-    static let progressInterval: Duration = .seconds(5)
 
     func validate() throws {
         guard (1...10_000_000).contains(count) else {
@@ -48,9 +63,16 @@ struct SimCommand: AsyncParsableCommand {
         }
         if plain, !trace { throw ValidationError("--plain without --trace; expected both") }
         if trace, seed == nil { throw ValidationError("--trace without --seed; expected both") }
+        if trace, shrink { throw ValidationError("--trace with --shrink, which prints a trace anyway; expected one") }
+        if output != nil, !shrink { throw ValidationError("--output without --shrink; expected both") }
+        if rewrite, scenario == nil { throw ValidationError("--rewrite without --scenario; expected both") }
+        if scenario != nil, seed != nil || shrink || plant != nil {
+            throw ValidationError("--scenario with --seed, --shrink or --plant; expected it alone: the file says all")
+        }
     }
 
     func run() async throws {
+        if let scenario { return try ScenarioRun(path: scenario, rewrites: rewrite, isJSON: json.isOn).run() }
         var tally = SimulationTally()
         if trace, let seed {
             let outcome = ClusterSimulation.run(seed: seed, plantedBug: plantedBug, isTraced: true, isPlain: plain)
@@ -65,7 +87,33 @@ struct SimCommand: AsyncParsableCommand {
             // The speed of a single traced history says nothing, and its output is to be compared.
             Console.line(tally.text(in: trace ? nil : tally.elapsed))
         }
-        guard tally.failing.isEmpty else { throw CommandFailure.no() }
+        guard let failing = tally.failing.min() else { return }
+        if shrink { try makeSmaller(failing, promise: tally.endings[failing]) }
+        throw CommandFailure.no()
+    }
+
+    /// Writes the smallest history that breaks the same promise as the seed's.
+    private func makeSmaller(_ failing: UInt64, promise: Scenario.Ending?) throws {
+        guard case .broken(let promise) = promise else { return }
+        Console.error("Making seed \(failing) smaller for as long as it breaks \"\(promise)\"")
+        var spokeAt = SystemClock.monotonic()
+        var shrinker = Shrinker(promise: promise) { scenario, runs in
+            guard SystemClock.monotonic() - spokeAt >= .seconds(2) else { return }
+            spokeAt = SystemClock.monotonic()
+            Console.error("\(runs) histories: \(scenario.actCount) acts, \(scenario.nodeCount) nodes")
+        }
+        guard var scenario = shrinker.shrink(seed: failing, plantedBug: plantedBug) else {
+            Console.error("With what it does from outside and another chance, no history of \(shrinker.runs) breaks it")
+            return
+        }
+        let planted = plant.map { " --plant \($0)" } ?? ""
+        scenario.about = ["What is left of seed \(failing) (rollcall sim --seed \(failing)\(planted) --shrink)."]
+        if !json.isOn { for line in scenario.trace ?? [] { Console.line(line) } }
+        let path = output ?? "seed-\(failing).txt"
+        try ScenarioRun.write(scenario, to: path)
+        Console.error(
+            "\(scenario.actCount) acts and \(scenario.nodeCount) nodes are left after \(shrinker.runs) histories: "
+                + "rollcall sim --scenario \(path)")
     }
 
     private var plantedBug: PlantedBug? { plant.flatMap { PlantedBug(rawValue: $0) } }
@@ -77,86 +125,25 @@ struct SimCommand: AsyncParsableCommand {
         let formerText = former == 0 ? "" : ", after \(former) of former bugs"
         Console.error("Seeds \(seeds.lowerBound) to \(seeds.upperBound)\(formerText)")
         let total = former + count
-        var spokeAt = SystemClock.monotonic()
+        let display = SimulationDisplay(total: total)
         func take(_ outcome: ClusterSimulation.Outcome) {
             tally.add(outcome)
-            if !outcome.isGood { report(outcome) }
-            guard SystemClock.monotonic() - spokeAt >= Self.progressInterval else { return }
-            spokeAt = SystemClock.monotonic()
-            Console.error("\(tally.histories) of \(total) histories, \(tally.failing.count) broke a promise")
+            if !outcome.isGood {
+                display.pause()
+                report(outcome)
+            }
+            display.show(tally)
         }
         if former > 0 { ClusterSimulation.runFormerBugs(plantedBug: plantedBug, take) }
         await ClusterSimulation.run(seeds: seeds, plantedBug: plantedBug, take)
+        display.end(tally)
     }
 
     private func report(_ outcome: ClusterSimulation.Outcome) {
         let planted = plant.map { " --plant \($0)" } ?? ""
         let violations = outcome.violations.map { "  \($0)" }.joined(separator: "\n")
-        let text =
-            "seed \(outcome.seed) broke a promise (rollcall sim --seed \(outcome.seed)\(planted) --trace):\n"
-            + violations
+        let again = "rollcall sim --seed \(outcome.seed)\(planted) --trace, or --shrink"
+        let text = "seed \(outcome.seed) broke a promise (\(again)):\n" + violations
         if json.isOn { Console.error(text) } else { Console.line(text) }
     }
-}
-
-/// What many histories came to.
-struct SimulationTally {
-    private(set) var histories = 0
-    /// Seeds of the histories that broke a promise.
-    private(set) var failing: [UInt64] = []
-    private var steps = 0
-    private var acknowledged = 0
-    private var unknown = 0
-    private var moves = 0
-    private var removals = 0
-    private var simulated: Duration = .zero
-    private let start = SystemClock.monotonic()
-
-    struct Document: Encodable {
-        let ok: Bool
-        let histories: Int
-        let steps: Int
-        let acknowledged: Int
-        let unknown: Int
-        let moves: Int
-        let removals: Int
-        let simulated_h: Double
-        let seconds: Double
-        let histories_per_s: Double
-        let broken: Int
-        let failing_seeds: [UInt64]
-    }
-
-    var elapsed: Duration { SystemClock.monotonic() - start }
-
-    mutating func add(_ outcome: ClusterSimulation.Outcome) {
-        histories += 1
-        steps += outcome.steps
-        acknowledged += outcome.acknowledged
-        unknown += outcome.unknown
-        moves += outcome.moves
-        removals += outcome.removals
-        simulated += outcome.simulated
-        if !outcome.isGood { failing.append(outcome.seed) }
-    }
-
-    func document(in time: Duration) -> Document {
-        Document(
-            ok: failing.isEmpty, histories: histories, steps: steps, acknowledged: acknowledged, unknown: unknown,
-            moves: moves, removals: removals,
-            simulated_h: Self.rounded(simulated / .seconds(3_600)), seconds: Self.rounded(time / .seconds(1)),
-            histories_per_s: Self.rounded(rate(in: time)), broken: failing.count, failing_seeds: failing.sorted())
-    }
-
-    /// - Parameter time: nil to leave the speed out.
-    func text(in time: Duration?) -> String {
-        let speed = time.map { ", \(Self.rounded(rate(in: $0))) histories/s" } ?? ""
-        let hours = Self.rounded(simulated / .seconds(3_600))
-        return "\(histories) histories, \(steps) steps, \(acknowledged) acknowledged operations, \(moves) moves, "
-            + "\(removals) removals of domains, \(hours) simulated hours\(speed), \(failing.count) broken"
-    }
-
-    private func rate(in time: Duration) -> Double { Double(histories) / max(time / .seconds(1), 0.001) }
-
-    private static func rounded(_ value: Double) -> Double { (value * 100).rounded() / 100 }
 }

@@ -1,7 +1,7 @@
 /// The quantities of configuration files, as text and back: `200ms`, `1.5s`, `2m`, `64KiB`.
-enum Quantity {
+package enum Quantity {
     /// Reads up to six digits with an optional fraction of up to six, then `ms`, `s`, `m` or `h`.
-    static func duration(_ text: String) -> Duration? {
+    package static func duration(_ text: String) -> Duration? {
         guard let (whole, fraction, unit) = split(text) else { return nil }
         let unitNanoseconds: Int64
         switch unit {

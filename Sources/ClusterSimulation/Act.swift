@@ -1,0 +1,26 @@
+import ClusterRuntime
+import RegistrarEvents
+
+/// One thing that is done to a simulated cluster from outside: all that a history does not leave to chance.
+enum Act: Hashable {
+    /// A client asks, through a gateway.
+    case ask(Wish, through: NodeName)
+    case fault(World.Fault, for: Duration)
+    /// An operator orders a movement.
+    case order(MovementOrder)
+    /// An operator activates a topology with these domains.
+    case serve([DomainName])
+}
+
+/// An act, and when it begins, counted from the beginning of the history.
+struct TimedAct: Hashable {
+    var at: Duration
+    var act: Act
+}
+
+/// What a client wants of a contact.
+struct Wish: Hashable {
+    let domain: DomainName
+    let key: ContactKey
+    let kind: ClientOperation.Kind
+}
