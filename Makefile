@@ -56,7 +56,7 @@ test: test-dependencies ## runs everything that .ci/run runs: lint, model, simul
 	@$(TIMED) plugins timeout -k 10 240 scripts/test-plugins.sh .build/debug/rollcall
 	@$(TIMED) websockets timeout -k 10 120 scripts/test-websockets.sh .build/debug/rollcall
 	@$(TIMED) subscribers timeout -k 10 420 scripts/test-subscribers.sh .build/debug/rollcall isolation resume 2 slow-readers
-	@$(TIMED) destinations timeout -k 10 300 scripts/test-destinations.sh .build/debug/rollcall kills outage overflow gone
+	@$(TIMED) destinations timeout -k 10 300 scripts/test-destinations.sh .build/debug/rollcall kills outage overflow gone faults secure
 	@# One after the other: on few cores the simulator's histories would starve what waits for sockets.
 	@$(TIMED) test swift test --skip-build --no-parallel
 

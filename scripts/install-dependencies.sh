@@ -30,7 +30,7 @@ if [ "${1:-}" = "--test" ]; then
     packages+=(iproute2 util-linux)
     # The model: Model/check.sh. spin makes a program in C of it.
     packages+=(spin gcc libc6-dev)
-    # Kafka: scripts/test-destinations.sh. The broker and one of the consumers come from PyPI.
+    # Kafka: scripts/test-destinations.sh. The broker and one of the consumers come from PyPI; gcc, as above, builds another.
     packages+=(kcat)
     # Phones: scripts/test-phones.sh. The third comes from PyPI, into an environment of its own.
     packages+=(sip-tester baresip-core python3-venv python3-pip)

@@ -8,4 +8,5 @@ cd "$(dirname "$0")/.."
 binary=$1
 shift
 environment=$(scripts/kafka-environment.sh)
+cc -O1 -Wall -Wextra -o "$environment/mock-brokers" Tests/destinations/mock_brokers.c -lrdkafka
 exec "$environment/bin/python" -B Tests/destinations/trial.py --rollcall "$binary" "$@"

@@ -31,6 +31,7 @@ public final class KafkaDestination: Destination {
         self.settings = settings
         self.log = log
         node = settings.node.utf8.map { CChar(bitPattern: $0) }
+        if let warning = settings.loginWarning(libraryVersion: rd_kafka_version()) { log.warning("\(warning)") }
         switch settings.spec.fencing {
         case .epoch:
             concurrency = 32

@@ -67,6 +67,15 @@ public struct KafkaSettings: Sendable {
         return options
     }
 
+    /// What is to be said of a login with this librdkafka (`0xMMmmrrpp`). Before 2.6.1 it repeats its nonce in the last
+    /// message of SCRAM (its change 4895); brokers up to Kafka 3.9 let that pass, those of 4.x do as RFC 5802 demands.
+    func loginWarning(libraryVersion: Int32) -> String? {
+        guard let mechanism = spec.login?.mechanism, mechanism != .plain, libraryVersion < 0x02_06_01_00 else {
+            return nil
+        }
+        return "Kafka 4 and later refuse \(mechanism.rawValue) of this librdkafka; expected version 2.6.1 or PLAIN over TLS"
+    }
+
     private func password(_ login: KafkaSpec.Login) throws(KafkaFailure) -> String {
         // The rules for such files are the same as for etcd's.
         do {

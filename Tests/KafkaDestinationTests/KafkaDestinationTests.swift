@@ -102,6 +102,20 @@ import Testing
         await kafka.close()
     }
 
+    @Test func scramByAnOldLibraryIsWarnedOf() throws {
+        func warning(_ mechanism: KafkaSpec.Mechanism?, _ version: Int32) -> String? {
+            let login = mechanism.map { KafkaSpec.Login(mechanism: $0, user: "u", passwordPath: "/nonexistent") }
+            let spec = KafkaSpec(brokers: ["127.0.0.1:1"], login: login)
+            return KafkaSettings(spec: spec, cluster: "test", node: "sr1", topic: { "\($0)" })
+                .loginWarning(libraryVersion: version)
+        }
+        #expect(warning(.scramSHA512, 0x02_00_02_ff)?.contains("SCRAM-SHA-512") == true)
+        #expect(warning(.scramSHA256, 0x02_06_00_ff) != nil)
+        #expect(warning(.scramSHA256, 0x02_06_01_ff) == nil)
+        #expect(warning(.plain, 0x02_00_02_ff) == nil)
+        #expect(warning(nil, 0x02_00_02_ff) == nil)
+    }
+
     @Test func closingFailsWhatIsUnderWay() async throws {
         let cluster = try MockCluster(topic: "demo.example.registrarevents", partitions: 1)
         let kafka = try destination(cluster)

@@ -15,6 +15,7 @@ class Broker:
     def __init__(self):
         self.port = free_ports(1)[0]
         self.address = f"127.0.0.1:{self.port}"
+        self.entrance = self.address  # Where the cluster comes in.
         self.directory = tempfile.mkdtemp(prefix="rollcall-broker-")
         self.process = None
 

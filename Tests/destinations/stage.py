@@ -39,7 +39,7 @@ class Trial:
         self.webhook = Receiver("the webhook of the trials", keeps=False).start()
         self.cluster = Cluster(os.path.abspath(self.chosen.rollcall), os.path.join(HERE, "cluster.yaml"))
         try:
-            settings = {"$broker": self.broker.address, "$webhook": str(self.webhook.port), **self.settings}
+            settings = {"$broker": self.broker.entrance, "$webhook": str(self.webhook.port), **self.settings}
             with open(self.cluster.topology) as file:
                 text = file.read()
             for name, value in settings.items():

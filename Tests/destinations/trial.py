@@ -9,6 +9,9 @@ outage       the broker is killed and comes back empty; the webhook answers 500 
              long as the spool holds. How long phones wait for their answers is measured before and meanwhile
 overflow     the same for longer than memory and spool last: both are told by `clear` and replay
 gone         the webhook answers 410 and is sent nothing more, until `rollcall destinations --resume`: then it is told everything
+faults       brokers err in every way, go and come: the cursor goes on by their acknowledgements alone, and nothing is lost
+secure       Kafka behind TLS that asks for a certificate, with a login by SCRAM-SHA-512
+credentials  TLS and logins by themselves and together; a wrong password and an unknown authority, with which nothing comes through
 paused       the owner is stopped until another has taken over, and wakes up: nothing it still writes counts
 fenced       the same with transactions: the broker refuses what it still writes
 """
@@ -22,6 +25,8 @@ import subprocess
 import sys
 
 sys.path[:0] = [os.path.dirname(os.path.abspath(__file__))]
+from faults import faults  # noqa: E402
+from secure import credentials, secure  # noqa: E402
 from stage import DOMAIN, TOPIC, Trial, wait  # noqa: E402
 
 
@@ -176,7 +181,7 @@ async def fenced(chosen):
     await paused(chosen, "fencing: transactions", "fenced")
 
 
-TRIALS = {trial.__name__: trial for trial in (kills, outage, overflow, gone, paused, fenced)}
+TRIALS = {trial.__name__: trial for trial in (kills, outage, overflow, gone, faults, secure, credentials, paused, fenced)}
 
 
 def main():
