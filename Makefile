@@ -97,7 +97,7 @@ bench-ws: build bench-dependencies ## measures websockets beside nginx with ncha
 bench-plugins: build test-dependencies ## measures how fast a webhook gets what waited for it: EVENTS=100000
 	scripts/test-plugins.sh $(ROLLCALL) --backlog $(EVENTS)
 
-bench-kafka: build test-dependencies bench-dependencies ## measures what Kafka costs an owner: KAFKA_BENCH="--rounds 5"
+bench-kafka: build test-dependencies bench-dependencies ## measures what destinations cost an owner: KAFKA_BENCH="--rounds 5"
 	scripts/bench-kafka.sh $(ROLLCALL) $(KAFKA_BENCH)
 
 bench-failover: build bench-dependencies ## measures failovers, moves, drains, many domains: ROUNDS=20

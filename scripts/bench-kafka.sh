@@ -1,5 +1,5 @@
 #!/bin/bash
-# Measures what Kafka costs an owner; Benchmarks/kafka/bench.py says how and takes the options.
+# Measures what destinations cost an owner; Benchmarks/kafka/bench.py says how and takes the options.
 #
 #   scripts/bench-kafka.sh .build/release/rollcall [--rounds 3] [--contacts 200000] …
 set -euo pipefail

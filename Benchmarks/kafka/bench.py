@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
-"""What Kafka costs an owner: with and without it in one run, against a real broker on the same machine.
+"""What destinations cost an owner: with and without them in one run, against a real broker on the same machine.
 
 usage: bench.py --rollcall BINARY --tools DIRECTORY [--contacts N] [--rounds N] [--seconds N] [--rate N]
 
---tools holds sipload (scripts/bench-kafka.sh builds it). Three measurements, each without and with Kafka (acks=all, lz4):
+--tools holds sipload (scripts/bench-kafka.sh builds it). Three measurements: without destinations, with Kafka (acks=all, lz4), with
+Kafka and `fencing: transactions`, and with Kafka, a webhook and a nanomsg endpoint together. What takes the events runs beside.
 
 replay   The owner of N contacts is killed and starts anew: it restates all of them, which are N events as fast as it and the
          broker can. Events a second, until the brokers have acknowledged the last, and the owner's CPU from its start; what it
          takes without Kafka goes off that.
 lag      sipload renews contacts at a rate; a consumer takes each event's age when it comes, by its time stamp.
-writes   sipload renews contacts as fast as they are acknowledged, with a standby.
+writes   sipload renews contacts as fast as they are acknowledged, with a standby. The owner's CPU for each write tells what destinations
+         cost it; the writes a second also what their other ends take of the same processors.
 """
 
 import argparse
@@ -24,12 +26,15 @@ import time
 import urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(HERE, path) for path in ("../../Tests/destinations", "../../scripts")]
+sys.path[:0] = [os.path.join(HERE, path) for path in ("../../Tests/destinations", "../../Tests/plugins", "../../scripts")]
 from broker import Broker  # noqa: E402
-from private_cluster import Cluster, wait_until  # noqa: E402
+from private_cluster import Cluster, free_ports, wait_until  # noqa: E402
+from receiver import EXAMPLES, Counter  # noqa: E402
 
 TICK_US = 1_000_000 / os.sysconf("SC_CLK_TCK")
 TOPIC = "demo.example.registrarevents"
+NONE, KAFKA, TRANSACTIONS, ALL = "none", "Kafka", "Kafka with transactions", "Kafka, a webhook and a nanomsg endpoint"
+SECRET = "the webhook of the benchmark"
 
 
 def cpu_us(pid):
@@ -39,13 +44,24 @@ def cpu_us(pid):
 
 
 class Bench:
-    def __init__(self, chosen, has_kafka, replicas):
-        self.chosen, self.has_kafka = chosen, has_kafka
-        self.broker = Broker().start() if has_kafka else None
+    def __init__(self, chosen, kind, replicas):
+        self.chosen, self.kind = chosen, kind
+        self.broker = Broker().start() if kind != NONE else None
+        self.webhook = Counter(SECRET).start() if kind == ALL else None
+        self.plugin = None
         self.cluster = Cluster(os.path.abspath(chosen.rollcall), os.path.join(HERE, "cluster.yaml"))
         destinations = ""
-        if has_kafka:
-            destinations = f"kafka: {{ brokers: [ {self.broker.address} ], create_topics: {{ partitions: 4 }} }}"
+        if self.broker:
+            fencing = ", fencing: transactions" if kind == TRANSACTIONS else ""
+            destinations = f"kafka: {{ brokers: [ {self.broker.address} ], create_topics: {{ partitions: 4 }}{fencing} }}"
+        if kind == ALL:
+            (port,) = free_ports(1)
+            self.plugin = subprocess.Popen(
+                ["/usr/bin/python3", "-B", str(EXAMPLES / "plugin-python/plugin.py"), "--listen", f"127.0.0.1:{port}"],
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+            destinations += (
+                f', plugins: [ {{ name: audit, webhook: {{ url: "http://127.0.0.1:{self.webhook.port}/", secret: "{SECRET}" }} }}, '
+                f'{{ name: screens, nanomsg: {{ address: "tcp://127.0.0.1:{port}" }} }} ]')
         with open(self.cluster.topology) as file:
             text = file.read()
         with open(self.cluster.topology, "w") as file:
@@ -60,6 +76,11 @@ class Bench:
             print(self.cluster.logs(), file=sys.stderr)
         self.cluster.stop()
         self.cluster.remove()
+        if self.plugin:
+            self.plugin.terminate()
+            self.plugin.wait()
+        if self.webhook:
+            self.webhook.stop()
         if self.broker:
             self.broker.stop()
 
@@ -88,15 +109,15 @@ class Bench:
 
     def is_idle(self, node):
         """Whether everything published has reached Kafka."""
-        if not self.has_kafka:
+        if not self.broker:
             return True
         domains = (self.get(node, "/rest/v1/registrar/destinations") or [{"domains": []}])[0]["domains"]
         return bool(domains) and all(one["delivered"] == one["published"] for one in domains)
 
 
-def replay(chosen, has_kafka):
+def replay(chosen, kind):
     """Microseconds of CPU, and events a second."""
-    with Bench(chosen, has_kafka, replicas=1) as bench:
+    with Bench(chosen, kind, replicas=1) as bench:
         bench.load(chosen.contacts)
         node, pid, epoch = bench.owner()
         wait_until(lambda: bench.is_idle(node), 120, "everything before is delivered")
@@ -148,8 +169,8 @@ class Ages(threading.Thread):
         return ages[min(len(ages) - 1, int(len(ages) * share))] if ages else float("nan")
 
 
-def lag(chosen):
-    with Bench(chosen, True, replicas=2) as bench:
+def lag(chosen, kind):
+    with Bench(chosen, kind, replicas=2) as bench:
         contacts = chosen.rate * chosen.seconds
         bench.load(min(contacts, 50_000))
         ages = Ages(bench.broker.address)
@@ -162,15 +183,23 @@ def lag(chosen):
         return done, ages
 
 
-def writes(chosen, has_kafka):
-    """Acknowledged writes a second."""
-    with Bench(chosen, has_kafka, replicas=2) as bench:
+def writes(chosen, kind):
+    """Acknowledged writes a second, and the owner's CPU for each in microseconds."""
+    with Bench(chosen, kind, replicas=2) as bench:
         bench.load(chosen.contacts)
-        return bench.load(chosen.contacts)
+        _, pid, _ = bench.owner()
+        before = cpu_us(pid)
+        rate = per_second(bench.load(chosen.contacts))
+        return rate, (cpu_us(pid) - before) / chosen.contacts
 
 
 def per_second(done):
     return float(done["per_s"])
+
+
+def measured(rounds, number):
+    """The median of one of the figures."""
+    return statistics.median(one[number] for one in rounds)
 
 
 def main():
@@ -182,25 +211,31 @@ def main():
     parser.add_argument("--seconds", type=int, default=15)
     parser.add_argument("--rate", type=int, default=20_000)
     chosen = parser.parse_args()
-    rates, costs, shares = [], [], []
+    replays, written = {KAFKA: [], TRANSACTIONS: []}, {NONE: [], KAFKA: [], TRANSACTIONS: [], ALL: []}
     for _ in range(chosen.rounds):
-        without, _ = replay(chosen, False)
-        took, rate = replay(chosen, True)
-        rates.append(rate)
-        costs.append((took - without) / chosen.contacts)
-        alone, beside = per_second(writes(chosen, False)), per_second(writes(chosen, True))
-        shares.append((beside / alone, alone, beside))
-        print(f"  replay {rate:,.0f}/s, {costs[-1]:.1f} us an event; writes {alone:,.0f}/s and {beside:,.0f}/s", file=sys.stderr)
-    done, ages = lag(chosen)
-    share, alone, beside = statistics.median(shares)
-    print(f"""
+        without, _ = replay(chosen, NONE)
+        for kind, found in replays.items():
+            took, rate = replay(chosen, kind)
+            found.append((rate, (took - without) / chosen.contacts))
+            print(f"  replay, {kind}: {rate:,.0f}/s, {found[-1][1]:.1f} us an event", file=sys.stderr)
+        for kind, found in written.items():
+            rate, cost = writes(chosen, kind)
+            # Beside the run without of the same round: machines have moods.
+            found.append((rate, cost, rate / (written[NONE][-1][0] if kind != NONE else rate)))
+            print(f"  writes, {kind}: {rate:,.0f}/s, {cost:.1f} us of the owner's", file=sys.stderr)
+    ages = {kind: lag(chosen, kind) for kind in (KAFKA, TRANSACTIONS)}
+    print("""
 | what | bar | measured |
-|---|---|---|
-| events/s from one owner into Kafka, acknowledged by all replicas | >= 100,000 | {statistics.median(rates):,.0f} |
-| the owner's CPU for each, beyond the run without Kafka | <= 10 us | {statistics.median(costs):.1f} us |
-| age of an event at a consumer at {chosen.rate:,}/s (reached: {per_second(done):,.0f}/s), p50 / p99 | p99 <= 100 ms | {ages.percentile(0.5):.0f} / {ages.percentile(0.99):.0f} ms |
-| acknowledged writes/s with Kafka, beside without | >= 0.8x | {share:.2f}x ({beside:,.0f} and {alone:,.0f}) |
-""")
+|---|---|---|""")
+    for kind, found in replays.items():
+        print(f"| {kind}: events/s from one owner, acknowledged by all replicas | >= 100,000 | {measured(found, 0):,.0f} |")
+        print(f"| {kind}: the owner's CPU for each, beyond the run without | <= 10 us | {measured(found, 1):.1f} us |")
+    for kind, (done, taken) in ages.items():
+        print(f"| {kind}: age of an event at a consumer at {chosen.rate:,}/s (reached: {per_second(done):,.0f}/s), p50 / p99 | "
+              f"p99 <= 100 ms | {taken.percentile(0.5):.0f} / {taken.percentile(0.99):.0f} ms |")
+    for kind, found in written.items():
+        print(f"| {kind}: acknowledged writes/s, beside those without destinations | {'' if kind == NONE else '>= 0.8x'} | "
+              f"{measured(found, 2):.2f}x: {measured(found, 0):,.0f}, {measured(found, 1):.1f} us of the owner's CPU each |")
 
 
 main()

@@ -35,10 +35,13 @@ final class KafkaClient: @unchecked Sendable {
         rd_kafka_conf_set_log_cb(configuration) { _, _, _, _ in }
         let complaint = Complaint()
         rd_kafka_conf_set_opaque(configuration, Unmanaged.passUnretained(complaint).toOpaque())
-        rd_kafka_conf_set_error_cb(configuration) { _, _, reason, opaque in
+        rd_kafka_conf_set_error_cb(configuration) { _, code, reason, opaque in
             guard let reason, let opaque else { return }
-            Unmanaged<Complaint>.fromOpaque(opaque).takeUnretainedValue().text.withLock {
-                $0 = String(cString: reason)
+            Unmanaged<Complaint>.fromOpaque(opaque).takeUnretainedValue().text.withLock { text in
+                // That all are away follows from what was said of each, which says why.
+                if text == nil || code != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN.rawValue {
+                    text = String(cString: reason)
+                }
             }
         }
         guard let client = rd_kafka_new(RD_KAFKA_PRODUCER, configuration, &text, text.count) else {

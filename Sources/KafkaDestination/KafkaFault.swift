@@ -26,6 +26,14 @@ enum KafkaFault {
         }
     }
 
+    /// Whether no broker could be asked.
+    static func isOfConnection(_ code: rd_kafka_resp_err_t) -> Bool {
+        switch code {
+        case RD_KAFKA_RESP_ERR__TRANSPORT, RD_KAFKA_RESP_ERR__TIMED_OUT, RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN: true
+        default: false
+        }
+    }
+
     /// Whether the producer was given up with what it had.
     static func isPurge(_ code: rd_kafka_resp_err_t) -> Bool {
         code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT

@@ -73,7 +73,8 @@ public struct KafkaSettings: Sendable {
         guard let mechanism = spec.login?.mechanism, mechanism != .plain, libraryVersion < 0x02_06_01_00 else {
             return nil
         }
-        return "Kafka 4 and later refuse \(mechanism.rawValue) of this librdkafka; expected version 2.6.1 or PLAIN over TLS"
+        return
+            "Kafka 4 and later refuse \(mechanism.rawValue) of this librdkafka; expected version 2.6.1 or PLAIN over TLS"
     }
 
     private func password(_ login: KafkaSpec.Login) throws(KafkaFailure) -> String {

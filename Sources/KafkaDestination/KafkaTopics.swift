@@ -78,7 +78,12 @@ final class KafkaTopics: @unchecked Sendable {
         var found: UnsafePointer<rd_kafka_metadata_t>?
         let code = rd_kafka_metadata(
             client.pointer, 0, handle, &found, Int32(clamping: Self.lookTimeout.milliseconds))
-        guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let found else { throw KafkaFault.error(code, name) }
+        guard code == RD_KAFKA_RESP_ERR_NO_ERROR, let found else {
+            let error = KafkaFault.error(code, name)
+            // A refused login or certificate is told by the connection, not by the request that waits for one.
+            guard KafkaFault.isOfConnection(code), let complaint = client.lastComplaint else { throw error }
+            throw DestinationError(error.kind, "\(name): \(complaint)")
+        }
         defer { rd_kafka_metadata_destroy(found) }
         guard found.pointee.topic_cnt == 1 else { return nil }
         let topic = found.pointee.topics[0]

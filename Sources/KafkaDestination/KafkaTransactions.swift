@@ -51,9 +51,11 @@ final class KafkaTransactions: Sendable {
         }
         if let error = rd_kafka_init_transactions(made.client.pointer, Self.timeout) {
             let code = rd_kafka_error_code(error)
+            let complaint = KafkaFault.isOfConnection(code) ? made.client.lastComplaint : nil
             rd_kafka_error_destroy(error)
             made.close()
-            throw DestinationError(.unavailable, "no transactions for \(batch.domain): \(KafkaFault.text(code))")
+            throw DestinationError(
+                .unavailable, "no transactions for \(batch.domain): \(complaint ?? KafkaFault.text(code))")
         }
         producers.withLock { $0[batch.domain] = (epoch, made) }
         existing?.producer.close()

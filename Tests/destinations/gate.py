@@ -148,7 +148,8 @@ class Gate:
             return struct.pack(">hhi", 0, -1, len(answer)) + answer + lifetime
         except Refused as why:
             print(f"refused {why}", flush=True)
-            return struct.pack(">hhi", AUTHENTICATION_FAILED, -1, 0) + lifetime
+            text = b"wrong user or password"
+            return struct.pack(">hh", AUTHENTICATION_FAILED, len(text)) + text + struct.pack(">i", 0) + lifetime
 
     async def answers(self, broker, writer, asked):
         try:

@@ -124,5 +124,5 @@ async def credentials(chosen):
         await passes(chosen, f"{mechanism} without TLS", f"let in None by {mechanism} as {USER}", mechanism=mechanism)
         await passes(chosen, f"{mechanism} over TLS", f"let in None by {mechanism} as {USER}", tls=True, mechanism=mechanism)
         await is_refused(
-            chosen, f"a wrong password by {mechanism}", "uthentication", tls=True, mechanism=mechanism, password="another one")
+            chosen, f"a wrong password by {mechanism}", "wrong user or password", tls=True, mechanism=mechanism, password="another one")
     await is_refused(chosen, "a broker of an unknown authority", "certificate", tls=True, stranger=True)
