@@ -74,7 +74,7 @@ public struct KafkaSettings: Sendable {
             return nil
         }
         return
-            "Kafka 4 and later refuse \(mechanism.rawValue) of this librdkafka; expected version 2.6.1 or PLAIN over TLS"
+            "Kafka 4 refuses \(mechanism.rawValue) of this librdkafka; expected version 2.6.1 or PLAIN over TLS"
     }
 
     private func password(_ login: KafkaSpec.Login) throws(KafkaFailure) -> String {
