@@ -95,7 +95,8 @@ async def outage(chosen):
         trial.rest()
         listed = await trial.converge("the readers have everything after the outage")
         told = trial.webhook.clears[told:]
-        if trial.reader.gaps() or told:
+        # A machine that stands still for a second has another owner, whose epoch begins with a clear.
+        if trial.reader.gaps() or "resync" in told:
             raise SystemExit(f"the spool had room, and yet these are missing after {before}: {trial.reader.gaps()}; {told}")
         for name, fared in away.items():
             after = await trial.destination(name)
@@ -103,7 +104,8 @@ async def outage(chosen):
                 raise SystemExit(f"the spool had room, and yet something was dropped: {after}")
             print(f"outage: {name} had {fared['queued_events']} events waiting in memory and {fared['spooled_events']} on disk")
         print(f"outage: {chosen.outage} s without broker, which came back empty, and {2 * chosen.outage} s without webhook: both "
-              f"readers hold {len(listed)} contacts, nothing missing after {before}; {trial.repetitions()}")
+              f"readers hold {len(listed)} contacts, nothing missing after {before}; {trial.repetitions()}"
+              + (f"; told by the next owner: {told}" if told else ""))
 
 
 async def overflow(chosen):
