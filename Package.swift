@@ -34,6 +34,7 @@ extension Target.Dependency {
     static let jwt = product(name: "JWTKit", package: "jwt-kit")
     static let logging = product(name: "Logging", package: "swift-log")
     static let nioCore = product(name: "NIOCore", package: "swift-nio")
+    static let nioEmbedded = product(name: "NIOEmbedded", package: "swift-nio")
     static let nioHTTP1 = product(name: "NIOHTTP1", package: "swift-nio")
     static let nioPosix = product(name: "NIOPosix", package: "swift-nio")
     static let nioSSL = product(name: "NIOSSL", package: "swift-nio-ssl")
@@ -206,8 +207,8 @@ let package = Package(
         .tests(
             "SIPGatewayTests",
             [
-                "SIPGateway", "SIP", "SRActor", "ClusterRuntime", "Digests", "RegistrarEvents", .crypto, .logging,
-                .nioCore, .nioPosix, .nioSSL,
+                "SIPGateway", "SIP", "SQLiteAccounts", "SRActor", "ClusterRuntime", "Digests", "RegistrarEvents",
+                .crypto, .grdb, .logging, .nioCore, .nioEmbedded, .nioPosix, .nioSSL,
             ]),
         .tests("WebSocketFramesTests", ["WebSocketFrames", .nioCore, .nioHTTP1]),
         .tests(

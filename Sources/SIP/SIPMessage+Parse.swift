@@ -30,6 +30,11 @@ extension SIPMessage {
             bodyRange: body..<(length.map { body + $0 } ?? bytes.count))
     }
 
+    /// Whether it begins as a response does, whatever follows.
+    public static func isResponse(_ bytes: [UInt8]) -> Bool {
+        bytes.count > 3 && bytes.matches(Part(0, 4), "SIP/")
+    }
+
     /// What can be read of a request that `parse` refused, so that the refusal can be answered: its fields, without
     /// those that cannot be read. The body is left out, and so is a start line's URI that is none.
     /// - Returns: nil when it is no request, or lacks one of Via, From, To, Call-ID and CSeq, which the answer repeats.

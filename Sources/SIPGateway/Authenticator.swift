@@ -16,6 +16,8 @@ final class Authenticator: Sendable {
         case challenge(stale: Bool)
         /// The proof is wrong.
         case wrong(login: String)
+        /// The accounts cannot be read at the moment, so it is neither right nor wrong.
+        case unavailable
         /// Not looked at, so soon after a wrong one.
         case tooSoon
         case malformed(String)
@@ -58,8 +60,11 @@ final class Authenticator: Sendable {
         guard found.qop == nil || (found.nc != nil && found.cnonce != nil) else {
             return .malformed("qop without nc and cnonce")
         }
+        // No account has such a name: there is nothing to guess, and so nothing to remember.
+        guard login.utf8.count <= NewAccount.maximumNameLength else { return .challenge(stale: false) }
         guard mayGuess(login) else { return .tooSoon }
         let lookup = directory.digest(domain, login, algorithm)
+        if case .unavailable = lookup { return .unavailable }
         let expected = response(found, algorithm, lookup.secret(algorithm), method)
         let isRight = found.response.withUnsafeBytes { expected.matches($0) }
         guard isRight, lookup.isFound else { return .wrong(login: login) }

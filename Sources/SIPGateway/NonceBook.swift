@@ -4,8 +4,8 @@ import DequeModule
 /// `nc`).
 ///
 /// Counts may arrive in another order than they were sent, as datagrams do: the last 64 before the highest are told
-/// apart. The book is bounded: when a nonce is forgotten, those that were made before it and are not in the book count
-/// as used up.
+/// apart. The book is bounded: when a nonce is forgotten, those of lower numbers that are not in the book count as used
+/// up. Numbers go by the order of making; the clock may be set back.
 struct NonceBook {
     private struct Counts {
         var highest: UInt32
@@ -16,7 +16,8 @@ struct NonceBook {
     private let capacity: Int
     private var counts: [Nonce: Counts] = [:]
     private var order: Deque<Nonce> = []
-    private var floor = Int64.min
+    /// The highest number that was forgotten.
+    private var floor: UInt64?
 
     init(capacity: Int) { self.capacity = capacity }
 
@@ -37,10 +38,10 @@ struct NonceBook {
     }
 
     private mutating func begin(_ nonce: Nonce, _ count: UInt32) -> Bool {
-        guard nonce.made > floor else { return false }
+        if let floor, nonce.number <= floor { return false }
         if order.count >= capacity, let oldest = order.popFirst() {
             counts[oldest] = nil
-            floor = max(floor, oldest.made)
+            floor = max(floor ?? 0, oldest.number)
         }
         order.append(nonce)
         counts[nonce] = Counts(highest: count, used: 1)

@@ -118,6 +118,7 @@ extension Registrar {
             counters.wrongPasswords.count()
             gate.failed(login, request.route.peer, at: now.monotonic)
             challenge(request, domain, stale: false, at: now, &out)
+        case .unavailable: throw .unavailable(after: retryAfter())
         case .challenge(let stale): challenge(request, domain, stale: stale, at: now, &out)
         }
         return nil

@@ -76,7 +76,9 @@ struct Registrar {
 
     // MARK: What happens
 
+    /// Responses are listened to wherever they come from: somebody here asked for them, and they are not answered.
     mutating func received(_ bytes: [UInt8], from route: Route, at now: Moment, _ out: inout Outbox) {
+        guard SIPMessage.isResponse(bytes) || admits(route.peer, at: now) else { return }
         let limits = SIPLimits(messageBytes: settings.messageBytes)
         let message: SIPMessage
         do throws(SIPParseError) {
@@ -96,8 +98,14 @@ struct Registrar {
             gate.annoyed(by: route.peer, at: now.monotonic)
             return refuseMalformed(message, error, route, &out)
         }
-        guard gate.admits(route.peer, at: now.monotonic) else { return counters.banned.count() }
         request(IncomingRequest(message: message, essentials: essentials, route: route), at: now, &out)
+    }
+
+    /// Whether anything of the peer is looked at. What is not is counted.
+    func admits(_ peer: SIPPeer, at now: Moment) -> Bool {
+        let isAdmitted = gate.admits(peer, at: now.monotonic)
+        if !isAdmitted { counters.banned.count() }
+        return isAdmitted
     }
 
     mutating func replied(_ replies: [Reply], from node: NodeID, at now: Moment, _ out: inout Outbox) {

@@ -51,6 +51,9 @@ extension SIPLane {
             registrar.flows.closed(peer, lane: registrar.lane, number: stream)
         }
 
+        /// Whether anything of the peer is looked at.
+        func admits(_ peer: SIPPeer, at now: Moment) -> Bool { registrar.admits(peer, at: now) }
+
         /// What a stream brought cannot be cut into messages.
         func receivedGarbage(from peer: SIPPeer, at now: Moment) {
             registrar.gate.annoyed(by: peer, at: now.monotonic)

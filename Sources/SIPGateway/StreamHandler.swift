@@ -5,7 +5,7 @@ import Synchronization
 
 /// SIP over TCP or TLS: a stream is cut into messages (RFC 3261 section 18.3) and keep-alives (RFC 5626 section 4.4.1).
 ///
-/// A stream that cannot be cut is answered, as far as that is possible, and closed: nothing after it can be trusted.
+/// A stream that cannot be cut is closed without an answer: nothing after it can be trusted.
 final class StreamHandler: ChannelInboundHandler, SIPSocket {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -57,7 +57,7 @@ final class StreamHandler: ChannelInboundHandler, SIPSocket {
                 case .message(let bytes):
                     patience?.cancel()
                     core.received(bytes, from: route, at: now)
-                case .keepAlivePing: write(Self.pong, to: route)
+                case .keepAlivePing: if core.admits(peer, at: now) { write(Self.pong, to: route) }
                 case .crlf: break
                 }
             }

@@ -90,12 +90,13 @@ final class WebSocketHandler: ChannelInboundHandler, SIPSocket {
         guard let peer else { return }
         let bytes = Array(message.readableBytesView)
         let route = Route(way: .stream(number), peer: peer)
+        let now = SystemClock.now()
         guard !bytes.allSatisfy({ $0 == 13 || $0 == 10 }) else {
-            if bytes == Self.keepAlivePing { write(Self.keepAlivePong, to: route) }
+            if bytes == Self.keepAlivePing, core.admits(peer, at: now) { write(Self.keepAlivePong, to: route) }
             return
         }
         patience.cancel()
-        core.received(bytes, from: route, at: SystemClock.now())
+        core.received(bytes, from: route, at: now)
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {

@@ -1,7 +1,10 @@
 import ClusterRuntime
 import Digests
+import Foundation
+import GRDB
 import RegistrarEvents
 import SIP
+import SQLiteAccounts
 import Testing
 
 @testable import SIPGateway
@@ -168,6 +171,40 @@ import Testing
         #expect(try test.answer(phone.register(contact)).status == 401)
     }
 
+    /// No account has such a name, so nothing can be guessed by it.
+    @Test func aNameTooLongForAnAccountIsNotRemembered() throws {
+        var test = try registrar()
+        var phone = Phone()
+        let nonce = try test.answer(phone.register(contact)).nonce
+        for number in 0..<Limits().loginFailures * 2 {
+            var guess = Credentials(nonce: nonce)
+            guess.account = String(repeating: "x", count: NewAccount.maximumNameLength) + "\(number)"
+            #expect(try test.answer(phone.register(contact, guess.header)).status == 401)
+        }
+        #expect(test.counters.statistics.wrongPasswords == 0)
+    }
+
+    @Test func whileTheAccountsCannotBeReadNobodyIsWrong() throws {
+        let path = FileManager.default.temporaryDirectory.appending(path: "rollcall-accounts-\(UUID().uuidString)").path
+        // What is left in the temporary directory does no harm.
+        defer {
+            for suffix in ["", "-wal", "-shm", ".lock"] { try? FileManager.default.removeItem(atPath: path + suffix) }
+        }
+        let accounts = try SQLiteDirectory(path: path, create: true)
+        try accounts.add(demo, AccountID(.sipuser, "alice"), password: "secret")
+        var test = try TestRegistrar(directory: accounts)
+        var phone = Phone()
+        let nonce = try test.answer(phone.register(contact)).nonce
+        try DatabaseQueue(path: path).write { try $0.rename(table: "accounts", to: "elsewhere") }
+        for count in 1...UInt32(Limits().loginFailures) * 2 {
+            let answer = try test.answer(phone.register(contact, Credentials(nonce: nonce, count: count).header))
+            #expect(answer.status == 503 && answer[.retryAfter] != nil)
+        }
+        #expect(test.counters.statistics.wrongPasswords == 0 && test.counters.statistics.banned == 0)
+        try DatabaseQueue(path: path).write { try $0.rename(table: "elsewhere", to: "accounts") }
+        #expect(try test.answer(phone.register(contact, Credentials(nonce: nonce).header)).status == 200)
+    }
+
     /// Behind one address there may be an office.
     @Test func oneWrongPasswordSlowsNobodyElse() throws {
         var test = try registrar()
@@ -193,6 +230,19 @@ import Testing
         #expect(try test.receive(phone.register(contact)).isEmpty)
         test.advance(Periods().loginBan)
         #expect(try test.answer(phone.register(contact)).status == 404)
+    }
+
+    /// Whether or not it can be read: only what answers a question of ours is listened to.
+    @Test func nothingOfABannedNetworkIsAnswered() throws {
+        var test = try registrar()
+        var phone = Phone(domain: "nowhere.example")
+        for _ in 0..<Limits().loginFailures * 10 { try test.receive(phone.register(contact)) }
+        let malformed = phone.register(contact).replacing("CSeq: ", with: "CSeq: x")
+        #expect(try test.receive(malformed).isEmpty && test.receive("nonsense").isEmpty)
+        #expect((test.counters.statistics.malformed, test.counters.statistics.banned) == (0, 2))
+        #expect(try test.answer(malformed, from: try TestRegistrar.route("192.0.2.2")).status == 400)
+        try test.receive("SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP h\r\n\r\n")
+        #expect(test.counters.statistics.responses == 1)
     }
 
     @Test func addressesOfOneIPv6NetworkAreOne() throws {

@@ -63,6 +63,13 @@ import Testing
         #expect(uses(full + [(0, 1), (4, 1)], capacity: 2) == [true, true, true, false, true])
     }
 
+    @Test func aClockThatIsSetBackMakesNoNonceUsed() {
+        var book = NonceBook(capacity: 2)
+        let nonces: [(made: Int64, number: UInt64)] = [(1_000, 1), (1_000, 2), (1_000, 3), (1, 4), (2_000, 1)]
+        let good = nonces.map { book.use(Nonce(made: $0.made, number: $0.number), count: 1) }
+        #expect(good == [true, true, true, true, false])
+    }
+
     /// Against a set of everything that was ever used: the book never takes a count twice, and refuses one that was not
     /// used only for being 64 or more behind.
     @Test(arguments: 0..<20 as Range<UInt64>)
