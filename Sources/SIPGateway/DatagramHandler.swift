@@ -43,9 +43,9 @@ final class DatagramHandler: ChannelInboundHandler, SIPSocket {
         // Nothing but line ends: to keep a binding of an address translator alive.
         guard let first = bytes.first, !bytes.allSatisfy({ $0 == 13 || $0 == 10 || $0 == 0 }) else { return }
         let route = Route(way: .datagram(envelope.remoteAddress), peer: peer(envelope.remoteAddress))
-        if first < 4, STUN.isBindingRequest(bytes) { return answerSTUN(bytes, route) }
         let now = now ?? SystemClock.now()
         self.now = now
+        if first < 4, STUN.isBindingRequest(bytes) { return answerSTUN(bytes, route, at: now) }
         core.received(bytes, from: route, at: now)
     }
 
@@ -59,15 +59,33 @@ final class DatagramHandler: ChannelInboundHandler, SIPSocket {
     }
 
     func write(_ bytes: [UInt8], to route: Route) {
-        guard case .datagram(let address) = route.way else { return }
+        switch route.way {
+        case .datagram(let address): write(bytes, to: address)
+        // The system's refusal of one datagram would close the socket for everybody.
+        case .hearsay(let address):
+            guard let own = context?.localAddress, address.isReachable(from: own) else {
+                return counters.unsent.count()
+            }
+            write(bytes, to: address)
+        case .stream: return
+        }
+    }
+
+    private func write(_ bytes: [UInt8], to address: SocketAddress) {
         burst.writeBytes(bytes)
         written.append((address, bytes.count))
     }
 
     func flush() {
         guard !written.isEmpty else { return }
+        let channel = context?.channel
         for (address, count) in written {
             guard let data = burst.readSlice(length: count) else { preconditionFailure("a burst is what was written") }
+            // Whoever misses an answer asks again.
+            guard channel?.isWritable == true else {
+                counters.unsent.count()
+                continue
+            }
             context?.write(Self.wrapOutboundOut(AddressedEnvelope(remoteAddress: address, data: data)), promise: nil)
         }
         written.removeAll(keepingCapacity: true)
@@ -83,8 +101,8 @@ final class DatagramHandler: ChannelInboundHandler, SIPSocket {
         return peer
     }
 
-    private func answerSTUN(_ request: [UInt8], _ route: Route) {
-        guard case .datagram(let address) = route.way else { return }
+    private func answerSTUN(_ request: [UInt8], _ route: Route, at now: Moment) {
+        guard case .datagram(let address) = route.way, core.admits(route.peer, at: now) else { return }
         write(STUN.bindingSuccess(to: request, address: address.octets, port: route.peer.port), to: route)
     }
 }

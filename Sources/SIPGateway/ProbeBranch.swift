@@ -8,6 +8,10 @@ struct ProbeBranch: Hashable, Sendable {
 
     init(number: UInt64) { self.number = number }
 
+    /// One of the system's own random numbers: whoever could tell the next one from those it was sent could answer for
+    /// another device.
+    static func unguessable() -> ProbeBranch { ProbeBranch(number: .random(in: .min ... .max)) }
+
     /// - Returns: nil when it is not one of ours.
     init?(_ branch: SIPText) {
         let text = branch.string

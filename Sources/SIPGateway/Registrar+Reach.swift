@@ -6,7 +6,7 @@ import SIP
 /// How a registered device is reached with a question, and the question.
 extension Registrar {
     /// - Returns: nil when the contact cannot be asked, and so stays.
-    mutating func device(_ live: LiveContact, _ domain: DomainName) -> DeviceProbe.Device? {
+    func device(_ live: LiveContact, _ domain: DomainName) -> DeviceProbe.Device? {
         // What cannot be read was put there by something newer.
         guard let registration = try? live.contact.registration(), case .sipuser(let details) = registration.details,
             let reach = reach(details, domain)
@@ -15,14 +15,15 @@ extension Registrar {
     }
 
     /// - Returns: nil when nothing is known of whether it could be reached: it is at another event loop or node.
-    private mutating func reach(_ details: SIPUserDetails, _ domain: DomainName) -> DeviceProbe.Device.Reach? {
+    private func reach(_ details: SIPUserDetails, _ domain: DomainName) -> DeviceProbe.Device.Reach? {
         let route: Route
         if details.transport == Via.Transport.udp.eventName {
-            // What was put there over REST need not be an address.
+            // What was put there over REST need not be an address, or not one of a device.
             guard details.peerPort > 0,
-                let address = try? SocketAddress(ipAddress: details.peerAddress, port: Int(details.peerPort))
+                let address = try? SocketAddress(ipAddress: details.peerAddress, port: Int(details.peerPort)),
+                address.namesADevice
             else { return nil }
-            route = Route(way: .datagram(address), peer: SIPPeer(.udp, address))
+            route = Route(way: .hearsay(address), peer: SIPPeer(.udp, address))
         } else {
             let end = FlowBook.End(
                 transport: details.transport, address: details.peerAddress, port: details.peerPort)
@@ -36,14 +37,14 @@ extension Registrar {
     }
 
     /// RFC 3261 section 11.1. A device that cannot be named in a request cannot be asked.
-    private mutating func question(
+    private func question(
         _ details: SIPUserDetails, _ domain: DomainName, _ route: Route
     ) -> DeviceProbe.Device.Reach? {
         // What was put there over REST need not be an address of SIP.
         guard let uri = try? SIPURI(parsing: SIPText(details.contactURI)), uri.isSIP, !uri.hasHeaders,
             details.path.allSatisfy({ (try? NameAddress(parsing: SIPText($0))) != nil })
         else { return nil }
-        let branch = ProbeBranch(number: random.next())
+        let branch = ProbeBranch.unguessable()
         let transport = route.peer.transport
         var writer = RequestWriter(
             .options, uri: details.contactURI,

@@ -5,8 +5,11 @@ import SIP
 /// Where a message came from, which is where its answer goes.
 struct Route: Sendable {
     enum Way: Sendable, Equatable {
-        /// The socket is the lane's own.
+        /// A datagram came from this address. The socket is the lane's own.
         case datagram(SocketAddress)
+        /// Nothing has come from this address to this socket: it stands in a contact, perhaps only by REST, and need not
+        /// be one that the system sends to.
+        case hearsay(SocketAddress)
         /// The connection's number in its lane.
         case stream(UInt64)
     }
@@ -17,7 +20,7 @@ struct Route: Sendable {
     /// Whether a lost answer is asked for again (RFC 3261 section 17.2.2): streams lose none.
     var isReliable: Bool {
         switch way {
-        case .datagram: false
+        case .datagram, .hearsay: false
         case .stream: true
         }
     }
@@ -25,12 +28,12 @@ struct Route: Sendable {
     /// Where an answer goes by the top Via: to the port that the request came from when it asks for that (`rport`),
     /// else to the port that it names. Source: RFC 3261 section 18.2.2, RFC 3581 section 4.
     func answering(_ via: Via) -> Route {
-        guard case .datagram = way, via.rport == .absent else { return self }
+        guard case .datagram(var address) = way, via.rport == .absent else { return self }
         let port = via.sentByPort ?? 5060
-        // Port 0 is nobody's: sending there would close the socket. An address that was read from a socket can be
-        // written again.
-        guard port != peer.port, port != 0, let address = try? SocketAddress(ipAddress: peer.address, port: Int(port))
-        else { return self }
+        // Port 0 is nobody's: sending there would close the socket.
+        guard port != peer.port, port != 0 else { return self }
+        // All else stays, such as the interface of a link-local address, which its text does not have.
+        address.port = Int(port)
         return Route(way: .datagram(address), peer: peer)
     }
 }

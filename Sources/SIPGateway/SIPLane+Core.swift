@@ -20,6 +20,8 @@ extension SIPLane {
         private var streams: [UInt64: any SIPSocket] = [:]
         private var nextStream: UInt64 = 1
         private var ticker: Scheduled<Void>?
+        /// How long the ticker waits in all.
+        private(set) var tickerWait = Duration.zero
         /// Sockets with something to flush.
         private var written: [ObjectIdentifier: any SIPSocket] = [:]
 
@@ -93,7 +95,7 @@ extension SIPLane {
 
         private func write(_ bytes: [UInt8], to route: Route) {
             switch route.way {
-            case .datagram: datagrams?.write(bytes, to: route)
+            case .datagram, .hearsay: datagrams?.write(bytes, to: route)
             case .stream(let number):
                 // One that is closed meanwhile: the device comes back over another.
                 guard let socket = streams[number] else { return }
@@ -129,7 +131,9 @@ extension SIPLane {
         // MARK: Time
 
         private func watchTheTime() {
-            guard ticker == nil, let wait = registrar.nextTick else { return }
+            guard let wait = registrar.nextTick, ticker == nil || wait < tickerWait else { return }
+            ticker?.cancel()
+            tickerWait = wait
             ticker = eventLoop.assumeIsolated().scheduleTask(in: TimeAmount(wait)) {
                 self.ticker = nil
                 self.registrar.tick(at: SystemClock.now(), &self.outbox)

@@ -18,7 +18,7 @@ import Synchronization
 public final class SIPServer: Service {
     private let settings: SIPSettings
     private let group: MultiThreadedEventLoopGroup
-    private let lanes: [SIPLane]
+    let lanes: [SIPLane]
     private let counters: SIPCounters
     private let gate: AddressGate
     private let watchers: WatcherTable
@@ -292,6 +292,9 @@ public final class SIPServer: Service {
                     }
                     guard let lane = lanes.first(where: { $0.eventLoop === channel.eventLoop }) else {
                         preconditionFailure("a connection on an event loop without a lane")
+                    }
+                    guard lane.core.admits(SIPPeer(transport.via, channel.remoteAddress), at: SystemClock.now()) else {
+                        return channel.close(promise: nil)
                     }
                     try prepare(channel, lane.core)
                 }

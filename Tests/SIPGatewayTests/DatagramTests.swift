@@ -1,4 +1,5 @@
 import ClusterRuntime
+import NIOCore
 import RegistrarEvents
 import SIP
 import Testing
@@ -67,6 +68,30 @@ import Testing
         }
     }
 
+    /// Not even the keep-alives of a banned network are answered; a new connection is closed.
+    @Test func aBannedNetworkIsNotAnsweredOverAnyTransport() async throws {
+        try await RunningServer.run(change: { $0.listen = SIPListen(udp: 0, tcp: 0, ws: 0, isOpen: true) }) { running in
+            let socket = try await DatagramClient(port: running.udp)
+            let stream = try await StreamClient(port: running.tcp)
+            try await stream.send("\r\n\r\n")
+            try await eventually("the keep-alive is answered") { stream.count == 2 }
+            for _ in 0..<Limits().loginFailures * 10 { socket.send("no SIP at all") }
+            try await eventually("the network is banned") { !running.server.bans.isEmpty }
+            let banned = running.server.statistics.banned
+            socket.send([0, 1, 0, 0, 0x21, 0x12, 0xA4, 0x42] + (1...12).map { UInt8($0) })
+            var phone = Phone()
+            socket.send(phone.request("OPTIONS", uri: "sip:demo.example"))
+            try await stream.send("\r\n\r\n")
+            for port in [running.tcp, running.ports.ws ?? 0] { try await StreamClient(port: port).closed() }
+            try await eventually("all is counted") { running.server.statistics.banned == banned + 5 }
+            #expect(socket.count == 0 && stream.count == 2 && !stream.isClosed)
+            #expect(running.server.liftBan("127.0.0.1"))
+            #expect(try await socket.answer(phone.request("OPTIONS", uri: "sip:demo.example")).status == 200)
+            try await stream.close()
+            try await socket.close()
+        }
+    }
+
     @Test func manyPhonesAtOnceAreAllAnsweredAtEveryEventLoop() async throws {
         try await RunningServer.run(threads: 3) { running in
             try await withThrowingTaskGroup { group in
@@ -118,16 +143,30 @@ import Testing
         }
     }
 
-    /// The system refuses to send to the address of a contact, and with that the socket is closed.
-    @Test func aSocketThatIsClosedByAnErrorIsOpenedAgain() async throws {
+    /// The system would not send to the address of a contact that was put there over REST. The device is as silent as
+    /// any that is gone.
+    @Test(arguments: ["255.255.255.255", "192.0.2.1", "::1"])
+    func aContactAtNoAddressHarmsNobody(address: String) async throws {
         try await RunningServer.run(devices: 1) { running in
             let details = SIPUserDetails(
-                contactURI: "sip:alice@h", transport: "udp", peerAddress: "255.255.255.255", peerPort: 9)
+                contactURI: "sip:alice@h", transport: "udp", peerAddress: address, peerPort: 9)
             try running.owner.put(Registration(account: "alice", contact: "c", sipuser: details))
             let socket = try await DatagramClient(port: running.udp)
             var phone = Phone()
-            socket.send(phone.register("Contact: <sip:alice@192.0.2.1>"))
-            try await eventually("the question is sent") { running.server.statistics.probes > 0 }
+            let answer = try await socket.answer(phone.register("Contact: <sip:alice@192.0.2.1>"))
+            #expect(try (answer.status, answer.contacts) == (200, ["sip:alice@192.0.2.1"]))
+            #expect(running.server.statistics.unsent == running.server.statistics.probes)
+            try await socket.close()
+        }
+    }
+
+    /// The system refuses to send, and with that the socket is closed.
+    @Test func aSocketThatIsClosedByAnErrorIsOpenedAgain() async throws {
+        try await RunningServer.run(devices: 1) { running in
+            let nowhere = try SocketAddress(ipAddress: "255.255.255.255", port: 9)
+            let route = Route(way: .datagram(nowhere), peer: SIPPeer(.udp, nowhere))
+            running.server.lanes[0].post(.notify([1], route))
+            let socket = try await DatagramClient(port: running.udp)
             var other = Phone(account: "bob", callID: "bob")
             var isAnswered = false
             for _ in 0..<50 where !isAnswered {
