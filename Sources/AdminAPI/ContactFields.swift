@@ -53,6 +53,19 @@ struct ContactFields: Sendable {
         }
     }
 
+    /// A text that SIP devices are told between angle brackets, perhaps within quotes.
+    /// - Parameter length: the most it may have, in bytes.
+    mutating func address(_ name: String, atMost length: Int) throws(AdminError) -> String {
+        let text = try string(name)
+        guard !text.utf8.contains(where: { "<>\"".utf8.contains($0) }) else {
+            throw AdminError(.badRequest, "\(name) has an angle bracket or a quote; expected none")
+        }
+        guard text.utf8.count <= length else {
+            throw AdminError(.badRequest, "\(name) has \(text.utf8.count) bytes; expected \(length) at most")
+        }
+        return text
+    }
+
     mutating func strings(_ name: String) throws(AdminError) -> [String] {
         switch fields.removeValue(forKey: name) {
         case nil: return []

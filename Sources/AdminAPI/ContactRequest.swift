@@ -58,8 +58,9 @@ extension UserDetails {
 extension SIPUserDetails {
     fileprivate init(_ fields: inout ContactFields) throws(AdminError) {
         self.init(
-            login: try fields.string("login"), contactURI: try fields.string("contact_uri"),
-            instanceID: try fields.string("instance_id"),
+            login: try fields.string("login"),
+            contactURI: try fields.address("contact_uri", atMost: Self.maximumURILength),
+            instanceID: try fields.address("instance_id", atMost: Self.maximumInstanceLength),
             regID: UInt32(try fields.integer("reg_id", 0...Int64(UInt32.max)) ?? 0),
             parameters: try fields.string("contact_params"), userAgent: try fields.string("user_agent"),
             transport: try fields.string("transport"), path: try fields.strings("path"),

@@ -1,4 +1,5 @@
 import ClusterRuntime
+import Foundation
 import HTTPTypes
 import Hummingbird
 public import RegistrarEvents
@@ -60,7 +61,11 @@ struct GRUURoutes: Sendable {
     ) async throws(AdminError) -> GRUUTarget {
         if let account = request.uri.queryParameters["account"] {
             try caller.require(account: String(account))
-            return GRUUTarget(account: String(account), includes: { $0.instanceID == gruu }, isLive: { _ in true })
+            // As it stands in the address, escaped, or as the device said it.
+            let device = gruu.removingPercentEncoding ?? gruu
+            return GRUUTarget(
+                account: String(account), includes: { $0.instanceID == gruu || $0.instanceID == device },
+                isLive: { _ in true })
         }
         guard let temporaryGRUU = backend.temporaryGRUU else {
             throw AdminError(.notFound, "temporary GRUUs are known at sg nodes; a public one needs ?account=")

@@ -56,6 +56,11 @@ public struct SIPUserDetails: Hashable, Sendable {
     public var peerAddress: String
     public var peerPort: UInt16
 
+    /// Longest `contactURI` and `instanceID` that are taken in, in bytes: that of a header field, and far more than the
+    /// URN of a device has. Both stand in every answer and notification about the contact.
+    public static let maximumURILength = 8_192
+    public static let maximumInstanceLength = 256
+
     public init(
         login: String = "", contactURI: String = "", instanceID: String = "", regID: UInt32 = 0,
         parameters: String = "", userAgent: String = "", transport: String = "", path: [String] = [],

@@ -33,6 +33,41 @@ public struct ByteWriter: Sendable {
         text.withMemoryRebound(to: UInt8.self) { appendCleaned($0) }
     }
 
+    /// Text within quotes: quotes and backslashes escaped (`quoted-string` of RFC 3261 section 25.1).
+    public mutating func append(withinQuotes text: UnsafeRawBufferPointer) {
+        let special = text.withMemoryRebound(to: UInt8.self) { bytes in
+            bytes.span.first(Ascii.quote, or: Ascii.backslash, from: 0, before: bytes.count)
+        }
+        guard special < text.count else { return append(text) }
+        for byte in text {
+            if byte == Ascii.quote || byte == Ascii.backslash { bytes.append(Ascii.backslash) }
+            append(byte: byte)
+        }
+    }
+
+    /// The user of a URI, with what may not stand there escaped (`user` of RFC 3261 section 25.1).
+    public mutating func append(user text: some Sequence<UInt8>) { append(escaping: text, outside: .user) }
+
+    /// The value of a URI's parameter, escaped in the same way (`paramchar`).
+    public mutating func append(uriParameter text: some Sequence<UInt8>) {
+        append(escaping: text, outside: .uriParameter)
+    }
+
+    /// What is not of the set, and `%`, becomes `%` and two hexadecimal digits.
+    private mutating func append(escaping text: some Sequence<UInt8>, outside set: ByteSet) {
+        for byte in text {
+            if set.contains(byte), byte != Ascii.percent {
+                bytes.append(byte)
+            } else {
+                bytes += [Ascii.percent, Self.hexadecimal(byte >> 4), Self.hexadecimal(byte & 15)]
+            }
+        }
+    }
+
+    private static func hexadecimal(_ digit: UInt8) -> UInt8 {
+        digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "A") + digit - 10
+    }
+
     /// A decimal number.
     public mutating func append(_ number: UInt64) {
         if number < 10 {
@@ -55,10 +90,8 @@ public struct ByteWriter: Sendable {
     /// A quoted string: quotes around, quotes and backslashes within escaped (RFC 3261 section 25.1).
     public mutating func append(quoted text: String) {
         bytes.append(Ascii.quote)
-        for byte in text.utf8 {
-            if byte == Ascii.quote || byte == Ascii.backslash { bytes.append(Ascii.backslash) }
-            append(byte: byte)
-        }
+        var text = text
+        text.withUTF8 { append(withinQuotes: UnsafeRawBufferPointer($0)) }
         bytes.append(Ascii.quote)
     }
 

@@ -15,7 +15,7 @@ enum ContactLine {
         writer.literal(">")
         if texts.instanceID.count > 0 {
             writer.literal(";+sip.instance=\"<")
-            writer.append(texts.instanceID)
+            writer.append(withinQuotes: texts.instanceID)
             writer.literal(">\"")
         }
         if texts.regID > 0 {
@@ -28,11 +28,11 @@ enum ContactLine {
         }
         if let gruus = extensions.gruus, texts.instanceID.count > 0 {
             writer.literal(";pub-gruu=\"sip:")
-            writer.append(account)
+            writer.append(user: account.utf8)
             writer.literal("@")
             writer.append(domain.rawValue)
             writer.literal(";gr=")
-            writer.append(texts.instanceID)
+            writer.append(uriParameter: texts.instanceID)
             writer.literal("\"")
             writer.literal(";temp-gruu=\"sip:")
             writer.append(

@@ -20,6 +20,9 @@ struct ContactReader {
         guard !address.uri.has("gr") || DomainName(address.uri.host.string) != context.domain.name else {
             throw SIPRefusal(status: 403, reason: "Forbidden (a GRUU is no contact)")
         }
+        guard instance?.utf8.count ?? 0 <= SIPUserDetails.maximumInstanceLength else {
+            throw .badRequest("Bad Request (+sip.instance is too long)")
+        }
         self.address = address
         asked = expires
         self.instance = instance ?? ""
@@ -39,7 +42,7 @@ struct ContactReader {
     func grant(
         _ header: UInt32?, _ range: ClosedRange<UInt32>, _ jitter: inout SplitMix64
     ) throws(SIPRefusal) -> UInt32? {
-        let asked = asked ?? header ?? min(SIPSettings.defaultExpires, range.upperBound)
+        let asked = asked ?? header ?? min(max(SIPSettings.defaultExpires, range.lowerBound), range.upperBound)
         guard asked > 0 else { return nil }
         guard asked >= range.lowerBound else { throw .intervalTooBrief(minimum: Int64(range.lowerBound)) }
         let most = min(asked, range.upperBound)

@@ -2,8 +2,8 @@ import ClusterRuntime
 
 /// Finds out which devices of an account are gone, so that one of them makes room for another.
 ///
-/// What it decides: which devices are asked (by OPTIONS) and when again, and in the end which contacts make room: of
-/// those that stay silent the ones with the least time left. One that is known to be gone needs no asking, and makes
+/// What it decides: which devices are asked (by OPTIONS) and when again, and in the end which contacts make room: those
+/// that stay silent, the ones with the least time left first. One that is known to be gone needs no asking, and makes
 /// room at once. It is *asking* until every device has answered or the deadline is over, and then it is of no more use.
 ///
 /// What it does not know: sockets, and whether a contact that it does not ask is alive. Such a one stays.
@@ -27,7 +27,7 @@ struct DeviceProbe {
     enum Action {
         case ask([Device])
         case wait
-        /// These contacts are to be ended, by their keys.
+        /// Of these contacts, by their keys, the first are to be ended.
         case makeRoom([[UInt8]])
         /// Too few are silent.
         case refuse
@@ -80,7 +80,7 @@ struct DeviceProbe {
     }
 
     private func oldest(_ devices: [Device]) -> [[UInt8]] {
-        devices.sorted { $0.ttl < $1.ttl }.prefix(needed).map(\.key)
+        devices.sorted { $0.ttl < $1.ttl }.map(\.key)
     }
 }
 

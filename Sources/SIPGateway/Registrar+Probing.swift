@@ -12,6 +12,8 @@ extension Registrar {
         case binding
         /// No room: which contacts are there?
         case listing(limit: UInt32)
+        /// Which of these silent contacts, as they were listed, have not been renewed since?
+        case lookingAgain([LiveContact], limit: UInt32)
         /// The first of these contacts is being ended.
         case ending([[UInt8]], limit: UInt32)
         /// Once more.
@@ -23,6 +25,8 @@ extension Registrar {
         struct Search {
             let waiting: Waiting
             let limit: UInt32
+            /// As they were listed.
+            let contacts: [LiveContact]
             var probe: DeviceProbe
         }
 
@@ -58,6 +62,8 @@ extension Registrar {
         switch (waiting.stage, result) {
         case (.listing(let limit), .page(let contacts, _, _)):
             beginProbe(for: waiting, contacts, limit: limit, at: now, &out)
+        case (.lookingAgain(let silent, let limit), .page(let contacts, _, _)):
+            makeRoom(for: waiting, silent, contacts, limit: limit, at: now, &out)
         case (.ending(let keys, let limit), .unregistered):
             let others = Array(keys.dropFirst())
             ask(waiting.in(others.isEmpty ? .bindingAgain : .ending(others, limit: limit)), at: now, &out)
@@ -67,7 +73,7 @@ extension Registrar {
         case (_, .refused(let refusal)):
             endSearch(for: waiting)
             answer(waiting, refusal: sipRefusal(refusal), at: now, &out)
-        case (.binding, _), (.listing, _), (.ending, _), (.bindingAgain, _):
+        case (.binding, _), (.listing, _), (.lookingAgain, _), (.ending, _), (.bindingAgain, _):
             preconditionFailure("a REGISTER in stage \(waiting.stage) was answered with \(result)")
         }
     }
@@ -82,9 +88,7 @@ extension Registrar {
     private mutating func beginProbe(
         for waiting: Waiting, _ contacts: [LiveContact], limit: UInt32, at now: Moment, _ out: inout Outbox
     ) {
-        guard case .bind(let binding) = waiting.register.operation else {
-            preconditionFailure("\(waiting.register.operation) needs no room")
-        }
+        let binding = waiting.binding
         let needed = binding.excess(over: contacts, limit: limit)
         // One has ended by itself meanwhile.
         guard needed > 0 else { return ask(waiting.in(.bindingAgain), at: now, &out) }
@@ -93,9 +97,32 @@ extension Registrar {
             if let device = device(live, waiting.register.domain) { devices.append(device) }
         }
         var search = Probing.Search(
-            waiting: waiting, limit: limit, probe: DeviceProbe(devices, needed: needed, at: now.monotonic))
+            waiting: waiting, limit: limit, contacts: contacts,
+            probe: DeviceProbe(devices, needed: needed, at: now.monotonic))
         answers.expect(search.probe.branches)
         if !perform(search.probe.begin(), &search, at: now, &out) { probing.searches.append(search) }
+    }
+
+    /// Ends silent contacts, but none that was renewed while its device was asked: such a device lives, though perhaps no
+    /// more where it was.
+    private mutating func makeRoom(
+        for waiting: Waiting, _ silent: [LiveContact], _ contacts: [LiveContact], limit: UInt32, at now: Moment,
+        _ out: inout Outbox
+    ) {
+        let needed = waiting.binding.excess(over: contacts, limit: limit)
+        guard needed > 0 else { return ask(waiting.in(.bindingAgain), at: now, &out) }
+        let unchanged = silent.filter { before in
+            contacts.contains { $0.contact == before.contact && $0.ttl <= before.ttl }
+        }
+        guard unchanged.count >= needed else { return refuseRoom(for: waiting, limit: limit, at: now, &out) }
+        let ended = unchanged.prefix(needed).map { Array($0.contact.keyBytes) }
+        counters.replaced.count(ended.count)
+        ask(waiting.in(.ending(ended, limit: limit)), at: now, &out)
+    }
+
+    private mutating func refuseRoom(for waiting: Waiting, limit: UInt32, at now: Moment, _ out: inout Outbox) {
+        endSearch(for: waiting)
+        answer(waiting, refusal: .tooManyDevices(limit), at: now, &out)
     }
 
     /// A response came in, to a NOTIFY or to a question. Whatever it says to that, whoever sent it lives, unless it is
@@ -145,13 +172,12 @@ extension Registrar {
             return false
         case .makeRoom(let keys):
             answers.forget(search.probe.branches)
-            counters.replaced.count(keys.count)
-            ask(search.waiting.in(.ending(keys, limit: search.limit)), at: now, &out)
+            let silent = keys.compactMap { key in search.contacts.first { $0.contact.keyBytes == key[...] } }
+            ask(search.waiting.in(.lookingAgain(silent, limit: search.limit)), at: now, &out)
             return true
         case .refuse:
             answers.forget(search.probe.branches)
-            endSearch(for: search.waiting)
-            answer(search.waiting, refusal: .tooManyDevices(search.limit), at: now, &out)
+            refuseRoom(for: search.waiting, limit: search.limit, at: now, &out)
             return true
         }
     }
@@ -166,9 +192,17 @@ extension Registrar.Waiting {
     var operation: Request.Operation {
         switch stage {
         case .binding, .bindingAgain: register.operation
-        case .listing: .list(cursor: 0, account: AccountID(.sipuser, register.account))
+        case .listing, .lookingAgain: .list(cursor: 0, account: AccountID(.sipuser, register.account))
         case .ending(let keys, _): .unregister(key: keys[0], reason: .deleteContact)
         }
+    }
+
+    /// What it adds and removes.
+    fileprivate var binding: Binding {
+        guard case .bind(let binding) = register.operation else {
+            preconditionFailure("\(register.operation) needs no room")
+        }
+        return binding
     }
 
     fileprivate func `in`(_ stage: Registrar.Stage) -> Self {

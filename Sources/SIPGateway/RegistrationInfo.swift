@@ -31,7 +31,8 @@ struct RegistrationInfo {
 
     static let type = "application/reginfo+xml"
 
-    /// The document with as many contacts as fit into so many bytes, at least one.
+    /// The document with as many contacts as fit into so many bytes, at least one: of one that is too large by itself only
+    /// what every contact has.
     /// - Returns: the document, and how many of the contacts are in it.
     func document(
         _ changes: some Collection<ContactChange>, within limit: Int, at now: MonotonicInstant
@@ -50,8 +51,11 @@ struct RegistrationInfo {
         writer.literal(">\r\n")
         var count = 0
         for change in changes {
-            let element = element(change, at: now)
-            guard count == 0 || writer.bytes.count + element.count <= limit else { break }
+            var element = element(change, at: now)
+            if writer.bytes.count + element.count > limit {
+                guard count == 0 else { break }
+                element = self.element(change, isBrief: true, at: now)
+            }
             writer.append(element)
             count += 1
         }
@@ -59,9 +63,10 @@ struct RegistrationInfo {
         return (writer.bytes, count)
     }
 
-    private func element(_ change: ContactChange, at now: MonotonicInstant) -> [UInt8] {
+    /// - Parameter isBrief: leaves out what can be long beside the address.
+    private func element(_ change: ContactChange, isBrief: Bool = false, at now: MonotonicInstant) -> [UInt8] {
         let (contact, details) = (change.contact, change.contact.details)
-        let parameters = Parameters(details)
+        let parameters = isBrief ? Parameters() : Parameters(details)
         var writer = XMLWriter()
         writer.literal("<contact")
         writer.attribute("id", contact.id)
@@ -75,7 +80,7 @@ struct RegistrationInfo {
             writer.attribute("expires", String(max((left + 999) / 1_000, 0)))
         }
         if let q = parameters.q { writer.attribute("q", q) }
-        if !details.callID.isEmpty {
+        if !details.callID.isEmpty, !isBrief {
             writer.attribute("callid", details.callID)
             writer.attribute("cseq", String(details.cseq))
         }
@@ -83,9 +88,11 @@ struct RegistrationInfo {
         writer.text(details.contactURI)
         writer.literal("</uri>\r\n")
         for (name, value) in parameters.unknown { Self.write(name, value, into: &writer) }
-        if !details.instanceID.isEmpty {
+        if !details.instanceID.isEmpty, !isBrief {
+            var instance = ByteWriter()
+            instance.append(uriParameter: details.instanceID.utf8)
             writer.literal("<gr:pub-gruu")
-            writer.attribute("uri", "\(addressOfRecord);gr=\(details.instanceID)")
+            writer.attribute("uri", "\(addressOfRecord);gr=\(String(decoding: instance.bytes, as: UTF8.self))")
             writer.literal("/>\r\n")
         }
         writer.literal("</contact>\r\n")
@@ -106,8 +113,12 @@ struct RegistrationInfo {
         /// Those that RFC 3261 does not know.
         var unknown: [(name: String, value: String)] = []
 
+        init() {}
+
         init(_ details: SIPUserDetails) {
-            if !details.instanceID.isEmpty { unknown.append(("+sip.instance", "\"<\(details.instanceID)>\"")) }
+            if !details.instanceID.isEmpty {
+                unknown.append(("+sip.instance", "\"<\(SIPText(details.instanceID).escaped)>\""))
+            }
             if details.regID > 0 { unknown.append(("reg-id", String(details.regID))) }
             guard !details.parameters.isEmpty else { return }
             // What was put there over REST need not be parameters.

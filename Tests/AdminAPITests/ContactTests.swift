@@ -34,6 +34,21 @@ import Testing
         }
     }
 
+    /// A public GRUU has the instance with what may not stand in a URI escaped.
+    @Test func aGRUULeadsToItsDeviceAsItIsWritten() async throws {
+        try await AdminFixture.with { fixture in
+            let posted = try await fixture.ask(
+                .POST, AdminFixture.contacts,
+                #"{"kind":"sipuser","account":"1001","contact_id":"c","ttl":120,"instance_id":"urn:x;1"}"#)
+            #expect(posted.status == 200, "\(posted.text)")
+            for (path, status) in [("urn:x%3B1", 200), ("urn:x%253B1", 200), ("urn:x", 404)] {
+                let answer = try await fixture.ask(
+                    .GET, "/rest/v1/registrar/domains/demo.example/gruu/\(path)?account=1001")
+                #expect(answer.status == status, "\(path): \(answer.text)")
+            }
+        }
+    }
+
     @Test func manyPagesAreOneArrayAndFiltersHold() async throws {
         try await AdminFixture.with { fixture in
             #expect(try await fixture.ask(.GET, AdminFixture.contacts).text == "[]")
@@ -113,6 +128,19 @@ import Testing
         (
             #"{"kind":"sipuser","account":"a","contact_id":"c","ttl":60,"path":["<sip:edge>","\u0000"]}"#,
             "path has a control character"
+        ),
+        (
+            #"{"kind":"sipuser","account":"a","contact_id":"c","ttl":60,"contact_uri":"sip:a@h>;x"}"#,
+            "contact_uri has an angle bracket or a quote"
+        ),
+        (
+            #"{"kind":"sipuser","account":"a","contact_id":"c","ttl":60,"instance_id":"urn:\"x"}"#,
+            "instance_id has an angle bracket or a quote"
+        ),
+        (
+            #"{"kind":"sipuser","account":"a","contact_id":"c","ttl":60,"instance_id":""#
+                + String(repeating: "i", count: 257) + #""}"#,
+            "instance_id has 257 bytes; expected 256 at most"
         ),
         (#"{"kind":"user","account":"a","contact_id":"","ttl":60}"#, "contact_id is missing"),
         (#"{"kind":"user","account":"a","contact_id":"c"}"#, "ttl is missing"),

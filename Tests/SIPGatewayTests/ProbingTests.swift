@@ -1,4 +1,5 @@
 import ClusterRuntime
+import NIOCore
 import RegistrarEvents
 import SIP
 import Testing
@@ -119,6 +120,58 @@ import Testing
         test.flows.closed(stream.peer, lane: 2, number: 1)
         let final = try test.answer(phone.register(newcomer))
         #expect(try (final.status, final.contacts) == (200, ["sip:alice@192.0.2.9"]))
+    }
+
+    /// The first device comes back from behind a new address while it is asked at the old one.
+    @Test func aDeviceThatRenewsMeanwhileIsNotEnded() throws {
+        var test = try full()
+        var phone = Phone(callID: "newcomer")
+        let questions = try test.receive(phone.register(newcomer))
+        let second = try #require(questions.first { $0.message.requestURI?.string.contains("10.0.0.2") == true })
+        try test.receive(answer(to: second))
+        var first = Phone(callID: "device-1")
+        _ = first.register()
+        let renewed = try test.answer(
+            first.register("Contact: <sip:alice@10.0.0.1;line=x>;expires=100"),
+            from: try TestRegistrar.route("192.0.2.77"))
+        #expect(renewed.status == 200)
+        #expect(test.advance(.seconds(2)).last?.answer.status == 403)
+        #expect(test.registered == 2 && test.counters.statistics.replaced == 0)
+        #expect(test.registrar.probing.accounts.isEmpty)
+    }
+
+    @Test func inPlaceOfOneThatRenewsAnotherSilentOneIsEnded() throws {
+        var test = try full()
+        var phone = Phone(callID: "newcomer")
+        #expect(try test.receive(phone.register(newcomer)).count == 2)
+        var first = Phone(callID: "device-1")
+        _ = first.register()
+        let renewal = first.register("Contact: <sip:alice@10.0.0.1;line=x>;expires=100")
+        #expect(try test.answer(renewal, from: try TestRegistrar.route("192.0.2.1")).status == 200)
+        let final = try #require(test.advance(.seconds(2)).last?.answer)
+        #expect(try final.contacts == ["sip:alice@10.0.0.1;line=x", "sip:alice@192.0.2.9"])
+    }
+
+    @Test func questionsOfOneLifeCannotBeToldFromItsName() throws {
+        var branches: Set<String> = []
+        for _ in 0..<2 {
+            var test = try full()
+            var phone = Phone(callID: "newcomer")
+            for question in try test.receive(phone.register(newcomer)) {
+                let via = try Via(parsing: try #require(question.message.first(.via)))
+                branches.insert(try #require(via.branch).string)
+            }
+        }
+        #expect(branches.count == 4)
+    }
+
+    @Test(arguments: [
+        ("192.0.2.1", true), ("255.255.255.255", true), ("10.0.0.0", true), ("2001:db8::1", true), ("::1", true),
+        ("0.0.0.0", false), ("224.0.0.1", false), ("239.255.255.250", false), ("::", false), ("ff02::1", false),
+        ("fe80::1", false), ("febf::1", false),
+    ])
+    func aDeviceHasAnAddressOfItsOwn(_ address: String, _ isOne: Bool) throws {
+        #expect(try SocketAddress(ipAddress: address, port: 5_060).namesADevice == isOne)
     }
 
     @Test func whatCannotBeAskedStays() throws {
