@@ -58,7 +58,8 @@ public struct ResponseWriter: MessageWriter, Sendable {
         func leaveOut(_ cut: Part) {
             writer.copy(source, copied..<cut.lower)
             copied = cut.upper
-            if cut.lower == via.rportNameEnd, let rport {
+            // An old `received` may begin where an `rport` without a value ends.
+            if cut == via.rportValue, let rport {
                 writer.literal("=")
                 writer.append(UInt64(rport))
             }
@@ -126,11 +127,14 @@ public struct ResponseWriter: MessageWriter, Sendable {
 }
 
 extension Via {
+    /// From behind the name `rport` to its end: empty without a value.
+    fileprivate var rportValue: Part { Part(rportNameEnd, rportEnd) }
+
     /// What is to be left out of the text, in its order: an old `received`, and an old value of `rport`, whose place a
     /// new value takes.
     fileprivate func cuts(received: Bool, rport: Bool) -> (first: Part?, second: Part?) {
         let old = received && !receivedParameter.isAbsent ? receivedParameter : nil
-        let port = rport && self.rport != .absent ? Part(rportNameEnd, rportEnd) : nil
+        let port = rport && self.rport != .absent ? rportValue : nil
         guard let old, let port else { return (old ?? port, nil) }
         return old.lower < port.lower ? (old, port) : (port, old)
     }

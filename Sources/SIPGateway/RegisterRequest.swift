@@ -54,7 +54,7 @@ extension RegisterRequest {
         let fields = try SIPRefusal.reading { () throws(SIPParseError) in try message.contacts() }
         domain = context.domain.name
         account = context.account
-        extensions = try Extensions(context)
+        extensions = try Extensions(context, isFlow: fields.contains(where: \.asksForFlow))
         let header = message.first(.expires).map { Expires(parsing: $0).seconds }
         guard !fields.isEmpty else {
             operation = .list(cursor: 0, account: AccountID(.sipuser, context.account))
@@ -90,7 +90,10 @@ extension RegisterRequest {
 }
 
 extension RegisterRequest.Extensions {
-    fileprivate init(_ context: RegisterContext) throws(SIPRefusal) {
+    /// - Parameter isFlow: whether a contact asks for a flow; without that it does not matter what is on the way.
+    fileprivate init(
+        _ context: RegisterContext, isFlow: @autoclosure () -> Bool
+    ) throws(SIPRefusal) {
         let message = context.message
         guard message.has(.supported) || message.has(.path) || message.has(.require) else { return }
         let supported = try SIPRefusal.reading { () throws(SIPParseError) in try OptionTags(message, .supported) }
@@ -103,7 +106,7 @@ extension RegisterRequest.Extensions {
         }
         gruus = has("gruu") ? context.gruus : nil
         usesOutbound = has("outbound")
-        guard usesOutbound, message.all(.via).count > 1 else { return }
+        guard usesOutbound, message.all(.via).count > 1, isFlow() else { return }
         // RFC 5626 section 6: through a proxy, a flow needs one at the edge that keeps it.
         guard let edge = message.all(.path).last else { throw SIPRefusal(status: 439) }
         let address = try SIPRefusal.reading { () throws(SIPParseError) in try NameAddress(parsing: edge) }
@@ -124,6 +127,14 @@ extension ContactField {
         switch self {
         case .star: true
         case .address: false
+        }
+    }
+
+    /// RFC 5626 section 6.
+    fileprivate var asksForFlow: Bool {
+        switch self {
+        case .star: false
+        case .address(_, _, _, let instance, let regID): instance != nil && regID != nil
         }
     }
 }

@@ -103,8 +103,8 @@ extension Registrar {
         if !perform(search.probe.begin(), &search, at: now, &out) { probing.searches.append(search) }
     }
 
-    /// Ends silent contacts, but none that was renewed while its device was asked: such a device lives, though perhaps no
-    /// more where it was.
+    /// Ends silent contacts, but none that was renewed while its device was asked: such a device lives, though perhaps
+    /// no more where it was.
     private mutating func makeRoom(
         for waiting: Waiting, _ silent: [LiveContact], _ contacts: [LiveContact], limit: UInt32, at now: Moment,
         _ out: inout Outbox

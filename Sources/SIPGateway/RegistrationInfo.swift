@@ -31,8 +31,8 @@ struct RegistrationInfo {
 
     static let type = "application/reginfo+xml"
 
-    /// The document with as many contacts as fit into so many bytes, at least one: of one that is too large by itself only
-    /// what every contact has.
+    /// The document with as many contacts as fit into so many bytes, at least one: of one that is too large by itself
+    /// only what every contact has.
     /// - Returns: the document, and how many of the contacts are in it.
     func document(
         _ changes: some Collection<ContactChange>, within limit: Int, at now: MonotonicInstant

@@ -7,8 +7,8 @@ struct Route: Sendable {
     enum Way: Sendable, Equatable {
         /// A datagram came from this address. The socket is the lane's own.
         case datagram(SocketAddress)
-        /// Nothing has come from this address to this socket: it stands in a contact, perhaps only by REST, and need not
-        /// be one that the system sends to.
+        /// Nothing has come from this address to this socket: it stands in a contact, perhaps only by REST, and need
+        /// not be one that the system sends to.
         case hearsay(SocketAddress)
         /// The connection's number in its lane.
         case stream(UInt64)

@@ -28,7 +28,7 @@ extension Watchers {
 
     /// Sends what is due, as far as that may be done now.
     mutating func pump(at now: MonotonicInstant) -> [Directive] {
-        guard isServing else { return [] }
+        guard mayTell else { return [] }
         var directives: [Directive] = []
         while budget > 0, let tag = due.popFirst() {
             watchers[tag]?.queue = .none

@@ -87,6 +87,9 @@ struct Watchers {
     /// Whether the list is whole and has been restated.
     var isServing: Bool { isSettled && receiver?.replica.isComplete == true }
 
+    /// Whether watchers can be told anything. Of a domain that is no more there is no list to wait for.
+    var mayTell: Bool { isServing || assignment?.isRetired == true }
+
     mutating func handle(_ event: Event, at now: Moment) -> [Directive] {
         switch event {
         case .assigned(let new):
@@ -111,10 +114,13 @@ struct Watchers {
         }
     }
 
-    /// The domain is no more.
+    /// The domain is no more. Where its end was not heard of, what was there is void all the same.
     private mutating func endAll(at now: Moment) {
+        let heardAll = isServing
+        if !heardAll { for name in accounts.keys { accounts[name]?.restate([], at: now.monotonic) } }
         for tag in watchers.keys.sorted() where watchers[tag]?.ending == nil {
             watchers[tag]?.end(.noResource)
+            if !heardAll { watchers[tag]?.oweEverything() }
             queue(tag, at: now.monotonic)
         }
     }

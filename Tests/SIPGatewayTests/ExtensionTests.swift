@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 import SIP
 import Testing
@@ -85,6 +86,18 @@ import Testing
         #expect(try status("Path: <sip:edge.example;lr;ob>") == 200)
     }
 
+    @Test func whoAsksForNoFlowNeedsNoProxyThatKeepsOne() throws {
+        var test = try TestRegistrar()
+        var phone = Phone()
+        let via = "Via: SIP/2.0/UDP 192.0.2.77;branch=z9hG4bKinner"
+        for contact in ["", ";+sip.instance=\"<urn:uuid:1>\"", ";reg-id=1"] {
+            let answer = try test.answer(
+                phone.register("Contact: <sip:alice@192.0.2.1>\(contact)", "Supported: outbound, path", via))
+            #expect((answer.status, answer[.require]) == (200, nil), "\(contact)")
+        }
+        #expect(try test.answer(phone.register("Supported: outbound, path", via)).status == 200)
+    }
+
     @Test func aGRUUIsGivenToWhoAsksForIt() throws {
         var test = try TestRegistrar()
         var phone = Phone()
@@ -94,6 +107,23 @@ import Testing
         let gruu = try #require(try test.answer(phone.register(contact, "Supported: gruu"))[.contact])
         #expect(gruu.contains(";pub-gruu=\"sip:alice@demo.example;gr=urn:uuid:1\""))
         #expect(gruu.contains(";temp-gruu=\"sip:tgruu."))
+    }
+
+    @Test func whatADeviceSaysEndsNeitherQuotesNorAddresses() throws {
+        var test = try TestRegistrar()
+        var phone = Phone(account: "al%40i%3Cce")
+        let contact = "Contact: <sip:alice@192.0.2.1>;+sip.instance=\"<urn:x:\\\";\\\\@>\";expires=120"
+        let answer = try test.answer(phone.register(contact, "Supported: gruu"))
+        let line = try #require(answer.message.first(.contact))
+        guard case .address(let address, let expires, _, let instance, _) = try ContactField(parsing: line) else {
+            Issue.record("no address: \(line)")
+            return
+        }
+        #expect((instance, expires) == ("urn:x:\";\\@", 120))
+        let gruu = try SIPURI(parsing: try #require(address.parameters["pub-gruu"]))
+        #expect((gruu.decodedUser, gruu.host.string) == ("al@i<ce", "demo.example"))
+        #expect(gruu.text.string.hasPrefix("sip:al%40i%3Cce@demo.example;gr="))
+        #expect(gruu.gruu?.percentDecoded.string == instance)
     }
 
     @Test func aGRUUOfTheDomainIsNoContact() throws {
@@ -128,6 +158,18 @@ import Testing
         #expect(try port("SIP/2.0/UDP 10.0.0.1:5070;rport;branch=z9hG4bK1") == 40_000)
         // Nothing can be sent to port 0.
         #expect(try port("SIP/2.0/UDP 10.0.0.1:0;branch=z9hG4bK1") == 40_000)
+        var linkLocal = sockaddr_in6()
+        linkLocal.sin6_family = sa_family_t(AF_INET6)
+        (linkLocal.sin6_port, linkLocal.sin6_scope_id) = (UInt16(40_000).bigEndian, 3)
+        withUnsafeMutableBytes(of: &linkLocal.sin6_addr) { $0.copyBytes(from: [0xFE, 0x80]) }
+        let neighbour = SocketAddress(linkLocal, host: "")
+        let answering = Route(way: .datagram(neighbour), peer: SIPPeer(.udp, neighbour))
+            .answering(try Via(parsing: SIPText("SIP/2.0/UDP h:5070")))
+        guard case .datagram(.v6(let kept)) = answering.way else {
+            Issue.record("\(answering.way) is no address of IPv6")
+            return
+        }
+        #expect((kept.address.sin6_scope_id, UInt16(bigEndian: kept.address.sin6_port)) == (3, 5_070))
         let stream = try TestRegistrar.stream(7)
         guard case .stream(7) = stream.answering(try Via(parsing: SIPText("SIP/2.0/TCP 10.0.0.1:5070"))).way else {
             Issue.record("an answer left its connection")

@@ -266,6 +266,29 @@ import Testing
         #expect(notify.scope == "full" && notify.contacts[0].attributes["expires"] == "90")
     }
 
+    /// The list is being restated when the domain is removed, and nobody will go on with it.
+    @Test func watchersOfARemovedDomainAreToldThoughItsListIsNotWhole() throws {
+        var (test, _, phone) = try watched()
+        _ = try notified(&test, by: phone.register(first + ";expires=100"))
+        let owner = NodeID(name: NodeName("sr2"), incarnation: 1)
+        test.isOwnerDown = true
+        let moved = Assignment(
+            domain: demo, epoch: 2, revision: 2, owner: owner, standbys: [], cause: .failover, since: 0)
+        #expect(test.tellWatchers(.assigned(moved)).isEmpty)
+        let cleared = LogEntry(seq: 1, timestamp: 0, change: .clear(.failover))
+        let append = Append(domain: demo, epoch: 2, base: 0, entries: [cleared], committed: 1, replayEnd: 0)
+        #expect(test.tellWatchers(.append(append, from: owner)).isEmpty)
+        let retired = Assignment(
+            domain: demo, epoch: 3, revision: 3, owner: nil, standbys: [], cause: .storageCleared, since: 0)
+        let last = try Notification(try #require(test.tellWatchers(.assigned(retired)).first?.answer))
+        #expect(last.subscription == "terminated;reason=noresource")
+        #expect((last.scope, last.state, last.contacts) == ("full", "init", []))
+        _ = try test.receive(last.response())
+        #expect(test.counters.statistics.watchers == 0)
+        test.advance(.seconds(61))
+        #expect(!test.watchers.isActive)
+    }
+
     @Test func manyWatchersAreToldOneAfterTheOther() throws {
         var test = try TestRegistrar { $0.limits.watchersPerAccount = 1_000 }
         for number in 0..<600 {
@@ -326,6 +349,19 @@ import Testing
         #expect(notify.contacts.map(\.id) == ["\"/><x"])
         #expect(notify.contacts[0].uri == "sip:a\"<&>@x.example;p=  ")
         #expect(notify.contacts[0].attributes["callid"] == "<\"&>" && notify.contacts[0].parameters.isEmpty)
+    }
+
+    /// A datagram could not hold all that a device may say of itself, once it is escaped.
+    @Test func ofAContactThatIsTooLargeTheAddressIsTold() throws {
+        var (test, _, _) = try watched()
+        let details = SIPUserDetails(
+            contactURI: "sip:a@h", parameters: "x=\"" + String(repeating: "&", count: 12_000) + "\"",
+            callID: String(repeating: "<", count: 2_000))
+        try test.put(Registration(account: "alice", contact: "c", sipuser: details))
+        let message = try #require(test.takeSent().first?.answer)
+        #expect(message.bytes.count < 2_000)
+        let notify = try Notification(message)
+        #expect(notify.events == ["registered sip:a@h"] && notify.contacts[0].parameters.isEmpty)
     }
 
     @Test func whatDoesNotFitFollowsInTheNext() throws {

@@ -109,6 +109,17 @@ import Testing
         #expect(try test.answer(phone.register("Contact: <sip:alice@192.0.2.1>;expires=61")).status == 200)
     }
 
+    @Test func whoSaysNothingIsGrantedTheLeastWhereThatIsLong() throws {
+        var test = try TestRegistrar(minimumExpires: .seconds(7_200))
+        var phone = Phone()
+        try test.receive(phone.register("Contact: <sip:alice@192.0.2.1>"))
+        guard case .bind(let binding)? = test.asked.first, case .put(_, let ttl)? = binding.changes.first else {
+            Issue.record("nothing was asked for")
+            return
+        }
+        #expect(ttl == 7_200_000)
+    }
+
     @Test func longGrantsDifferWithinATenthAndShortOnesNot() throws {
         var test = try TestRegistrar()
         var phone = Phone()
@@ -165,5 +176,10 @@ import Testing
         let parameters = (0..<3).map { "p\($0)=\(String(repeating: "y", count: 6_000))" }
         let lines = parameters.map { "Contact: <sip:alice@192.0.2.1>;\($0)" }
         #expect(try test.answer(phone.register(lines[0])).status == 200)
+        func instance(_ length: Int) -> String {
+            "Contact: <sip:alice@192.0.2.2>;+sip.instance=\"<\(String(repeating: "i", count: length))>\""
+        }
+        #expect(try test.answer(phone.register(instance(256))).status == 200)
+        #expect(try test.answer(phone.register(instance(257))).status == 400)
     }
 }

@@ -33,6 +33,7 @@ import Testing
         ("SIP/2.0/UDP h;branch=b", "SIP/2.0/UDP h;branch=b;received=192.0.2.1;rport=5062"),
         ("SIP/2.0/UDP h;received=1.1.1.1;rport=1;branch=b", "SIP/2.0/UDP h;rport=5062;branch=b;received=192.0.2.1"),
         ("SIP/2.0/UDP h;rport = 1 ;received=x", "SIP/2.0/UDP h;rport=5062;received=192.0.2.1"),
+        ("SIP/2.0/UDP h;rport;received=x;branch=b", "SIP/2.0/UDP h;rport=5062;branch=b;received=192.0.2.1"),
         ("SIP/2.0/UDP h;rport , SIP/2.0/UDP i", "SIP/2.0/UDP h;rport=5062;received=192.0.2.1 , SIP/2.0/UDP i"),
     ])
     func topViaSaysWhereTheRequestCameFrom(_ via: String, _ wanted: String) throws {
@@ -57,6 +58,17 @@ import Testing
         let answer = try SIPMessage.parse(writer.finish())
         #expect(answer.headerCount == 9 && answer.first(named: "X") == nil && answer.first(named: "Y") == nil)
         #expect(answer.first(.warning)?.string == "c  Y: d" && answer.first(.reason)?.unquoted.string == "q\"\\  ")
+    }
+
+    @Test func whatMayNotStandWhereItIsIsEscaped() {
+        func written(_ write: (inout ByteWriter) -> Void) -> String {
+            var writer = ByteWriter()
+            write(&writer)
+            return text(writer.bytes)
+        }
+        #expect(written { $0.append(user: "+1001;a&b".utf8) } == "+1001;a&b")
+        #expect(written { $0.append(user: "a@b<c>\"d%41é".utf8) } == "a%40b%3Cc%3E%22d%2541%C3%A9")
+        #expect(written { $0.append(uriParameter: "urn:uuid:1;x=\"y".utf8) } == "urn:uuid:1%3Bx%3D%22y")
     }
 
     @Test func requestHasTheLinesThatEachMustHave() throws {
