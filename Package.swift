@@ -137,7 +137,9 @@ let package = Package(
             ]),
 
         // What stands on all of it.
-        .rollcall("ClusterSimulation", ["ClusterRuntime", "RegistrarEvents", "Router", "SRActor", "WSSubscrActor"]),
+        .rollcall(
+            "ClusterSimulation",
+            ["ClusterRuntime", "Destinations", "RegistrarEvents", "Router", "SRActor", "WSSubscrActor"]),
         .rollcall(
             "ClusterNode",
             [

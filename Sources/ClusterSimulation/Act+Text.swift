@@ -42,6 +42,7 @@ extension World.Fault: CustomStringConvertible {
         case .pause(let name): "pause \(name)"
         case .cut(let links): "cut " + Self.text(links)
         case .coordinatorOutage: "stop coordinator"
+        case .brokerOutage: "stop broker"
         case .slow(let name, let delay): "slow \(name) by \(Act.text(.milliseconds(delay)))"
         case .diskFull(let name): "fill \(name)"
         }

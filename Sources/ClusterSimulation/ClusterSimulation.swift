@@ -16,6 +16,9 @@ public enum ClusterSimulation {
         public let moves: Int
         /// How many times a domain was removed from the topology, and let go of in the end.
         public let removals: Int
+        /// How many events the destination took, and how many of them it had taken before.
+        public let delivered: Int
+        public let duplicates: Int
         /// How much time went by in the history.
         public let simulated: Duration
         /// The text of the history, if it was asked for.
@@ -59,7 +62,10 @@ public enum ClusterSimulation {
         world.planWorkload()
         world.planFaults(until: end)
         world.planMovements(until: end, seed: seed)
-        if !isPlain { world.planTopologies(until: end, seed: seed) }
+        if !isPlain {
+            world.planTopologies(until: end, seed: seed)
+            world.planOutagesOfBroker(until: end, seed: seed)
+        }
         return world
     }
 
@@ -85,7 +91,8 @@ public enum ClusterSimulation {
         return Outcome(
             seed: seed, violations: world.history.violations, steps: world.steps,
             acknowledged: world.history.acknowledged, unknown: world.history.unknown, moves: world.moves,
-            removals: world.removals, simulated: world.now - World.beginning, trace: world.trace.lines)
+            removals: world.removals, delivered: world.broker.taken, duplicates: world.broker.duplicates,
+            simulated: world.now - World.beginning, trace: world.trace.lines)
     }
 }
 
@@ -112,6 +119,7 @@ extension World {
         for standby in standbys where machine(of: domain, at: standby.node)?.report.position != position {
             return "standby \(standby.node) of \(domain) is not at \(position)"
         }
+        if let missing = lacksEvents(domain, of: owner) { return missing }
         for name in followers {
             guard let twin = nodes[name]!.followers[domain], twin.position == position,
                 twin.receiver.replica.isReplayed || twin.receiver.replica.isComplete
@@ -136,6 +144,7 @@ extension World {
             else { continue }
             let list = Self.list(of: owner.replica, at: moment)
             history.compare(list, of: domain, at: now)
+            compareConsumer(of: domain, with: list)
             for standby in assignment.standbys {
                 guard let copy = machine(of: domain, at: standby.node) else { continue }
                 if copy.report.digest != owner.report.digest, copy.report.position == owner.report.position {

@@ -25,6 +25,10 @@ public enum PlantedBug: String, CaseIterable, Sendable, Hashable {
     case keepsWhatWasResynced
     /// Copies that are brought up to date from the log count times to live from then.
     case forgetsAges
+    /// A lane tells the owner that a batch is delivered when it goes out.
+    case countsWhatIsUnderWay
+    /// A lane that had to drop events does not ask for `clear` and replay.
+    case leavesOutReplays
     /// A snapshot lacks a contact, and its count and digest are not compared.
     case trustsSnapshots
 

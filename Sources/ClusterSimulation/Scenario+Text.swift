@@ -36,6 +36,10 @@ extension Scenario {
             "coordinator", Act.text(.milliseconds(options.coordinatorDelay)),
             when: options.coordinatorDelay != calm.coordinatorDelay)
         add("hints", "yes", when: options.vacancyHints)
+        add("broker", Act.text(.milliseconds(options.brokerDelay)), when: options.hasBroker)
+        add("unanswered", "\(options.unanswered)", when: options.unanswered > 0)
+        add("queue", "\(options.brokerQueueBytes)", when: options.brokerQueueBytes != calm.brokerQueueBytes)
+        add("spool", "\(options.brokerSpoolBytes)", when: options.brokerSpoolBytes != calm.brokerSpoolBytes)
         add("group", "\(options.groupSize)", when: options.groupSize > 0)
         add("pin", options.pin.map { "s\($0 + 1)" }.joined(separator: " "), when: !options.pin.isEmpty)
         if let bug = options.plantedBug { settings.append(("plant", bug.rawValue)) }

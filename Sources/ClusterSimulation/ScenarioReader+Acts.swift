@@ -78,7 +78,8 @@ extension ScenarioReader {
         case "cut":
             let links = what.map { Self.links($0) }
             return links.contains([]) ? nil : .cut(links.flatMap(\.self))
-        case "stop": return what == ["coordinator"] ? .coordinatorOutage : nil
+        case "stop":
+            return what == ["coordinator"] ? .coordinatorOutage : what == ["broker"] ? .brokerOutage : nil
         case "slow":
             guard what.count == 3, what[1] == "by", let delay = duration(what[2]) else { return nil }
             return .slow(NodeName(what[0]), Int(delay.milliseconds))
@@ -138,7 +139,7 @@ extension Act {
         case .fault(.crash(let names, _, _), _): names
         case .fault(.pause(let name), _), .fault(.slow(let name, _), _), .fault(.diskFull(let name), _): [name]
         case .fault(.cut(let links), _): links.flatMap { [$0.from, $0.to] }
-        case .fault(.coordinatorOutage, _): []
+        case .fault(.coordinatorOutage, _), .fault(.brokerOutage, _): []
         case .order(.drain(let name)), .order(.undrain(let name)), .order(.move(_, let name)): [name]
         case .serve: []
         }

@@ -92,6 +92,12 @@ struct ScenarioReader {
         case "hints":
             if !["yes", "no"].contains(text) { report("hints are `\(text)`", "yes or no") }
             scenario.options.vacancyHints = text == "yes"
+        case "broker":
+            scenario.options.hasBroker = true
+            scenario.options.brokerDelay = milliseconds(text, in: 1...1_000) ?? 20
+        case "unanswered": scenario.options.unanswered = share(text) ?? 0
+        case "queue": scenario.options.brokerQueueBytes = number(text, in: 1...(1 << 20)) ?? 1 << 20
+        case "spool": scenario.options.brokerSpoolBytes = number(text, in: 0...(1 << 20)) ?? 1 << 20
         case "group": scenario.options.groupSize = number(text, in: 0...49) ?? 0
         case "pin":
             scenario.options.pin = text.split(separator: " ").compactMap { name in
@@ -111,7 +117,7 @@ struct ScenarioReader {
             report(
                 "there is no setting `\(name)`",
                 "nodes, domains, replicas, ring, delay, loss, duplication, reordering, drift, coordinator, hints, "
-                    + "group, pin, plant, chance, until or breaks")
+                    + "group, pin, broker, unanswered, queue, spool, plant, chance, until or breaks")
         }
     }
 

@@ -26,6 +26,8 @@ final class SimulatedNode {
     var router: RouterMachine?
     var domains: [DomainName: DomainMachine] = [:]
     var followers: [DomainName: FollowerTwin] = [:]
+    /// Of an `sr` node with a destination.
+    var lane: LaneTwin?
     var gateway = GatewayTwin()
     /// The assignments that it knows.
     var told: [DomainName: Assignment] = [:]

@@ -21,6 +21,15 @@ public struct SimulationOptions: Sendable, Hashable {
     /// A bug to plant; nil in an honest history.
     public var plantedBug: PlantedBug?
 
+    /// Whether there is a destination.
+    public var hasBroker = false
+    /// How long a batch takes to the broker at most, and as long for the answer; in milliseconds.
+    public var brokerDelay = 20
+    /// Share of batches that are taken, but whose answer is lost.
+    public var unanswered = 0.0
+    /// What may wait for the broker in memory and on disk, in bytes; beyond it events are dropped and restated.
+    public var brokerQueueBytes = 1 << 20
+    public var brokerSpoolBytes = 1 << 20
     /// How many domains there are: 1 or 2.
     public var domains = 2
     /// How many nodes of each role.
@@ -78,6 +87,18 @@ public struct SimulationOptions: Sendable, Hashable {
         if random.chance(0.3) { faults.insert(.slowNode) }
         if random.chance(0.3) { faults.insert(.diskFull) }
         place(seed: seed)
+        addBroker(seed: seed)
+    }
+
+    /// Has some histories with a destination, again from a generator of its own.
+    private mutating func addBroker(seed: UInt64) {
+        var random = SplitMix64(seed: seed ^ 0x6465_7374_696e_6174)
+        guard random.chance(0.4) else { return }
+        hasBroker = true
+        if random.chance(0.4) { brokerDelay = Int.random(in: 50...500, using: &random) }
+        if random.chance(0.5) { unanswered = Double.random(in: 0...0.2, using: &random) }
+        brokerQueueBytes = Int.random(in: 500...10_000, using: &random)
+        brokerSpoolBytes = random.chance(0.6) ? Int.random(in: 0...6_000, using: &random) : 1 << 20
     }
 
     /// Has some histories with groups and pins, again from a generator of its own.

@@ -15,6 +15,8 @@ extension World {
         /// Messages to and from the node take so much longer, in milliseconds.
         case slow(NodeName, Int)
         case diskFull(NodeName)
+        /// The destination takes nothing.
+        case brokerOutage
     }
 
     /// Plans faults over the faulty time.
@@ -62,7 +64,7 @@ extension World {
         case .crash(let names, _, _): names.contains { registrars.contains($0) }
         case .pause(let name): registrars.contains(name)
         case .cut(let links): links.contains { registrars.contains($0.from) || registrars.contains($0.to) }
-        case .coordinatorOutage: false
+        case .coordinatorOutage, .brokerOutage: false
         case .slow(let name, _), .diskFull(let name): registrars.contains(name)
         }
     }
@@ -97,6 +99,10 @@ extension World {
         case .coordinatorOutage:
             guard !isCoordinatorAway else { return false }
             isCoordinatorAway = true
+            trace.note(now, "\(fault)")
+        case .brokerOutage:
+            guard !broker.isAway else { return false }
+            broker.isAway = true
             trace.note(now, "\(fault)")
         case .slow(let name, let delay):
             guard slowness[name] == nil else { return false }
@@ -183,6 +189,7 @@ extension World {
             for step in backlog { queue.add(.step(name, step), at: now) }
         case .cut(let links): blocked.subtract(links)
         case .coordinatorOutage: isCoordinatorAway = false
+        case .brokerOutage: broker.isAway = false
         case .slow(let name, _): slowness[name] = nil
         case .diskFull(let name): writeAnew(name)
         }

@@ -1,4 +1,5 @@
 import ClusterRuntime
+import Destinations
 import RegistrarEvents
 import Router
 import SRActor
@@ -11,6 +12,7 @@ extension World {
         case .router: route(.tick, at: name)
         case .sr:
             for domain in domains { step(.tick, of: domain, at: name) }
+            handle(.tick, of: nodes[name]!.life)
             report(name)
         case .wssubscr:
             for domain in domains { follow(.tick, of: domain, at: name) }
@@ -125,11 +127,12 @@ extension World {
             case .store(let record):
                 if fullDisks.contains(name) { continue }
                 node.disk[domain, default: []].append(.init(moment: moment, record: record))
-            case .send(let message, let peer): send(message, from: name, to: peer)
+            case .send(let message, let peer):
+                if case .append(let append) = message { check(append.cursors, of: domain) }
+                send(message, from: name, to: peer)
             case .askRouters(let change):
                 for router in routers { send(.replicaChange(change), from: name, to: router) }
-            // No domain here has destinations.
-            case .publish: break
+            case .publish(let publication): post(.published(publication, of: domain), to: node.life, at: now)
             case .alarm(let text): history.violate("no alarm", "\(name): \(text)")
             case .becameOwner(_, let reason, _):
                 grantOutage(of: domain, to: node.life, reason)

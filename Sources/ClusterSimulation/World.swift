@@ -1,4 +1,5 @@
 import ClusterRuntime
+import Destinations
 import RegistrarEvents
 import Router
 import SRActor
@@ -14,6 +15,8 @@ struct World {
         case tick
         case coordinator(CoordinatorAnswer, life: NodeID)
         case start(ClientOperation)
+        case lane(LaneMachine.Event, life: NodeID)
+        case notice(DestinationNotice, DomainName, life: NodeID)
     }
 
     enum CoordinatorAnswer {
@@ -35,6 +38,8 @@ struct World {
         case order(MovementOrder)
         /// The coordinator looks whether anybody leads.
         case vacant
+        /// A batch comes to the broker.
+        case broker(DestinationBatch, ticket: UInt64, from: NodeID)
         /// Many clients ask at once.
         case storm
         /// An operator removes a domain, or puts it back.
@@ -68,6 +73,8 @@ struct World {
     var history = History()
     var operations = 0
     var busy: Set<History.ContactID> = []
+    var broker = BrokerTwin()
+    var brokerChance: Chance
     var isLoaded = true
     var activeFaults = 0
     /// Orders of operators given so far.
@@ -106,12 +113,14 @@ struct World {
         if options.drift > 0 { history.tolerance = .milliseconds(100) }
         clocks = seed.map { Chance(seed: $0 ^ 0x636c_6f63_6b73) } ?? .even
         domains = Array(Self.allDomains.prefix(options.domains))
+        brokerChance = seed.map { Chance(seed: $0 ^ 0x6272_6f6b_6572) } ?? .even
         routers = Self.names("r", options.routers)
         registrars = Self.names("s", options.registrars)
         followers = Self.names("w", options.followers)
         trace = Trace(isOn: isTraced)
         policy = DomainPolicy(
-            minimumTTL: 500, maximumDevices: 4, ringEntries: options.ringEntries, maximumUncommitted: 4_096)
+            minimumTTL: 500, maximumDevices: 4, ringEntries: options.ringEntries, maximumUncommitted: 4_096,
+            destinations: options.hasBroker ? [Self.broker] : [])
         var roles: [(NodeName, NodeRole)] = routers.map { ($0, .router) }
         roles += registrars.map { ($0, .sr) }
         roles += followers.map { ($0, .wssubscr) }
@@ -166,7 +175,9 @@ struct World {
             node.router = RouterMachine(
                 node: life, layout: layout, periods: periods, at: moment,
                 layoutOf: { Self.layout(of: $0, nodes: all, options) })
-        case .sr: node.domains = restore(disk, life)
+        case .sr:
+            node.domains = restore(disk, life)
+            node.lane = makeLane(of: life)
         case .wssubscr:
             for domain in domains {
                 node.followers[domain] = FollowerTwin(
@@ -210,6 +221,7 @@ struct World {
             case .order(let order): give(order)
             case .vacant: tellVacancy()
             case .storm: rush()
+            case .broker(let batch, let ticket, let life): arrive(batch, ticket, from: life)
             case .topology: changeTopology()
             }
             for violation in history.violations[known...] { trace.note(now, "broken: \(violation)") }
@@ -230,6 +242,9 @@ struct World {
         case .tick: tick(name)
         case .coordinator(let answer, let life): ask(answer, for: life)
         case .start(let operation): start(operation, at: name)
+        case .lane(let event, let life): handle(event, of: life)
+        case .notice(let notice, let domain, let life):
+            if node.life == life { self.step(.destination(notice), of: domain, at: name) }
         }
     }
 

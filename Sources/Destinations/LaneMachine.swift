@@ -1,6 +1,6 @@
-import ClusterRuntime
+package import ClusterRuntime
 import DequeModule
-import RegistrarEvents
+package import RegistrarEvents
 
 /// What one node delivers to one destination, domain by domain.
 ///
@@ -15,8 +15,8 @@ import RegistrarEvents
 /// - Per domain one batch is under way, and positions never go back within it.
 /// - `acknowledged` moves by deliveries alone (and over events that the filter leaves out), never by sending.
 /// - Whatever is dropped is counted, and a `clear` follows it: of the next epoch, or one made for this destination.
-struct LaneMachine: Sendable {
-    enum Event: Sendable {
+package struct LaneMachine: Sendable {
+    package enum Event: Sendable {
         case published(Publication, of: DomainName)
         case delivered(ticket: UInt64, of: DomainName)
         case failed(DestinationError, ticket: UInt64, of: DomainName)
@@ -30,7 +30,7 @@ struct LaneMachine: Sendable {
         case tick
     }
 
-    enum Directive: Sendable {
+    package enum Directive: Sendable {
         /// The answer is `delivered` or `failed` with the ticket.
         case deliver(DestinationBatch, ticket: UInt64)
         case tell(DestinationNotice, of: DomainName)
@@ -44,7 +44,7 @@ struct LaneMachine: Sendable {
     }
 
     /// For the log.
-    enum Note: Sendable, Hashable {
+    package enum Note: Sendable, Hashable {
         case away(String)
         case back
         case gap(DomainName, String)
@@ -78,12 +78,12 @@ struct LaneMachine: Sendable {
     private var nextTicket: UInt64 = 1
     private var random: SplitMix64
 
-    init(settings: LaneSettings, seed: UInt64) {
+    package init(settings: LaneSettings, seed: UInt64) {
         self.settings = settings
         random = SplitMix64(seed: seed)
     }
 
-    mutating func handle(_ event: Event, at now: Moment) -> [Directive] {
+    package mutating func handle(_ event: Event, at now: Moment) -> [Directive] {
         var directives: [Directive] = []
         switch event {
         case .published(let publication, let domain): take(publication, domain, at: now, into: &directives)

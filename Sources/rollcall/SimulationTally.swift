@@ -13,6 +13,8 @@ struct SimulationTally {
     private var unknown = 0
     private var moves = 0
     private var removals = 0
+    private var delivered = 0
+    private var duplicates = 0
     private(set) var simulated: Duration = .zero
     private let start = SystemClock.monotonic()
 
@@ -24,6 +26,8 @@ struct SimulationTally {
         let unknown: Int
         let moves: Int
         let removals: Int
+        let delivered: Int
+        let duplicates: Int
         let simulated_h: Double
         let seconds: Double
         let histories_per_s: Double
@@ -40,6 +44,8 @@ struct SimulationTally {
         unknown += outcome.unknown
         moves += outcome.moves
         removals += outcome.removals
+        delivered += outcome.delivered
+        duplicates += outcome.duplicates
         simulated += outcome.simulated
         guard !outcome.isGood else { return }
         failing.append(outcome.seed)
@@ -49,7 +55,7 @@ struct SimulationTally {
     func document(in time: Duration) -> Document {
         Document(
             ok: failing.isEmpty, histories: histories, steps: steps, acknowledged: acknowledged, unknown: unknown,
-            moves: moves, removals: removals,
+            moves: moves, removals: removals, delivered: delivered, duplicates: duplicates,
             simulated_h: Self.rounded(simulated / .seconds(3_600)), seconds: Self.rounded(time / .seconds(1)),
             histories_per_s: Self.rounded(rate(in: time)), broken: failing.count, failing_seeds: failing.sorted())
     }
@@ -59,7 +65,9 @@ struct SimulationTally {
         let speed = time.map { ", \(Self.rounded(rate(in: $0))) histories/s" } ?? ""
         let hours = Self.rounded(simulated / .seconds(3_600))
         return "\(histories) histories, \(steps) steps, \(acknowledged) acknowledged operations, \(moves) moves, "
-            + "\(removals) removals of domains, \(hours) simulated hours\(speed), \(failing.count) broken"
+            + "\(removals) removals of domains, "
+            + "\(delivered) events delivered (\(duplicates) again), \(hours) simulated hours\(speed), "
+            + "\(failing.count) broken"
     }
 
     func rate(in time: Duration) -> Double { Double(histories) / max(time / .seconds(1), 0.001) }

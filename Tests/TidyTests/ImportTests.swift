@@ -57,7 +57,9 @@ import Testing
             "HummingbirdCore", "Logging", "NIOCore", "ServiceLifecycle",
         ],
 
-        "ClusterSimulation": ["SRActor", "WSSubscrActor", "Router", "ClusterRuntime", "RegistrarEvents"],
+        "ClusterSimulation": [
+            "Destinations", "SRActor", "WSSubscrActor", "Router", "ClusterRuntime", "RegistrarEvents",
+        ],
         "ClusterNode": [
             "AccessTokens", "AdminAPI", "Destinations", "KafkaDestination", "EmbeddedCoordinator", "EtcdCoordinator",
             "NanomsgTransport", "PluginDestinations",

@@ -1,0 +1,120 @@
+import ClusterRuntime
+import Destinations
+import RegistrarEvents
+import SRActor
+
+/// The shells of destinations: what a node hands to the broker arrives there later, as does the answer, or is lost.
+extension World {
+    static let broker = "broker"
+
+    func makeLane(of life: NodeID) -> LaneTwin? {
+        guard options.hasBroker else { return nil }
+        let settings = LaneSettings(
+            name: Self.broker, kind: "simulated", batch: BatchLimits(events: 50),
+            domainQueueBytes: options.brokerQueueBytes, queueBytes: 2 * options.brokerQueueBytes,
+            spoolBytes: options.brokerSpoolBytes, firstPause: .milliseconds(50), longestPause: .milliseconds(500))
+        return LaneTwin(machine: LaneMachine(settings: settings, seed: life.incarnation))
+    }
+
+    /// Hands the lane something once everything that happens now has happened, as its mailbox does.
+    mutating func post(_ event: LaneMachine.Event, to life: NodeID, at time: MonotonicInstant) {
+        queue.add(.step(life.name, .lane(event, life: life)), at: time)
+    }
+
+    mutating func handle(_ event: LaneMachine.Event, of life: NodeID) {
+        guard let node = nodes[life.name], node.life == life,
+            let directives = node.lane?.machine.handle(event, at: moment(of: life.name))
+        else { return }
+        for directive in directives {
+            switch directive {
+            case .deliver(let batch, let ticket): hand(over: batch, ticket, from: life)
+            case .tell(let notice, let domain):
+                if has(.leavesOutReplays), case .replay = notice { continue }
+                queue.add(.step(life.name, .notice(notice, domain, life: life)), at: now)
+            case .spool(let events, let domain):
+                if fullDisks.contains(life.name) {
+                    post(.spoolFailed("the disk is full", of: domain), to: life, at: now)
+                } else {
+                    node.lane?.spool[domain, default: []].append(events)
+                }
+            case .unspool(let bytes, let domain):
+                let events = node.lane?.read(bytes: bytes, of: domain) ?? []
+                handle(.unspooled(events, of: domain), of: life)
+            case .dropSpool(let domain): node.lane?.spool[domain] = nil
+            case .forget: break
+            case .note(let note): trace.note(now, "\(life.name) broker: \(note)")
+            }
+        }
+    }
+
+    private mutating func hand(over batch: DestinationBatch, _ ticket: UInt64, from life: NodeID) {
+        if has(.countsWhatIsUnderWay), let last = batch.events.last?.position {
+            let notice = DestinationNotice.delivered(last, to: Self.broker)
+            queue.add(.step(life.name, .notice(notice, batch.domain, life: life)), at: now)
+        }
+        let delay = brokerChance.duration(1...options.brokerDelay)
+        queue.add(.broker(batch, ticket: ticket, from: life), at: now + delay)
+    }
+
+    /// A batch arrives, or finds nobody. Its answer may be lost: then it comes again.
+    mutating func arrive(_ batch: DestinationBatch, _ ticket: UInt64, from life: NodeID) {
+        let back = now + brokerChance.duration(1...options.brokerDelay)
+        let failure = DestinationError(.unavailable, "simulated")
+        guard !broker.isAway else {
+            return post(.failed(failure, ticket: ticket, of: batch.domain), to: life, at: back)
+        }
+        for event in batch.events {
+            broker.taken += 1
+            let isNews = broker.consumers[batch.domain, default: .init()].take(event)
+            trace.note(
+                now,
+                "broker takes \(batch.domain) \(Trace.describe(event.entry, epoch: event.epoch)) from \(life)"
+                    + (isNews ? "" : ", which it has"))
+        }
+        if brokerChance.chance(options.unanswered) {
+            post(.failed(failure, ticket: ticket, of: batch.domain), to: life, at: back)
+        } else {
+            post(.delivered(ticket: ticket, of: batch.domain), to: life, at: back)
+        }
+    }
+
+    /// What an owner tells its standbys that the destination has must be there: nobody else would deliver it.
+    mutating func check(_ cursors: [DestinationCursor], of domain: DomainName) {
+        for cursor in cursors where cursor.position > broker.position(in: domain) {
+            history.violate(
+                "a destination gets everything",
+                "\(domain): \(cursor.position) counts as delivered, the broker has \(broker.position(in: domain))")
+        }
+    }
+
+    /// Whether the consumers have everything.
+    func lacksEvents(_ domain: DomainName, of owner: DomainMachine) -> String? {
+        guard options.hasBroker, broker.position(in: domain) != owner.report.position else { return nil }
+        return "the broker's consumer of \(domain) is at \(broker.position(in: domain)), the owner at "
+            + "\(owner.report.position)"
+    }
+
+    /// A consumer that starts empty and applies what it is told holds the owner's list.
+    mutating func compareConsumer(of domain: DomainName, with list: [ContactKey: PackedContact]) {
+        guard options.hasBroker, let consumer = broker.consumers[domain] else { return }
+        if let gap = consumer.gap {
+            history.violate("a destination gets everything", "\(domain): after \(gap) events are missing, untold")
+        }
+        let keys = Set(consumer.set.keys).union(list.keys).filter { consumer.set[$0] != list[$0] }.sorted()
+        if let key = keys.first {
+            history.violate("a consumer keeps the set", "broker \(domain) differs in \(keys.count), as in \(key)")
+        }
+    }
+
+    /// Plans when the broker is away. Drawn from a generator of their own, as are its delays, so that histories without
+    /// it are as they were before there was any.
+    mutating func planOutagesOfBroker(until end: MonotonicInstant, seed: UInt64) {
+        guard options.hasBroker else { return }
+        var random = SplitMix64(seed: seed ^ 0x6f75_7461_6765_7321)
+        var time = now + .seconds(3)
+        while time < end {
+            queue.add(.act(.fault(.brokerOutage, for: random.duration(100...3_000))), at: time)
+            time += random.duration(500...5_000)
+        }
+    }
+}
