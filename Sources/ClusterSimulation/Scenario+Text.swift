@@ -41,6 +41,7 @@ extension Scenario {
         add("queue", "\(options.brokerQueueBytes)", when: options.brokerQueueBytes != calm.brokerQueueBytes)
         add("spool", "\(options.brokerSpoolBytes)", when: options.brokerSpoolBytes != calm.brokerSpoolBytes)
         add("group", "\(options.groupSize)", when: options.groupSize > 0)
+        add("quorum", "\(options.quorumSize)", when: options.quorumSize > 0)
         add("pin", options.pin.map { "s\($0 + 1)" }.joined(separator: " "), when: !options.pin.isEmpty)
         if let bug = options.plantedBug { settings.append(("plant", bug.rawValue)) }
         if let chance { settings.append(("chance", "\(chance)")) }

@@ -98,6 +98,7 @@ struct ScenarioReader {
         case "unanswered": scenario.options.unanswered = share(text) ?? 0
         case "queue": scenario.options.brokerQueueBytes = number(text, in: 1...(1 << 20)) ?? 1 << 20
         case "spool": scenario.options.brokerSpoolBytes = number(text, in: 0...(1 << 20)) ?? 1 << 20
+        case "quorum": scenario.options.quorumSize = number(text, in: 0...50) ?? 0
         case "group": scenario.options.groupSize = number(text, in: 0...49) ?? 0
         case "pin":
             scenario.options.pin = text.split(separator: " ").compactMap { name in
@@ -117,7 +118,7 @@ struct ScenarioReader {
             report(
                 "there is no setting `\(name)`",
                 "nodes, domains, replicas, ring, delay, loss, duplication, reordering, drift, coordinator, hints, "
-                    + "group, pin, broker, unanswered, queue, spool, plant, chance, until or breaks")
+                    + "group, pin, quorum, broker, unanswered, queue, spool, plant, chance, until or breaks")
         }
     }
 

@@ -54,6 +54,11 @@ public struct SimulationOptions: Sendable, Hashable {
     public var groupSize = 0
     /// Which registrars, by their numbers from 0, the first domain is pinned to.
     public var pin: [Int] = []
+    /// How many registrars, the last ones, are of a site that asks for a quorum; 0 for a cluster of one site.
+    public var quorumSize = 0
+
+    /// - Parameter number: of a registrar, from 0.
+    func needsQuorum(_ number: Int, _ role: NodeRole) -> Bool { role == .sr && number >= registrars - quorumSize }
 
     public enum Fault: CaseIterable, Sendable, Hashable {
         case crash, crashOfAll, pause, partition, oneWayPartition, routerCrash, coordinatorOutage
@@ -101,7 +106,7 @@ public struct SimulationOptions: Sendable, Hashable {
         brokerSpoolBytes = random.chance(0.6) ? Int.random(in: 0...6_000, using: &random) : 1 << 20
     }
 
-    /// Has some histories with groups and pins, again from a generator of its own.
+    /// Has some histories with groups, pins and quorums, again from a generator of its own.
     private mutating func place(seed: UInt64) {
         var random = SplitMix64(seed: seed ^ 0x706c_6163_656d_656e)
         if registrars >= 2 * replicas, random.chance(0.25) {
@@ -110,6 +115,7 @@ public struct SimulationOptions: Sendable, Hashable {
         if random.chance(0.25) {
             pin = Array((groupSize..<registrars).shuffled(using: &random).prefix(Int.random(in: 1...2, using: &random)))
         }
+        if random.chance(0.15) { quorumSize = Int.random(in: 1...registrars, using: &random) }
     }
 
     static func drawn(from random: inout SplitMix64) -> SimulationOptions {

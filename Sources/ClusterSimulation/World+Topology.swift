@@ -78,7 +78,16 @@ extension World {
         let names = text.split(separator: " ").map { DomainName(String($0)) }
         let domains = names.compactMap(\.self)
         guard domains.count == names.count, Set(domains).count == domains.count else { return nil }
-        return ClusterLayout(nodes: nodes, domains: domains.map { described($0, options) })
+        return Self.layout(domains, nodes, options)
+    }
+
+    static func layout(
+        _ domains: [DomainName], _ nodes: [ClusterLayout.Node], _ options: SimulationOptions
+    ) -> ClusterLayout {
+        let strict = nodes.filter { $0.site == "strict" }.map(\.server)
+        return ClusterLayout(
+            nodes: nodes, domains: domains.map { described($0, options) },
+            sites: strict.isEmpty ? [] : [ClusterLayout.Site(name: "strict", servers: strict)])
     }
 
     /// What every topology of the history says of a domain.

@@ -127,10 +127,11 @@ struct World {
         let nodes = roles.enumerated().map { index, node in
             let isGrouped = node.1 == .sr && index - options.routers < options.groupSize
             return ClusterLayout.Node(
-                name: node.0, role: node.1, site: "main", server: "host-\(index)", group: isGrouped ? "one" : nil)
+                name: node.0, role: node.1,
+                site: options.needsQuorum(index - options.routers, node.1) ? "strict" : "main",
+                server: "host-\(index)", group: isGrouped ? "one" : nil)
         }
-        layout = ClusterLayout(
-            nodes: nodes, domains: domains.map { Self.described($0, options) })
+        layout = Self.layout(domains, nodes, options)
         for (name, _) in roles {
             speeds[name] = options.drift > 0 ? Double.random(in: -options.drift...options.drift, using: &clocks) : 0
             wallOffsets[name] = options.drift > 0 ? Int64.random(in: -3_600_000...3_600_000, using: &clocks) : 0

@@ -56,6 +56,9 @@ extension RouterMachine {
         }
         guard let owner = assignment.owner, !leadership.lostSince.keys.contains(assignment.domain) else {
             if let waits = quorumReason(for: assignment, facts) { return [waits] }
+            if let group = domain.group, !candidates.contains(where: { $0.status != .down }) {
+                return ["its owner is lost, and no sr node of group \(group) is up; nobody else serves it"]
+            }
             return [
                 "its owner is lost and no standby in sync lives: the router waits for a node that held everything, "
                     + "for \(periods.restartGrace.milliseconds) ms at least, before it takes the best copy there is"

@@ -84,6 +84,8 @@ extension RouterMachine {
     /// Somebody has to take the domains.
     private func objectionToDraining(_ node: NodeName, _ facts: Planner.Facts) -> OrderOutcome? {
         let group = membership[node]?.node.group
+        // It has nothing to give away.
+        guard planner.groupSizes[group] != nil else { return nil }
         let others = membership.members.contains { member in
             member.node.role == .sr && member.node.name != node && member.standing == .up
                 && member.node.group == group && !facts.wishes.isDrained(member.node.name)

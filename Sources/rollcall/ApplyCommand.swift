@@ -150,7 +150,7 @@ struct TopologyApplication {
         Console.error("version \(version + 1) is activated")
         let look = TopologyProgress(
             topology: new, version: version + 1, removed: difference.domainsRemoved,
-            added: Set(difference.nodesAdded.map(\.name.rawValue)))
+            added: Set(difference.nodesAdded.map(\.name.rawValue)), movesDomains: difference.movesDomains)
         try await wait(until: deadline) { look.look(at: $0) }
     }
 
@@ -205,6 +205,8 @@ struct TopologyProgress: Sendable {
     let removed: [DomainName]
     /// Nodes that join. What was down before need not come up for this.
     let added: Set<String>
+    /// Whether domains that are on the move are waited for.
+    let movesDomains: Bool
 
     func look(at status: ClusterStatus) -> MovementProgress.Look {
         guard let active = status.topology, active >= version else {
@@ -221,7 +223,7 @@ struct TopologyProgress: Sendable {
         if leaving > 0 { missing.append("\(leaving) removed domains to end") }
         let unowned = status.domains.count { $0.owner == nil && $0.isBeingRemoved != true }
         if unowned > 0 { missing.append("\(unowned) domains to be owned") }
-        let moving = status.domains.count { $0.movingTo != nil }
+        let moving = movesDomains ? status.domains.count { $0.movingTo != nil } : 0
         if moving > 0 { missing.append("\(moving) domains to move") }
         let short = status.shortOfStandbys(topology).count
         if short > 0 { missing.append("\(short) domains to have their standbys in sync") }

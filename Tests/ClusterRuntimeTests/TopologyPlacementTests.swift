@@ -192,6 +192,7 @@ struct TopologyPlacementTests {
                 "~ node sr1: group none -> one, include_domains none -> [a.example]",
             ])
         #expect(second.restarts.isEmpty && second.refusals.isEmpty)
+        #expect(first.movesDomains && second.movesDomains)
     }
 
     // MARK: Quorums
@@ -211,7 +212,7 @@ struct TopologyPlacementTests {
             difference.lines == [
                 "+ arbiter node a1 on host-b, 127.0.0.1", "~ quorum of site main false -> true",
             ])
-        #expect(difference.restarts.isEmpty)
+        #expect(difference.restarts.isEmpty && !difference.movesDomains)
     }
 
     @Test func anArbiterThatCountsForNothingAndAServerThatNeverCountsAreTold() {

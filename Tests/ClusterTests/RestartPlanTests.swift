@@ -73,6 +73,19 @@ struct RestartPlanTests {
         #expect(some.nodes.map(\.name.rawValue) == ["ws1", "sr3", "router1"])
     }
 
+    @Test func theOnlyNodeOfAGroupThatServesIsNotRestarted() throws {
+        let text = topology.source.replacing("replicas: 2", with: "replicas: 1").replacing(
+            "replicas: 3", with: "replicas: 2"
+        )
+        .replacing("name: sr2,", with: "name: sr2, group: one, include_domains: [demo.example],")
+        let grouped = try Topology.parse(text, path: "test.yaml")
+        let all = RestartPlan(grouped, status())
+        #expect(all.objection(grouped, drained: [])?.hasPrefix("sr2 is the only sr node of group one") == true)
+        let some = RestartPlan(grouped, status(), only: [NodeName("sr1")])
+        #expect(some.objection(grouped, drained: []) == nil)
+        #expect(some.objection(grouped, drained: [NodeName("sr3")])?.hasPrefix("sr1 is the only sr node that") == true)
+    }
+
     @Test func theLastNodeThatServesIsNotRestarted() {
         let all = RestartPlan(topology, status())
         #expect(all.objection(topology, drained: []) == nil)

@@ -122,6 +122,7 @@ struct Scene {
     /// Lets the owner bring its standbys in, and hand over when it is ordered to, until nothing changes any more.
     mutating func settle(rounds: Int = 10) {
         for _ in 0..<rounds {
+            let wasAsked = requests.values.contains { !$0.isEmpty }
             let plan = self.plan()
             carryOut(plan)
             requests = [:]
@@ -140,6 +141,8 @@ struct Scene {
                             node: node))
                 }
             }
+            let isAsked = requests.values.contains { !$0.isEmpty }
+            if plan.changes.isEmpty, !wasAsked, !isAsked { return }
         }
     }
 }

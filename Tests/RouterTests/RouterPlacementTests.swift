@@ -84,6 +84,14 @@ import Testing
         #expect(try reasons(moving).contains("it moves to sr2, because group one serves it"))
     }
 
+    @Test func aDomainWhoseGroupIsGoneIsExplained() throws {
+        var router = router(grouped: [sr1, sr2], alive: [sr3])
+        _ = router.run(until: 3_000, alive: [sr3], revision: 5)
+        #expect(
+            try reasons(router)
+                == "its owner is lost, and no sr node of group one is up; nobody else serves it")
+    }
+
     @Test func aStandbyThatIsMissingAtTheOtherSiteIsExplained() throws {
         let away = router(sites: ["x", "x", "y"], otherSite: true, alive: [sr1, sr2])
         #expect(

@@ -27,11 +27,17 @@ package struct RestartPlan: Hashable, Sendable {
     /// Why it cannot be done without refusing anybody, if so.
     /// - Parameter drained: nodes that own nothing and may own nothing.
     package func objection(_ topology: Topology, drained: Set<NodeName>) -> String? {
-        let serving = topology.nodes(of: .sr).filter { !drained.contains($0.name) }
-        guard serving.count == 1, let sole = serving.first, nodes.contains(where: { $0.name == sole.name }) else {
-            return nil
+        // Nobody stands in for the nodes of another group.
+        let groups = Set(ClusterLayout(topology).domains.map(\.group)).sorted { ($0 ?? "") < ($1 ?? "") }
+        for group in groups {
+            let serving = topology.nodes(of: .sr).filter { $0.group == group && !drained.contains($0.name) }
+            guard serving.count == 1, let sole = serving.first, nodes.contains(where: { $0.name == sole.name }) else {
+                continue
+            }
+            let kind = group.map { "sr node of group \($0)" } ?? "sr node"
+            return "\(sole.name) is the only \(kind) that serves: nobody could take its domains while it restarts"
         }
-        return "\(sole.name) is the only sr node that serves: nobody could take its domains while it restarts"
+        return nil
     }
 
     /// What clients will notice beyond reconnecting elsewhere, in sentences.

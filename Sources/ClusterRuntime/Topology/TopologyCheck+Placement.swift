@@ -12,11 +12,12 @@ extension TopologyCheck {
         checkBranches(servers)
         checkAgreement(servers)
         checkRemainder(servers)
+        let members = Dictionary(grouping: servers.map(\.value), by: \.group)
         var used: Set<DomainName> = []
         for domain in domains {
             if let branch = groups.branch(of: domain.value.name) { used.insert(branch) }
             let group = groups.group(of: domain.value.name)
-            check(domain, servedBy: servers.map(\.value).filter { $0.group == group }, of: group)
+            check(domain, servedBy: members[group] ?? [], of: group)
         }
         checkUse(of: servers, used)
     }
@@ -79,12 +80,18 @@ extension TopologyCheck {
         }
     }
 
+    /// Comparing names takes time: many branches with many domains go without.
+    private static let hintedBranches = 16
+    private static let hintedDomains = 1_000
+
     /// A branch without domains is most likely a slip of the pen.
     private func checkUse(of servers: [TopologyReader.Located<NodeSpec>], _ used: Set<DomainName>) {
         var told: Set<DomainName> = []
         for node in servers where node.value.group != nil {
             for branch in node.value.includeDomains where !used.contains(branch) && told.insert(branch).inserted {
-                let hint = NearestName.of(branch.rawValue, among: domains.map(\.value.name.rawValue))
+                let isCheap = told.count <= Self.hintedBranches && domains.count <= Self.hintedDomains
+                let hint =
+                    isCheap ? NearestName.of(branch.rawValue, among: domains.map(\.value.name.rawValue)) : nil
                 problems.report(
                     line: node.line, "no domain belongs to branch \(branch) of \(node.value.name)",
                     expected: "a branch with a domain that no nearer branch has"
@@ -150,7 +157,9 @@ extension TopologyCheck {
         pin name: NodeName, of domain: TopologyReader.Located<DomainSpec>, servedBy nodes: [NodeSpec], _ group: String?
     ) {
         let spec = domain.value
-        let hint = NearestName.of(name.rawValue, among: nodes.map(\.name.rawValue))
+        // What is not shown need not be put in words.
+        let isShown = problems.count < ProblemList.maximum
+        let hint = isShown ? NearestName.of(name.rawValue, among: nodes.map(\.name.rawValue)) : nil
         let expected =
             "one of the sr nodes that serve it: \(nodes.prefix(8).map(\.name.rawValue).joined(separator: ", "))"
             + (hint.map { " (did you mean \($0)?)" } ?? "")

@@ -46,6 +46,12 @@ public struct TopologyDifference: Sendable {
         refuse(old, new)
     }
 
+    /// Whether domains may have to change owners for it.
+    public var movesDomains: Bool {
+        domainsChanged.contains { $0.changes.contains { $0.key == "pin" } }
+            || nodesChanged.contains { $0.changes.contains { ["group", "include_domains"].contains($0.key) } }
+    }
+
     // MARK: Domains
 
     private mutating func compareDomains(_ old: Topology, _ new: Topology) {
