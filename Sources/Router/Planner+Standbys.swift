@@ -20,7 +20,9 @@ extension Planner {
             desired.append(successor)
         }
         for node in desired where !next.standbys.contains(where: { $0.node == node }) {
-            if next.standbys.count < layout.domains[place].replicas - 1 || node == round.successors[place] {
+            // One that is to leave does not count, so that nobody waits for balance to have a node drained.
+            let staying = next.standbys.count { !mustLeave($0.node.name, at: place, round.facts) }
+            if staying < layout.domains[place].replicas - 1 || node == round.successors[place] {
                 next.standbys.append(Assignment.Standby(node: node, inSync: false))
             } else {
                 domain.spare.append(node)

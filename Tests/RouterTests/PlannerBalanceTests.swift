@@ -107,6 +107,19 @@ import Testing
         #expect(scene.settleAll().ownerChanges == 36)
     }
 
+    @Test func copiesOfADrainedNodeAreReplacedAllAtOnce() {
+        var scene = Scene(layout(.init(movingDomains: 4, rebalanceAfter: .zero)), alive: lives)
+        _ = scene.settleAll()
+        let concerned = scene.assignments.filter { $0.inSync.contains(lives[2]) }
+        #expect(concerned.count > 4)
+        scene.wishes.drain(lives[2].name)
+        scene.carryOut(scene.plan())
+        for former in concerned {
+            let filling = scene.assignments.first { $0.domain == former.domain }?.standbys.filter { !$0.inSync }
+            #expect(filling?.count == 1, "\(former.domain)")
+        }
+    }
+
     @Test func whereNodesHaveTheirSharesNothingMovesForADrainedOne() {
         var scene = Scene(layout(), alive: lives)
         _ = scene.settleAll()
