@@ -15,6 +15,8 @@ public actor DomainActor {
     private let log: Logger
     private let onRetired: @Sendable () -> Void
     private let mailbox: Mailbox<DomainMachine.Event>
+    /// What destinations have told and no turn has taken up.
+    private let notices = Mutex<[DestinationNotice]>([])
     private let latestReport: Mutex<CopyReport>
     private var wake: (at: MonotonicInstant, task: Task<Void, Never>)?
     private var checkpointedGeneration: UInt64
@@ -54,8 +56,30 @@ public actor DomainActor {
         Task { await self.turn() }
     }
 
+    /// Hands over what a destination tells, however full the mailbox is, since a destination waits for what it has
+    /// asked for. Of each destination one notice of each kind waits at most: a later one says all that is to be said.
+    public nonisolated func post(_ notice: DestinationNotice) {
+        let isFirst = notices.withLock { notices in
+            if let index = notices.firstIndex(where: { $0.isSuperseded(by: notice) }) {
+                notices[index] = notice
+                return false
+            }
+            notices.append(notice)
+            return notices.count == 1
+        }
+        if isFirst { post([.tick], isVital: true) }
+    }
+
+    private func takeNotices() -> [DomainMachine.Event] {
+        notices.withLock { notices in
+            defer { notices = [] }
+            return notices.map { .destination($0) }
+        }
+    }
+
     private func turn() {
-        while let events = mailbox.take() {
+        while let arrived = mailbox.take() {
+            let events = arrived + takeNotices()
             let now = SystemClock.now()
             var directives = machine.handle(.lease(until: lease.until), at: now)
             directives += machine.handle(.journal(isWritable: journal.isWritable), at: now)

@@ -36,7 +36,7 @@ extension DomainMachine {
 
     func stopPublishing() -> [Directive] { hasDestinations ? [.publish(.ended)] : [] }
 
-    mutating func take(_ notice: DestinationNotice) {
+    mutating func take(_ notice: DestinationNotice, at now: Moment) {
         guard let current = owner, !current.isDeposed else { return }
         switch notice {
         case .delivered(let position, let name):
@@ -47,35 +47,53 @@ extension DomainMachine {
         case .replay(let name):
             guard current.cursors.contains(where: { $0.destination == name }) else { return }
             owner!.replays.removeAll { $0.destination == name }
-            owner!.replays.append(DestinationReplay(to: name))
+            owner!.replays.append(DestinationReplay(to: name, at: now.monotonic))
         case .goOn(let name):
             guard let index = current.replays.firstIndex(where: { $0.destination == name }) else { return }
-            owner!.replays[index].goOn()
+            owner!.replays[index].goOn(at: now.monotonic)
         }
     }
 
-    /// Hands over what has been committed since, then parts of replays that it makes whole.
+    /// Hands over what has been committed since, and parts of replays, each right behind the last entry that it shows:
+    /// what came after that entry is missing at a destination that is told of it before the part.
     mutating func publish(at now: Moment) -> [Directive] {
         guard hasDestinations, let current = owner else { return [] }
         var directives: [Directive] = []
-        if current.committed > current.published {
-            // What is not committed never leaves the ring, and this is called at each commit.
-            let entries = current.ring.entries(
-                from: current.published + 1, through: current.committed, limit: policy.ringEntries, bytes: .max)
-            directives.append(.publish(.entries(entries, epoch: current.epoch)))
-            owner!.published = current.committed
-        }
         for index in current.replays.indices {
-            let part = owner!.replays[index].next(
-                of: receiver.replica, epoch: current.epoch, committed: owner!.published, last: current.ring.lastSeq,
-                at: now)
-            guard let part else { continue }
+            guard let since = current.replays[index].wantedSince, speaksAsOwner(since: since, at: now) else { continue }
+            owner!.replays[index].prepare(
+                of: receiver.replica, epoch: current.epoch, last: current.ring.lastSeq, at: now)
+        }
+        let due = owner!.replays.enumerated().compactMap { index, replay in
+            replay.due.flatMap { $0 <= current.committed ? (after: $0, index: index) : nil }
+        }
+        for (after, index) in due.sorted(by: { ($0.after, $0.index) < ($1.after, $1.index) }) {
+            publish(through: after, into: &directives)
+            guard let part = owner!.replays[index].take() else { continue }
             directives.append(.publish(.replay(part, to: current.replays[index].destination)))
         }
-        let over = directives.compactMap { directive in
-            if case .publish(.replay(let part, let name)) = directive, part.isLast { name } else { nil }
-        }
-        if !over.isEmpty { owner!.replays.removeAll { over.contains($0.destination) } }
+        owner!.replays.removeAll(where: \.isOver)
+        publish(through: current.committed, into: &directives)
         return directives
+    }
+
+    private mutating func publish(through last: UInt64, into directives: inout [Directive]) {
+        guard let current = owner, last > current.published else { return }
+        // What is not committed never leaves the ring, and this is called at each commit.
+        let entries = current.ring.entries(
+            from: current.published + 1, through: last, limit: policy.ringEntries, bytes: .max)
+        directives.append(.publish(.entries(entries, epoch: current.epoch)))
+        owner!.published = last
+    }
+
+    /// Whether nobody else owned the domain at that time: the lease says so now, or everyone who might have been
+    /// promoted has been heard since. An owner that is cut off must not begin anew at a destination, since that would
+    /// shut out its successor.
+    private func speaksAsOwner(since: MonotonicInstant, at now: Moment) -> Bool {
+        guard let owner, now.monotonic >= leaseUntil else { return true }
+        guard !owner.waitsForNobody else { return policy.acceptsWithoutLease }
+        return (owner.assignment.inSync + owner.joining).allSatisfy { node in
+            owner.standbyFeed(of: node).map { $0.lastHeard > since } ?? false
+        }
     }
 }

@@ -124,7 +124,7 @@ public struct DomainMachine: Sendable {
             return grant(request, from: sender, at: now)
         case .handOver(let order, let router): return take(order, from: router, at: now)
         case .destination(let notice):
-            take(notice)
+            take(notice, at: now)
             return []
         case .retire(let order, let router): return take(order, from: router, at: now)
         case .policy(var new):

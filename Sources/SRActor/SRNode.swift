@@ -121,9 +121,9 @@ public final class SRNode: Sendable {
         if let run { post(run.events, to: run.domain, from: sender) }
     }
 
-    /// A destination of a domain has taken events, or has missed some. Lost to a full mailbox, it is told again.
+    /// A destination of a domain has taken events, or has missed some.
     public func receive(_ notice: DestinationNotice, of domain: DomainName) {
-        domains.withLock { $0.actors[domain] }?.post([.destination(notice)])
+        domains.withLock { $0.actors[domain] }?.post(notice)
     }
 
     private static func event(_ message: Message, from sender: NodeID) -> (DomainName, DomainMachine.Event)? {

@@ -140,6 +140,53 @@ struct DomainMachineDestinationTests {
         #expect(cluster.publications[Self.a]?.last != .ended)
     }
 
+    /// What is committed in one go may reach beyond the part: that would be missing behind it.
+    @Test func aPartStandsRightBehindWhatItShows() throws {
+        var cluster = try MachineCluster.pair(policy: Self.policy)
+        cluster.cut = [.init(from: Self.b, to: Self.a)]
+        cluster.lease("a", milliseconds: 60_000)
+        try cluster.register("alice")
+        cluster.turn("a", .destination(.replay(to: "kafka")))
+        try cluster.register("bob")
+        cluster.turn("a", .destination(.replay(to: "audit")))
+        try cluster.register("carol")
+        cluster.cut = []
+        cluster.advance(1_000)
+        let order = cluster.publications[Self.a, default: []].compactMap { publication -> String? in
+            switch publication {
+            case .entries(let entries, _): "\(entries.map(\.seq))"
+            case .replay(let part, let name): "\(name) \(part.after) \(part.contacts.count)"
+            case .began, .ended: nil
+            }
+        }
+        #expect(order == ["[1]", "[2]", "kafka 2 1", "[3]", "audit 3 2", "[4]"])
+    }
+
+    /// Cut off, it may have been deposed: what it would restate shuts out its successor.
+    @Test func anOwnerThatHearsNobodyRestatesNothing() throws {
+        var cluster = try MachineCluster.pair(policy: Self.policy)
+        try cluster.register("alice")
+        cluster.settle()
+        func replays(_ cluster: MachineCluster) -> Int {
+            cluster.publications[Self.a, default: []].count { if case .replay = $0 { true } else { false } }
+        }
+        cluster.isolate("a")
+        cluster.turn("a", .destination(.replay(to: "kafka")))
+        cluster.advance(10_000)
+        #expect(replays(cluster) == 0)
+        cluster.cut = []
+        cluster.advance(2_000)
+        #expect(replays(cluster) == 1, "heard again, it is the owner still")
+    }
+
+    @Test(arguments: [true, false]) func aLoneOwnerRestatesUnderItsLease(_ hasLease: Bool) throws {
+        var cluster = try MachineCluster.alone(policy: Self.policy)
+        if !hasLease { cluster.advance(61_000) }
+        cluster.turn("a", .destination(.replay(to: "kafka")))
+        let last = cluster.publications[Self.a]?.last
+        if case .replay = last { #expect(hasLease) } else { #expect(!hasLease) }
+    }
+
     @Test func theTailIsBoundedAndTheOldestGoFirst() throws {
         var tail = LogTail()
         let entries = (1...100).map { LogEntry(seq: $0, timestamp: 0, change: .clear(.moved)) }

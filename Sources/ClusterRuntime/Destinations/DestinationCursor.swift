@@ -32,6 +32,16 @@ public enum DestinationNotice: Sendable, Hashable {
     case replay(to: String)
     /// It has room for the next part of its replay.
     case goOn(with: String)
+
+    /// Whether a later notice says all that this one does.
+    public func isSuperseded(by later: DestinationNotice) -> Bool {
+        switch (self, later) {
+        case (.delivered(_, let name), .delivered(_, let other)), (.replay(let name), .replay(let other)),
+            (.goOn(let name), .goOn(let other)):
+            name == other
+        case (.delivered, _), (.replay, _), (.goOn, _): false
+        }
+    }
 }
 
 /// Takes in what owners publish.

@@ -2,7 +2,8 @@ import RegistrarEvents
 
 /// The `clear` and replay that an owner makes for one destination, part by part as it has room for them.
 ///
-/// Each part is of the table as it is when the part is made, and goes out once everything that it shows is committed.
+/// Each part is of the table as it is when the part is made, and goes out once everything that it shows is committed,
+/// between that and what is committed after it.
 /// So nothing is frozen meanwhile: the destination tells the whole of it at the position of the first part, and then
 /// the log from there on, which says the same again of what has changed in between.
 public struct DestinationReplay: Sendable, Hashable {
@@ -31,27 +32,36 @@ public struct DestinationReplay: Sendable, Hashable {
     public let destination: String
     private var nextSlot = 0
     private var isFirst = true
-    private var isWanted = true
+    /// Since when another part has been wanted; nil while none is.
+    public private(set) var wantedSince: MonotonicInstant?
     private var pending: Part?
+    /// Whether the last part has been taken.
+    public private(set) var isOver = false
 
-    public init(to destination: String) { self.destination = destination }
+    public init(to destination: String, at now: MonotonicInstant) {
+        self.destination = destination
+        wantedSince = now
+    }
 
     /// There is room for another part.
-    public mutating func goOn() { isWanted = true }
+    public mutating func goOn(at now: MonotonicInstant) { wantedSince = now }
 
-    /// - Parameter committed: the last entry that is committed and published.
+    /// The entry that has to be published, and none after it, before the part that is ready; nil when none is.
+    public var due: UInt64? { pending?.after }
+
+    /// Gets the part ready that is wanted.
     /// - Parameter last: the last entry that the table holds.
-    /// - Returns: the next part, if one may go out now.
-    public mutating func next(
-        of replica: DomainReplica, epoch: UInt64, committed: UInt64, last: UInt64, at now: Moment
-    ) -> Part? {
-        if isWanted, pending == nil {
-            pending = make(of: replica, epoch: epoch, last: last, at: now)
-            isWanted = false
-        }
-        guard let part = pending, committed >= part.after else { return nil }
-        pending = nil
-        return part
+    public mutating func prepare(of replica: DomainReplica, epoch: UInt64, last: UInt64, at now: Moment) {
+        guard pending == nil, wantedSince != nil else { return }
+        pending = make(of: replica, epoch: epoch, last: last, at: now)
+        wantedSince = nil
+    }
+
+    /// Takes the part that is ready.
+    public mutating func take() -> Part? {
+        defer { pending = nil }
+        isOver = pending?.isLast ?? isOver
+        return pending
     }
 
     private mutating func make(of replica: DomainReplica, epoch: UInt64, last: UInt64, at now: Moment) -> Part {
