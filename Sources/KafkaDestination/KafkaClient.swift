@@ -27,9 +27,14 @@ final class KafkaClient: @unchecked Sendable {
                 throw KafkaFailure("librdkafka does not take \(option.name): \(Self.string(text))")
             }
         }
-        rd_kafka_conf_set_dr_msg_cb(configuration) { _, message, _ in
-            guard let message, let opaque = message.pointee._private else { return }
-            DeliveryTicket.of(opaque).report(message.pointee.err)
+        rd_kafka_conf_set_dr_msg_cb(configuration) { _, message, opaque in
+            guard let message else { return }
+            if let ticket = message.pointee._private {
+                DeliveryTicket.of(ticket).report(message.pointee.err)
+            } else if let opaque, KafkaFault.isOfSize(message.pointee.err) {
+                Unmanaged<Complaint>.fromOpaque(opaque).takeUnretainedValue().isTooLarge.store(
+                    true, ordering: .relaxed)
+            }
         }
         // What goes wrong comes with the delivery reports; its own lines would go to stderr unformatted.
         rd_kafka_conf_set_log_cb(configuration) { _, _, _, _ in }
@@ -73,6 +78,9 @@ final class KafkaClient: @unchecked Sendable {
     /// What librdkafka last complained of; nil when of nothing.
     var lastComplaint: String? { complaint.text.withLock { $0 } }
 
+    /// Whether records without a ticket were too much at a time, since this was last asked.
+    func takeTooLarge() -> Bool { complaint.isTooLarge.exchange(false, ordering: .relaxed) }
+
     /// Why the producer is of no use any more; nil while it is.
     var fatalError: String? {
         var text = [CChar](repeating: 0, count: 512)
@@ -85,9 +93,10 @@ final class KafkaClient: @unchecked Sendable {
     }
 }
 
-/// Where librdkafka's error callback leaves its words; lives as long as the client.
+/// Where librdkafka's callbacks leave what is wrong; lives as long as the client.
 private final class Complaint: Sendable {
     let text = Mutex<String?>(nil)
+    let isTooLarge = Atomic<Bool>(false)
 }
 
 /// Counts the delivery reports of one batch. Reported to from librdkafka's side, waited for once.
@@ -101,6 +110,8 @@ final class DeliveryTicket: Sendable {
         /// Records that are never taken, and why.
         var rejected = 0
         var rejection: rd_kafka_resp_err_t?
+        /// Whether some of them were, with all that was sent beside them, too much at a time.
+        var isTooLarge = false
     }
 
     private struct State {
@@ -127,6 +138,7 @@ final class DeliveryTicket: Sendable {
             if KafkaFault.isForGood(error) {
                 outcome.rejected += 1
                 outcome.rejection = error
+                if KafkaFault.isOfSize(error) { outcome.isTooLarge = true }
             } else {
                 outcome.failure = outcome.failure ?? error
             }

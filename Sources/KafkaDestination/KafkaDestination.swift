@@ -16,6 +16,9 @@ public final class KafkaDestination: Destination {
     public let concurrency: Int
     public let batchLimits = BatchLimits(events: 4_000, bytes: 2 << 20)
 
+    /// What is under way beside a batch that is given up is acknowledged by then, or not written either.
+    private static let graceForOthers = Duration.seconds(1)
+
     private let settings: KafkaSettings
     private let log: Logger
     private let node: [CChar]
@@ -24,6 +27,7 @@ public final class KafkaDestination: Destination {
     /// The producer that domains share; nil when each has its own, or once closed.
     private let shared: Mutex<KafkaProducer?>
     private let transactions: KafkaTransactions?
+    private let limits = KafkaLimits()
 
     /// - Throws: when librdkafka does not accept the settings, or a password cannot be read. That no broker answers is
     ///   no error: events wait.
@@ -71,6 +75,19 @@ public final class KafkaDestination: Destination {
     private func send(
         _ batch: DestinationBatch, to topic: KafkaTopics.Topic, _ name: String, _ producer: KafkaProducer
     ) async throws(DestinationError) {
+        var pieces = KafkaPieces(of: batch, for: name, limits)
+        while let piece = pieces.next() {
+            let outcome = await write(piece, to: topic, producer)
+            if let code = outcome.failure { throw failure(code, name, producer) }
+            producer.acknowledged()
+            pieces.written(piece, rejected: outcome.rejected, outcome.rejection, isTooLarge: outcome.isTooLarge)
+        }
+        try pieces.end()
+    }
+
+    private func write(
+        _ batch: DestinationBatch, to topic: KafkaTopics.Topic, _ producer: KafkaProducer
+    ) async -> DeliveryTicket.Outcome {
         let records = KafkaRecords(batch: batch, topic: topic, isCompacted: isCompacted)
         let count = records.count
         let ticket = DeliveryTicket(records: count)
@@ -78,17 +95,20 @@ public final class KafkaDestination: Destination {
         let queued = records.produce(by: producer.client, node: node, opaque: opaque)
         ticket.reject(queued.unreadable, RD_KAFKA_RESP_ERR__BAD_MSG)
         if let error = queued.error { ticket.withdraw(count - queued.records - queued.unreadable, error) }
+        let timeout = settings.deliveryTimeout
         let limit = DispatchWorkItem { [weak self] in
-            guard !ticket.isSettled else { return }
-            self?.replace(producer, "nothing was acknowledged for \(KafkaSettings.deliveryTimeout)")
+            guard let self, !ticket.isSettled else { return }
+            replace(producer, "a batch was not acknowledged for \(timeout)", grace: grace(of: producer))
         }
-        blocking.asyncAfter(
-            deadline: .now() + .nanoseconds(Int(KafkaSettings.deliveryTimeout.nanoseconds)), execute: limit)
-        let outcome = await ticket.outcome()
-        limit.cancel()
-        if let code = outcome.failure { throw failure(code, name, producer) }
-        guard outcome.rejected > 0, let code = outcome.rejection else { return }
-        throw DestinationError(.rejected(events: outcome.rejected), "\(name): \(KafkaFault.text(code))")
+        blocking.asyncAfter(deadline: .now() + .nanoseconds(Int(timeout.nanoseconds)), execute: limit)
+        defer { limit.cancel() }
+        return await ticket.outcome()
+    }
+
+    /// How long a producer that is given up for one batch may go on with the others: not at all when none of them is
+    /// acknowledged either.
+    private func grace(of producer: KafkaProducer) -> Duration {
+        producer.hasAcknowledged(within: settings.deliveryTimeout / 2) ? Self.graceForOthers : .zero
     }
 
     /// Also replaces a producer that is of no use any more.
@@ -102,10 +122,13 @@ public final class KafkaDestination: Destination {
         }
         guard KafkaFault.isPurge(code) else { return KafkaFault.error(code, topic) }
         let complaint = producer.client.lastComplaint ?? settings.spec.brokers.joined(separator: ", ")
-        return DestinationError(.unavailable, "\(topic): not acknowledged in time: \(complaint)")
+        // Where others are written, it is the topic: a partition has no leader, or too few replicas.
+        return DestinationError(
+            grace(of: producer) > .zero ? .domainUnavailable : .unavailable,
+            "\(topic): not acknowledged in time: \(complaint)")
     }
 
-    private func replace(_ broken: KafkaProducer, _ reason: String) {
+    private func replace(_ broken: KafkaProducer, _ reason: String, grace: Duration = .zero) {
         let isReplaced = shared.withLock { shared in
             guard shared === broken else { return false }
             do {
@@ -118,7 +141,7 @@ public final class KafkaDestination: Destination {
         }
         guard isReplaced else { return }
         log.info("a new Kafka producer: \(reason)")
-        blocking.async { broken.close() }
+        blocking.async { broken.close(after: grace) }
     }
 
     public func forget(_ domain: DomainName) async {

@@ -15,6 +15,11 @@ enum KafkaFault {
         }
     }
 
+    /// Whether a record was refused for the size of all that was sent at once: brokers refuse that as a whole.
+    static func isOfSize(_ code: rd_kafka_resp_err_t) -> Bool {
+        code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE
+    }
+
     /// Whether it concerns the topic, so that others go on.
     static func isOfTopic(_ code: rd_kafka_resp_err_t) -> Bool {
         switch code {

@@ -9,6 +9,7 @@ import Synchronization
 final class KafkaProducer: Sendable {
     let client: KafkaClient
     let topics: KafkaTopics
+    private let lastAcknowledged = Atomic<Int64>(0)
     private let users = Mutex<(count: Int, isClosing: Bool)>((0, false))
 
     /// How long leaving users are waited for; their reports come at once when everything under way is purged.
@@ -31,13 +32,26 @@ final class KafkaProducer: Sendable {
 
     func leave() { users.withLock { $0.count -= 1 } }
 
-    /// Ends it. What is under way fails. Blocks.
-    func close() {
+    /// The brokers have acknowledged a batch.
+    func acknowledged() { lastAcknowledged.store(SystemClock.monotonic().nanoseconds, ordering: .relaxed) }
+
+    /// Whether the brokers have acknowledged a batch within so much time.
+    func hasAcknowledged(within time: Duration) -> Bool {
+        let last = MonotonicInstant(nanoseconds: lastAcknowledged.load(ordering: .relaxed))
+        return SystemClock.monotonic() - last < time
+    }
+
+    /// Ends it. What is under way fails, unless it ends by itself within the grace. Blocks.
+    func close(after grace: Duration = .zero) {
         let isFirst = users.withLock { users in
             defer { users.isClosing = true }
             return !users.isClosing
         }
         guard isFirst else { return }
+        let end = SystemClock.monotonic() + grace
+        while users.withLock({ $0.count }) > 0, SystemClock.monotonic() < end {
+            Thread.sleep(forTimeInterval: 0.005)
+        }
         let deadline = SystemClock.monotonic() + Self.patience
         repeat {
             // Again and again: who came in before may still be queueing.

@@ -24,7 +24,7 @@ public struct KafkaSettings: Sendable {
     ///
     /// librdkafka's own limit would give up single records, and those after them could be written before they come
     /// again, which a consumer must take for repetitions. So what is written of a batch is always its beginning.
-    static let deliveryTimeout = Duration.seconds(10)
+    var deliveryTimeout = Duration.seconds(10)
 
     /// - Parameter transactionalID: for a producer that is fenced by the next one of the same id.
     /// - Throws: when the password cannot be read.

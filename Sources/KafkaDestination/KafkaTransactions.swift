@@ -11,6 +11,7 @@ import Synchronization
 final class KafkaTransactions: Sendable {
     private let settings: KafkaSettings
     private let log: Logger
+    private let limits = KafkaLimits()
     private let producers = Mutex<[DomainName: (epoch: UInt64, producer: KafkaProducer)]>([:])
 
     /// How long one step of a transaction may take, in milliseconds.
@@ -23,18 +24,45 @@ final class KafkaTransactions: Sendable {
 
     func deliver(_ batch: DestinationBatch, node: [CChar], isCompacted: Bool) throws(DestinationError) {
         let name = settings.topic(batch.domain)
-        let producer = try producer(for: batch)
-        guard producer.enter() else { throw DestinationError(.unavailable, "\(name): the producer is being replaced") }
-        defer { producer.leave() }
+        var pieces = KafkaPieces(of: batch, for: name, limits)
+        while let piece = pieces.next() {
+            let producer = try producer(for: piece)
+            guard producer.enter() else {
+                throw DestinationError(.unavailable, "\(name): the producer is being replaced")
+            }
+            defer { producer.leave() }
+            _ = producer.client.takeTooLarge()
+            do throws(DestinationError) {
+                let unreadable = try write(piece, to: name, node: node, isCompacted: isCompacted, producer)
+                let reason = unreadable > 0 ? RD_KAFKA_RESP_ERR__BAD_MSG : nil
+                pieces.written(piece, rejected: unreadable, reason, isTooLarge: false)
+            } catch {
+                guard error.kind == .unavailable, producer.client.takeTooLarge() else { throw error }
+                // Nothing of it is written. In librdkafka the failure lasts beyond the transaction.
+                drop(batch.domain, producer)
+                pieces.written(
+                    piece, rejected: piece.events.count, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, isTooLarge: true)
+            }
+        }
+        try pieces.end()
+    }
+
+    /// One transaction.
+    /// - Returns: how many records cannot be read, and are not in it.
+    private func write(
+        _ batch: DestinationBatch, to name: String, node: [CChar], isCompacted: Bool, _ producer: KafkaProducer
+    ) throws(DestinationError) -> Int {
         let topic: KafkaTopics.Topic
         if let known = producer.topics.known(name) { topic = known } else { topic = try producer.topics.lookUp(name) }
         try step(rd_kafka_begin_transaction(producer.client.pointer), batch.domain, producer)
         let records = KafkaRecords(batch: batch, topic: topic, isCompacted: isCompacted)
-        if let error = records.produce(by: producer.client, node: node, opaque: nil).error {
+        let queued = records.produce(by: producer.client, node: node, opaque: nil)
+        if let error = queued.error {
             abort(batch.domain, producer)
             throw KafkaFault.error(error, name)
         }
         try step(rd_kafka_commit_transaction(producer.client.pointer, Self.timeout), batch.domain, producer)
+        return queued.unreadable
     }
 
     /// The domain's producer: a new one, which fences all before it, with each epoch.

@@ -15,18 +15,19 @@ import Testing
     init() throws { demo = try #require(DomainName("demo.example")) }
 
     private func destination(
-        _ cluster: MockCluster, keys: KafkaSpec.Keys = .account, creation: KafkaSpec.TopicCreation? = nil
+        _ cluster: MockCluster, keys: KafkaSpec.Keys = .account, creation: KafkaSpec.TopicCreation? = nil,
+        fencing: KafkaSpec.Fencing = .epoch, timeout: Duration = .seconds(10)
     ) throws -> KafkaDestination {
-        try KafkaDestination(
-            KafkaSettings(
-                spec: KafkaSpec(brokers: cluster.brokers, keys: keys, creation: creation), cluster: "test", node: "sr1",
-                topic: { "\($0).registrarevents" }),
-            log: Logger(label: "test"))
+        let spec = KafkaSpec(brokers: cluster.brokers, fencing: fencing, keys: keys, creation: creation)
+        var settings = KafkaSettings(
+            spec: spec, cluster: "test", node: "sr1", topic: { "\($0).registrarevents" })
+        settings.deliveryTimeout = timeout
+        return try KafkaDestination(settings, log: Logger(label: "test"))
     }
 
-    private func batch(_ events: [LogEntry.Change]) -> DestinationBatch {
+    private func batch(_ events: [LogEntry.Change], of domain: DomainName? = nil) -> DestinationBatch {
         DestinationBatch(
-            domain: demo,
+            domain: domain ?? demo,
             events: events.enumerated().map { index, change in
                 DestinationEvent(
                     epoch: 7, entry: LogEntry(seq: UInt64(index + 1), timestamp: 1_700_000_000_000, change: change))
@@ -114,6 +115,86 @@ import Testing
         #expect(warning(.scramSHA256, 0x02_06_01_ff) == nil)
         #expect(warning(.plain, 0x02_00_02_ff) == nil)
         #expect(warning(nil, 0x02_00_02_ff) == nil)
+    }
+
+    /// Brokers refuse what is sent to a partition at once as a whole, good records with the bad.
+    @Test(arguments: [KafkaSpec.Fencing.epoch, .transactions]) func whatIsTooMuchAtATimeIsSentInPieces(
+        _ fencing: KafkaSpec.Fencing
+    ) async throws {
+        let cluster = try MockCluster(topic: "demo.example.registrarevents", partitions: 1)
+        let kafka = try destination(cluster, fencing: fencing)
+        try await kafka.deliver(batch([.clear(.restart)]))
+        // The whole, and the first half of it; then all of it in quarters.
+        cluster.fail(produce: [RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE])
+        let contacts = try (1...8).map { LogEntry.Change.registered(try contact("u\($0)"), ttl: 1, replay: false) }
+        try await kafka.deliver(batch(contacts))
+        await kafka.close()
+        #expect(try cluster.records(9).map { $0.headers["seq"] } == (["1"] + (1...8).map { "\($0)" }))
+    }
+
+    @Test(arguments: [KafkaSpec.Fencing.epoch, .transactions]) func anEventThatIsTooLargeIsRejectedAlone(
+        _ fencing: KafkaSpec.Fencing
+    ) async throws {
+        let cluster = try MockCluster(topic: "demo.example.registrarevents", partitions: 1)
+        let kafka = try destination(cluster, fencing: fencing)
+        try await kafka.deliver(batch([.clear(.restart)]))
+        // The pair, then the first of it.
+        cluster.fail(produce: [RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE])
+        let pair = try ["alice", "bobby"].map { LogEntry.Change.registered(try contact($0), ttl: 1, replay: false) }
+        let error = await #expect(throws: DestinationError.self) { try await kafka.deliver(batch(pair)) }
+        #expect(error?.kind == .rejected(events: 1))
+        await kafka.close()
+        #expect(try cluster.records(2).map { $0.headers["seq"] } == ["1", "2"])
+    }
+
+    @Test func aContactThatCannotBeReadIsCountedWithTransactionsToo() async throws {
+        let cluster = try MockCluster(topic: "demo.example.registrarevents", partitions: 1)
+        let kafka = try destination(cluster, fencing: .transactions)
+        let broken = try #require(PackedContact(bytes: [0xC1, 0xC1, 0xC1], accountLength: 1, keyLength: 2))
+        let changes = [LogEntry.Change.registered(broken, ttl: 1, replay: false), .clear(.moved)]
+        let error = await #expect(throws: DestinationError.self) { try await kafka.deliver(batch(changes)) }
+        #expect(error?.kind == .rejected(events: 1))
+        await kafka.close()
+        #expect(try cluster.records(1).map { $0.headers["seq"] } == ["2"])
+    }
+
+    /// A producer that is given up for one batch goes on with the others, which have nothing to do with it.
+    @Test func aPartitionWithoutALeaderHoldsUpItsDomainAlone() async throws {
+        let cluster = try MockCluster(topic: "demo.example.registrarevents", partitions: 1)
+        cluster.addTopic("acme.example.registrarevents")
+        let acme = try #require(DomainName("acme.example"))
+        let kafka = try destination(cluster, timeout: .seconds(4))
+        try await kafka.deliver(batch([.clear(.restart)]))
+        cluster.setLeader(of: "demo.example.registrarevents", partition: 0, isThere: false)
+        let stuck = batch([.clear(.moved)])
+        async let failure = Self.failure(of: stuck, at: kafka)
+        let others = Task {
+            var failures = 0
+            while !Task.isCancelled {
+                do throws(DestinationError) {
+                    try await kafka.deliver(batch([.clear(.restart)], of: acme))
+                } catch {
+                    failures += 1
+                }
+            }
+            return failures
+        }
+        #expect(await failure?.kind == .domainUnavailable)
+        others.cancel()
+        // At most the one that found the producer being replaced.
+        #expect(await others.value <= 1)
+        cluster.setLeader(of: "demo.example.registrarevents", partition: 0, isThere: true)
+        #expect(await Self.failure(of: stuck, at: kafka) == nil)
+        await kafka.close()
+    }
+
+    private static func failure(of batch: DestinationBatch, at kafka: KafkaDestination) async -> DestinationError? {
+        do throws(DestinationError) {
+            try await kafka.deliver(batch)
+            return nil
+        } catch {
+            return error
+        }
     }
 
     @Test func closingFailsWhatIsUnderWay() async throws {

@@ -36,6 +36,15 @@ final class MockCluster {
         rd_kafka_mock_push_request_errors_array(cluster, 0, errors.count, errors)
     }
 
+    /// Nobody can write to the partition, or somebody can again.
+    func setLeader(of topic: String, partition: Int32, isThere: Bool) {
+        rd_kafka_mock_partition_set_leader(cluster, topic, partition, isThere ? 1 : -1)
+    }
+
+    func addTopic(_ name: String) {
+        #expect(rd_kafka_mock_topic_create(cluster, name, 1, 1) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    }
+
     func setDown() { rd_kafka_mock_broker_set_down(cluster, 1) }
 
     /// So many records from the beginning of the topic, those of a partition in order.
