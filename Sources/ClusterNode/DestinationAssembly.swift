@@ -106,31 +106,28 @@ extension NodeEnvironment {
             ("rejected", "Events that a destination never takes.", \.rejected),
             ("resyncs", "Clear and replay made for a destination alone.", \.resyncs),
         ]
-        for name in hub.status.map(\.name) {
+        for name in hub.summaries.map(\.name) {
             for (counter, help, path) in counters {
                 metrics.counter(
                     "rollcall_destination_\(counter)_total", help: help, labels: [("destination", name)]
-                ) { hub.status(of: name)?[keyPath: path] ?? 0 }
+                ) { hub.summary(of: name)?[keyPath: path] ?? 0 }
             }
         }
         metrics.gauges("rollcall_destination_up", help: "1 while a destination takes events.") {
-            hub.status.map { .init(labels: [("destination", $0.name)], value: $0.state == .up ? 1 : 0) }
+            hub.summaries.map { .init(labels: [("destination", $0.name)], value: $0.state == .up ? 1 : 0) }
         }
         metrics.gauges("rollcall_destination_waiting_events", help: "Events that wait, in memory and on disk.") {
-            hub.status.flatMap { status in
+            hub.summaries.flatMap { status in
                 [("memory", status.queuedEvents), ("disk", status.spooledEvents)].map { place, events in
                     .init(labels: [("destination", status.name), ("place", place)], value: Double(events))
                 }
             }
         }
         metrics.gauges("rollcall_destination_spool_bytes", help: "Bytes of events that wait on disk, about.") {
-            hub.status.map { .init(labels: [("destination", $0.name)], value: Double($0.spooledBytes)) }
+            hub.summaries.map { .init(labels: [("destination", $0.name)], value: Double($0.spooledBytes)) }
         }
         metrics.gauges("rollcall_destination_lag_seconds", help: "The age of the oldest event that waits in memory.") {
-            hub.status.map { status in
-                let lag = status.domains.map(\.lagMilliseconds).max() ?? 0
-                return .init(labels: [("destination", status.name)], value: Double(lag) / 1_000)
-            }
+            hub.lags.map { .init(labels: [("destination", $0.name)], value: Double($0.milliseconds) / 1_000) }
         }
     }
 }

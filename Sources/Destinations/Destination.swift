@@ -84,7 +84,9 @@ public struct DestinationEvent: Sendable, Hashable {
 /// Why a batch was not delivered, and what becomes of it.
 public struct DestinationError: Error, Hashable, Sendable, CustomStringConvertible {
     public enum Kind: Hashable, Sendable {
-        /// The destination is not there, for no domain: the batch comes again, after growing pauses.
+        /// The destination is not there, for no domain: the batch comes again, after growing pauses, and meanwhile one
+        /// batch is tried at a time, of each domain in turn. A domain that goes on failing while others are delivered
+        /// is taken to be `domainUnavailable`.
         case unavailable
         /// It does not take this domain at present (a topic is missing): the same, and other domains go on.
         case domainUnavailable
@@ -101,9 +103,13 @@ public struct DestinationError: Error, Hashable, Sendable, CustomStringConvertib
     public let kind: Kind
     /// For an operator: what was expected, and what came from where.
     public let description: String
+    /// The batch comes again no sooner than after this; those of other domains do not come either, unless one that is
+    /// under way is delivered.
+    public let pause: Duration
 
-    public init(_ kind: Kind, _ description: String) {
+    public init(_ kind: Kind, _ description: String, pause: Duration = .zero) {
         self.kind = kind
         self.description = description
+        self.pause = pause
     }
 }

@@ -20,8 +20,16 @@ public final class DestinationHub: DestinationOutlet {
     /// How each fares, Kafka first, then in the order of the topology.
     public var status: [DestinationStatus] { lanes.map(\.status) }
 
-    public func status(of name: String) -> DestinationStatus? {
-        lanes.first { $0.settings.name == name }?.status
+    /// The same without what concerns single domains.
+    public var summaries: [DestinationStatus] { lanes.map(\.summary) }
+
+    public func summary(of name: String) -> DestinationStatus? {
+        lanes.first { $0.settings.name == name }?.summary
+    }
+
+    /// How long what has waited longest in memory has, in milliseconds, by the names of destinations.
+    public var lags: [(name: String, milliseconds: Int64)] {
+        lanes.map { ($0.settings.name, $0.lagMilliseconds) }
     }
 
     /// Has a destination that wanted nothing any more (410) told of everything again; the others are as they were.
@@ -33,7 +41,7 @@ public final class DestinationHub: DestinationOutlet {
     }
 
     /// What is wrong, for the node's health.
-    public var problems: [String] { status.flatMap(\.problems) }
+    public var problems: [String] { summaries.flatMap(\.problems) }
 
     /// Until cancelled; then lets the destinations go.
     public func run() async {

@@ -7,22 +7,32 @@ import Synchronization
 /// Runs one destination's machine on an `sr` node: takes what owners publish, hands batches to the destination, and
 /// keeps the spool. It has a queue of its own to work on, where the disk may take its time; owners never wait for it.
 public final class Lane: Sendable {
-    /// Publications that may wait for the lane. What comes beyond is missing, which the machine notices and has
-    /// restated.
-    private static let mailboxLimit = 65_536
+    /// Publications of entries that may wait for the lane, and `queueBytes` of the settings at most. What comes beyond
+    /// is missing, which the machine is told and has restated.
+    private static let waitingLimit = 65_536
 
     public let settings: LaneSettings
     private let destination: any Destination
     private let tell: @Sendable (DestinationNotice, DomainName) -> Void
     private let log: Logger
     private let work: DispatchQueue
-    private let mailbox = Mailbox<LaneMachine.Event>(limit: mailboxLimit)
+    private let mailbox = Mailbox<LaneMachine.Event>(limit: .max)
+    private let waiting = Mutex(Waiting())
     private let state: Mutex<State>
+    /// Used on `work` alone. Apart from the machine, since its status does not wait for the disk.
+    private let spool: Mutex<Spool>
 
     private struct State {
         var machine: LaneMachine
-        var spool: Spool
         var wake: MonotonicInstant?
+    }
+
+    /// What is in the mailbox.
+    private struct Waiting {
+        var publications = 0
+        var bytes = 0
+        /// Events that found no room, of domains that the machine is about to be told of.
+        var missed: [DomainName: Int] = [:]
     }
 
     /// - Parameters:
@@ -44,73 +54,104 @@ public final class Lane: Sendable {
         } catch {
             log.warning("destination \(settings.name): \(error)")
         }
-        state = Mutex(State(machine: LaneMachine(settings: settings, seed: seed), spool: spool, wake: nil))
+        self.spool = Mutex(spool)
+        state = Mutex(State(machine: LaneMachine(settings: settings, seed: seed), wake: nil))
     }
 
     /// Takes a publication of a domain that the filter includes, and returns at once.
     public func publish(_ publication: Publication, of domain: DomainName) {
-        // Beginnings and ends are few, and nothing would be noticed to be missing without them.
-        let isVital =
-            switch publication {
-            case .began, .ended, .replay: true
-            case .entries: false
-            }
-        post(.published(publication, of: domain), isVital: isVital)
+        // Beginnings, ends and parts of replays are few, and nothing else would tell that they are missing.
+        if case .entries(let entries, _) = publication, !hasRoom(for: entries, of: domain) { return }
+        post(.published(publication, of: domain))
     }
 
-    /// Has a destination that wanted nothing any more told of everything again, by `clear` and replay.
-    public func resume() { post(.resumed, isVital: true) }
+    private func hasRoom(for entries: [LogEntry], of domain: DomainName) -> Bool {
+        let weight = Self.weight(of: entries)
+        let isFirstMissed: Bool? = waiting.withLock { waiting in
+            guard waiting.publications < Self.waitingLimit,
+                waiting.publications == 0 || waiting.bytes + weight <= settings.queueBytes
+            else {
+                waiting.missed[domain, default: 0] += entries.count
+                return waiting.missed[domain] == entries.count
+            }
+            waiting.publications += 1
+            waiting.bytes += weight
+            return nil
+        }
+        if isFirstMissed == true { post(.missed(events: 0, of: domain)) }
+        return isFirstMissed == nil
+    }
 
-    private func post(_ event: LaneMachine.Event, isVital: Bool) {
-        guard mailbox.post(CollectionOfOne(event), isVital: isVital) else { return }
+    private static func weight(of entries: [LogEntry]) -> Int { entries.reduce(0) { $0 + $1.weight } }
+
+    /// Has a destination that wanted nothing any more told of everything again, by `clear` and replay.
+    public func resume() { post(.resumed) }
+
+    private func post(_ event: LaneMachine.Event) {
+        guard mailbox.post(CollectionOfOne(event)) else { return }
         work.async { self.turn() }
     }
 
     private func turn() {
         while let events = mailbox.take() {
-            state.withLock { state in
-                for event in events { perform(state.machine.handle(event, at: SystemClock.now()), &state) }
-            }
+            for event in events { handle(takenOut(event)) }
         }
         setWake()
     }
 
-    private func perform(_ directives: [LaneMachine.Directive], _ state: inout State) {
+    /// There is room for as much again.
+    private func takenOut(_ event: LaneMachine.Event) -> LaneMachine.Event {
+        switch event {
+        case .published(.entries(let entries, _), _):
+            waiting.withLock { waiting in
+                waiting.publications -= 1
+                waiting.bytes -= Self.weight(of: entries)
+            }
+            return event
+        case .missed(_, let domain):
+            return .missed(events: waiting.withLock { $0.missed.removeValue(forKey: domain) } ?? 0, of: domain)
+        case .published, .delivered, .failed, .unspooled, .spoolFailed, .resumed, .tick: return event
+        }
+    }
+
+    private func handle(_ event: LaneMachine.Event) {
+        perform(state.withLock { $0.machine.handle(event, at: SystemClock.now()) })
+    }
+
+    private func perform(_ directives: [LaneMachine.Directive]) {
         for directive in directives {
             switch directive {
             case .deliver(let batch, let ticket): deliver(batch, ticket)
             case .tell(let notice, let domain): tell(notice, domain)
             case .spool(let events, let domain):
                 do throws(SpoolError) {
-                    try state.spool.append(events, of: domain)
+                    try spool.withLock { (spool) throws(SpoolError) in try spool.append(events, of: domain) }
                 } catch {
-                    fail(error, domain, &state)
+                    handle(.spoolFailed(error.description, of: domain))
                 }
             case .unspool(let bytes, let domain):
                 do throws(SpoolError) {
-                    let events = try state.spool.read(bytes: bytes, of: domain)
-                    perform(state.machine.handle(.unspooled(events, of: domain), at: SystemClock.now()), &state)
+                    let events = try spool.withLock { (spool) throws(SpoolError) in
+                        try spool.read(bytes: bytes, of: domain)
+                    }
+                    handle(.unspooled(events, of: domain))
                 } catch {
-                    fail(error, domain, &state)
+                    handle(.spoolFailed(error.description, of: domain))
                 }
-            case .dropSpool(let domain): state.spool.drop(domain)
+            case .dropSpool(let domain): spool.withLock { $0.drop(domain) }
             case .forget(let domain): Task { await destination.forget(domain) }
             case .note(let note): log(note)
             }
         }
     }
 
-    private func fail(_ error: SpoolError, _ domain: DomainName, _ state: inout State) {
-        perform(state.machine.handle(.spoolFailed(error.description, of: domain), at: SystemClock.now()), &state)
-    }
-
     private func deliver(_ batch: DestinationBatch, _ ticket: UInt64) {
         Task {
             do throws(DestinationError) {
                 try await destination.deliver(batch)
-                post(.delivered(ticket: ticket, of: batch.domain), isVital: true)
+                post(.delivered(ticket: ticket, of: batch.domain))
             } catch {
-                post(.failed(error, ticket: ticket, of: batch.domain), isVital: true)
+                post(.failed(error, ticket: ticket, of: batch.domain))
             }
         }
     }
@@ -124,7 +165,7 @@ public final class Lane: Sendable {
             return max(next - now.monotonic, .zero)
         }
         guard let wait else { return }
-        work.asyncAfter(deadline: .now() + .nanoseconds(Int(wait.nanoseconds))) { self.post(.tick, isVital: true) }
+        work.asyncAfter(deadline: .now() + .nanoseconds(Int(wait.nanoseconds))) { self.post(.tick) }
     }
 
     private func log(_ note: LaneMachine.Note) {
@@ -147,4 +188,10 @@ public final class Lane: Sendable {
 
     /// How the destination fares.
     public var status: DestinationStatus { state.withLock { $0.machine.status(at: SystemClock.now()) } }
+
+    /// The status without what concerns single domains.
+    public var summary: DestinationStatus { state.withLock { $0.machine.summary(at: SystemClock.now()) } }
+
+    /// How long what has waited longest in memory has.
+    public var lagMilliseconds: Int64 { state.withLock { $0.machine.lagMilliseconds(at: SystemClock.now()) } }
 }

@@ -172,10 +172,25 @@ extension LaneMachine {
         spooledBytes -= stream.spooledBytes
         if stream.spooledEvents > 0 { directives.append(.dropSpool(of: domain)) }
         if stream.flight != nil { stragglers[domain, default: 0] += 1 }
+        if stream.turn != nil { voidTurns += 1 }
         stream = LaneStream(epoch: stream.epoch, acknowledged: stream.acknowledged)
         streams[domain] = stream
-        ready.removeAll { $0 == domain }
-        delayed.removeAll { $0.domain == domain }
+        sweepTurns()
+    }
+
+    /// Takes out turns of ownerships that have ended once they are the larger part.
+    private mutating func sweepTurns() {
+        guard voidTurns > (ready.count + delayed.count) / 2 else { return }
+        ready = ready.filter { isCurrent($0) }
+        delayed = delayed.filter { isCurrent($0.turn) }
+        voidTurns = 0
+    }
+
+    /// Events found no room in front of the lane.
+    mutating func missed(_ events: Int, _ domain: DomainName, into directives: inout [Directive]) {
+        guard !isGone, let stream = streams[domain] else { return }
+        totals.dropped += UInt64(events)
+        if !stream.hasGap { openGap(domain, "the lane has no room for its events", into: &directives) }
     }
 }
 

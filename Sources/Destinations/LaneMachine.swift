@@ -20,6 +20,8 @@ package struct LaneMachine: Sendable {
         case published(Publication, of: DomainName)
         case delivered(ticket: UInt64, of: DomainName)
         case failed(DestinationError, ticket: UInt64, of: DomainName)
+        /// Events that were published then did not fit into the lane's mailbox.
+        case missed(events: Int, of: DomainName)
         /// The answer to `unspool`: what was read, in order.
         case unspooled([DestinationEvent], of: DomainName)
         /// The spool could not be written or read: what was in it is lost.
@@ -55,18 +57,29 @@ package struct LaneMachine: Sendable {
         case refused(DomainName, String)
     }
 
+    /// It counts as long as the domain's stream has its number.
+    struct Turn: Sendable {
+        let domain: DomainName
+        let number: UInt64
+    }
+
     var settings: LaneSettings
     var streams: [DomainName: LaneStream] = [:]
     var totals = LaneTotals()
     /// Domains with something to deliver, by turns.
-    var ready: Deque<DomainName> = []
+    var ready: Deque<Turn> = []
     /// Domains that pause, in the order of their times.
-    var delayed: [(until: MonotonicInstant, domain: DomainName)] = []
+    var delayed: [(until: MonotonicInstant, turn: Turn)] = []
+    /// How many turns in `ready` and `delayed` are of ownerships that have ended.
+    var voidTurns = 0
+    private var nextTurn: UInt64 = 1
     var underWay = 0
     /// Batches under way of ownerships that have ended: until they have landed nothing else of the domain goes out.
     var stragglers: [DomainName: Int] = [:]
     /// Failures in a row that concern the whole destination; while there are any, one batch alone is tried.
     var failures = 0
+    /// Batches that were delivered.
+    var landed: UInt64 = 0
     var pausedUntil = MonotonicInstant.distantPast
     /// Since when the destination takes nothing.
     var awaySince: Moment?
@@ -89,6 +102,7 @@ package struct LaneMachine: Sendable {
         case .published(let publication, let domain): take(publication, domain, at: now, into: &directives)
         case .delivered(let ticket, let domain): delivered(ticket, domain, into: &directives)
         case .failed(let error, let ticket, let domain): failed(error, ticket, domain, at: now, into: &directives)
+        case .missed(let events, let domain): missed(events, domain, into: &directives)
         case .unspooled(let events, let domain): unspooled(events, domain)
         case .spoolFailed(let text, let domain):
             lastError = (text, now.wall)
@@ -112,14 +126,23 @@ package struct LaneMachine: Sendable {
     private mutating func dispatch(at now: Moment, into directives: inout [Directive]) {
         while let first = delayed.first, first.until <= now.monotonic {
             delayed.removeFirst()
-            ready.append(first.domain)
+            guard isCurrent(first.turn) else {
+                voidTurns -= 1
+                continue
+            }
+            ready.append(first.turn)
             // Of a domain that has missed events and has nothing else to deliver.
-            refill(first.domain, into: &directives)
+            refill(first.turn.domain, into: &directives)
         }
         guard !isGone, pausedUntil <= now.monotonic else { return }
         let limit = failures > 0 ? 1 : settings.concurrency
-        while underWay < limit, let domain = ready.popFirst() {
-            streams[domain]?.isScheduled = false
+        while underWay < limit, let turn = ready.popFirst() {
+            guard isCurrent(turn) else {
+                voidTurns -= 1
+                continue
+            }
+            let domain = turn.domain
+            streams[domain]?.turn = nil
             guard let stream = streams[domain], stream.isDeliverable else { continue }
             let events = stream.batch(settings.batch)
             let ticket = nextTicket
@@ -131,12 +154,19 @@ package struct LaneMachine: Sendable {
     }
 
     /// Lines the domain up when it has something to deliver.
-    mutating func schedule(_ domain: DomainName, first: Bool = false) {
-        guard let stream = streams[domain], stream.isDeliverable, !stream.isScheduled, stragglers[domain] == nil
+    mutating func schedule(_ domain: DomainName) {
+        guard let stream = streams[domain], stream.isDeliverable, stream.turn == nil, stragglers[domain] == nil
         else { return }
-        streams[domain]?.isScheduled = true
-        if first { ready.prepend(domain) } else { ready.append(domain) }
+        ready.append(turn(of: domain))
     }
+
+    private mutating func turn(of domain: DomainName) -> Turn {
+        defer { nextTurn += 1 }
+        streams[domain]?.turn = nextTurn
+        return Turn(domain: domain, number: nextTurn)
+    }
+
+    func isCurrent(_ turn: Turn) -> Bool { streams[turn.domain]?.turn == turn.number }
 
     // MARK: Answers
 
@@ -146,9 +176,11 @@ package struct LaneMachine: Sendable {
         failures = 0
         pausedUntil = .distantPast
         awaySince = nil
+        landed += 1
         guard let flight = land(ticket, domain) else { return }
         totals.delivered += UInt64(flight.events)
         streams[domain]?.failures = 0
+        streams[domain]?.isRefused = false
         advance(domain, over: flight.events, into: &directives)
     }
 
@@ -208,18 +240,18 @@ package struct LaneMachine: Sendable {
         guard let flight = land(ticket, domain) else { return }
         switch error.kind {
         case .unavailable:
+            guard !failedAlone(domain) else { return refused(domain, error, at: now, into: &directives) }
             if failures == 0 {
                 awaySince = now
                 directives.append(.note(.away(error.description)))
             }
             failures += 1
-            pausedUntil = now.monotonic + pause(after: failures)
-            schedule(domain, first: true)
+            pausedUntil = max(pausedUntil, now.monotonic + max(pause(after: failures), error.pause))
+            // Behind the others: what one domain has to say may be all that is wrong.
+            if error.pause > .zero { delay(domain, until: now.monotonic + error.pause) } else { schedule(domain) }
         case .domainUnavailable:
-            streams[domain]?.failures += 1
-            let count = streams[domain]?.failures ?? 1
-            if count == 1 { directives.append(.note(.refused(domain, error.description))) }
-            delay(domain, until: now.monotonic + pause(after: count))
+            _ = failedAlone(domain)
+            refused(domain, error, at: now, into: &directives)
         case .rejected(let events):
             totals.rejected += UInt64(events)
             totals.delivered += UInt64(max(0, flight.events - events))
@@ -237,6 +269,28 @@ package struct LaneMachine: Sendable {
         }
     }
 
+    /// Counts a failure.
+    /// - Returns: whether others were delivered since the domain first failed, so that it fails for itself.
+    private mutating func failedAlone(_ domain: DomainName) -> Bool {
+        guard let stream = streams[domain] else { return false }
+        streams[domain]?.failures += 1
+        guard stream.failures > 0 else {
+            streams[domain]?.landedAtFirstFailure = landed
+            return false
+        }
+        return landed > stream.landedAtFirstFailure
+    }
+
+    /// The domain pauses, and others go on.
+    private mutating func refused(
+        _ domain: DomainName, _ error: DestinationError, at now: Moment, into directives: inout [Directive]
+    ) {
+        guard let stream = streams[domain] else { return }
+        if !stream.isRefused { directives.append(.note(.refused(domain, error.description))) }
+        streams[domain]?.isRefused = true
+        delay(domain, until: now.monotonic + max(pause(after: stream.failures), error.pause))
+    }
+
     /// Everything is restated, since nothing was kept meanwhile.
     private mutating func resume(into directives: inout [Directive]) {
         guard isGone else { return }
@@ -252,9 +306,8 @@ package struct LaneMachine: Sendable {
     }
 
     private mutating func delay(_ domain: DomainName, until: MonotonicInstant) {
-        streams[domain]?.isScheduled = true
         let index = delayed.firstIndex { $0.until > until } ?? delayed.count
-        delayed.insert((until, domain), at: index)
+        delayed.insert((until, turn(of: domain)), at: index)
     }
 
     /// Doubles with each failure up to the longest; between a half and the whole of that.

@@ -17,10 +17,14 @@ struct LaneStream: Sendable {
     /// Everything up to here is safe at the destination, or not wanted by it.
     var acknowledged: Position
     var flight: Flight?
-    /// Whether the domain waits for its turn in `LaneMachine.ready`, or in `delayed`.
-    var isScheduled = false
-    /// Failures in a row that concern this domain alone.
+    /// The domain's turn in `LaneMachine.ready`, or in `delayed`; nil while it waits for none.
+    var turn: UInt64?
+    /// Failures in a row.
     var failures = 0
+    /// How many batches had landed, of any domain, at the first of these.
+    var landedAtFirstFailure: UInt64 = 0
+    /// Whether it fails while others do not.
+    var isRefused = false
     var replay = Replay.none
 
     struct Flight: Sendable {

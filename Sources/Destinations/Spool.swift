@@ -45,7 +45,13 @@ struct Spool {
             queue.files.append((nextFile, 0))
         }
         let last = queue.files.count - 1
-        try write(record, to: queue.files[last].number, at: queue.files[last].length)
+        do throws(SpoolError) {
+            try write(record, to: queue.files[last].number, at: queue.files[last].length)
+        } catch {
+            // Of a file that was begun for this nobody else knows.
+            if queue.files[last].length == 0 { unlink(path(queue.files[last].number)) }
+            throw error
+        }
         queue.files[last].length += record.count
         queues[domain] = queue
     }

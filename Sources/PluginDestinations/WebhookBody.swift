@@ -1,7 +1,7 @@
 import Crypto
 package import Destinations
 import Foundation
-package import MessagePack
+import MessagePack
 package import RegistrarEvents
 
 /// The JSON of a webhook request.
@@ -13,17 +13,18 @@ package struct WebhookBody: Sendable {
     /// replay made for one destination share a position. The same events have the same.
     package let id: String
     package let bytes: [UInt8]
-    /// How many of the events that were given are in it.
+    /// How many of the events that were given it stands for.
     package let count: Int
+    /// Those of them that are not in it, since their contacts' bytes are not what `PackedContact` makes.
+    package let unreadable: Int
 
     /// Encodes the first of some events, as many as fit.
     /// - Parameters:
     ///   - events: not empty
     ///   - maximumBytes: at which the request is full; the last event may reach beyond
-    /// - Throws: when a contact's bytes are not what `PackedContact` makes
     package init(
         plugin: String, node: String, domain: DomainName, events: ArraySlice<DestinationEvent>, maximumBytes: Int
-    ) throws(MessagePackError) {
+    ) {
         guard let first = events.first else { preconditionFailure("a webhook request without events") }
         var json = JSONWriter(reserving: min(maximumBytes + 1_024, 256 + events.count * 512))
         json.raw(#"{"plugin":"#)
@@ -35,18 +36,26 @@ package struct WebhookBody: Sendable {
         json.raw(#","events":["#)
         let head = json.bytes.count
         var count = 0
+        var unreadable = 0
         var last = first.position
         for event in events {
-            guard count == 0 || json.bytes.count < maximumBytes else { break }
-            if count > 0 { json.raw(",") }
-            try json.envelope(of: event.entry, domain: domain, epoch: event.epoch)
+            guard json.bytes.count == head || json.bytes.count < maximumBytes else { break }
+            let end = json.bytes.count
+            if end > head { json.raw(",") }
             count += 1
-            last = event.position
+            do throws(MessagePackError) {
+                try json.envelope(of: event.entry, domain: domain, epoch: event.epoch)
+                last = event.position
+            } catch {
+                json.takeBack(to: end)
+                unreadable += 1
+            }
         }
         let hash = SHA256.hash(data: json.bytes[head...]).prefix(6)
         json.raw("]}")
         bytes = json.bytes
         self.count = count
+        self.unreadable = unreadable
         // A full stop separates what is signed, so there is none in the id.
         let name = domain.rawValue.replacing(".", with: ":")
         let digits = hash.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()

@@ -35,13 +35,6 @@ package final class WebhookDestination: Destination {
         }
     }
 
-    private struct State {
-        /// Bytes at which a request is full, as far as the receiver takes that much.
-        var limit: Int
-        /// The receiver has asked not to be bothered until then, or there is no hope before.
-        var rest: MonotonicInstant = .distantPast
-    }
-
     /// The pause after an answer that says that something is set up wrongly.
     package static let misconfiguredPause: Duration = .seconds(30)
     /// The limit is not made smaller than this when the receiver refuses requests for their size.
@@ -51,7 +44,8 @@ package final class WebhookDestination: Destination {
 
     private let settings: Settings
     private let client: HTTPClient
-    private let state: Mutex<State>
+    /// Bytes at which a request is full, as far as the receiver takes that much.
+    private let limit: Mutex<Int>
 
     /// As JSON, this is about half of what one request holds.
     package let batchLimits = BatchLimits(events: 1_000, bytes: 512 << 10)
@@ -59,7 +53,7 @@ package final class WebhookDestination: Destination {
 
     package init(_ settings: Settings) {
         self.settings = settings
-        state = Mutex(State(limit: settings.maximumBytes))
+        limit = Mutex(settings.maximumBytes)
         // Where events go is for the topology to say.
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
         configuration.httpVersion = .http1Only
@@ -77,29 +71,26 @@ package final class WebhookDestination: Destination {
     /// Sends a batch in order, in as many requests as it needs, and stops at the first that fails: what went before
     /// comes again then.
     package func deliver(_ batch: DestinationBatch) async throws(DestinationError) {
-        await takeRest()
         var rest = batch.events[...]
+        var unreadable = 0
         while !rest.isEmpty {
-            let body: WebhookBody
-            do {
-                body = try WebhookBody(
-                    plugin: settings.plugin, node: settings.node, domain: batch.domain, events: rest,
-                    maximumBytes: state.withLock(\.limit))
-            } catch {
-                throw DestinationError(.rejected(events: rest.count), "events that cannot be read: \(error)")
-            }
-            let (answer, text) = await post(body)
+            let limit = limit.withLock(\.self)
+            let body = WebhookBody(
+                plugin: settings.plugin, node: settings.node, domain: batch.domain, events: rest, maximumBytes: limit)
+            let (answer, text) = body.count > body.unreadable ? await post(body) : (.taken, "")
             switch answer {
-            case .taken: rest = rest.dropFirst(body.count)
-            case .tooLarge where body.count > 1: shrink(below: body.bytes.count)
+            case .taken:
+                rest = rest.dropFirst(body.count)
+                unreadable += body.unreadable
+            case .tooLarge where body.count > 1 && limit > Self.smallestLimit: shrink(below: body.bytes.count)
             case .tooLarge, .misconfigured:
-                postpone(by: Self.misconfiguredPause)
-                throw DestinationError(.unavailable, "\(text), expected 2xx")
-            case .again(let delay):
-                if let delay { postpone(by: delay) }
-                throw DestinationError(.unavailable, text)
+                throw DestinationError(.unavailable, "\(text), expected 2xx", pause: Self.misconfiguredPause)
+            case .again(let delay): throw DestinationError(.unavailable, text, pause: delay ?? .zero)
             case .gone: throw DestinationError(.gone, text)
             }
+        }
+        guard unreadable == 0 else {
+            throw DestinationError(.rejected(events: unreadable), "contacts that cannot be read")
         }
     }
 
@@ -113,10 +104,10 @@ package final class WebhookDestination: Destination {
             "webhook-signature": settings.signature.header(id: body.id, timestamp: timestamp, body: body.bytes),
         ]
         request.body = .bytes(ByteBuffer(bytes: body.bytes))
+        let deadline = ContinuousClock.now + settings.timeout
         do {
             let response = try await client.execute(request, timeout: .nanoseconds(settings.timeout.nanoseconds))
-            // What it says besides its status is not looked at, and a connection on which more comes is closed.
-            _ = try? await response.body.collect(upTo: Self.maximumAnswer)
+            await passOver(response.body, until: deadline)
             let answer = WebhookAnswer(
                 status: response.status.code, retryAfter: response.headers.first(name: "retry-after"))
             return (answer, "answered \(response.status.code) to \(body.count) events")
@@ -125,20 +116,21 @@ package final class WebhookDestination: Destination {
         }
     }
 
-    /// Waits until the receiver may be bothered again.
-    private func takeRest() async {
-        let wait = state.withLock(\.rest) - SystemClock.monotonic()
-        // Cancelled, it ends at the request that follows.
-        if wait > .zero { try? await Task.sleep(for: wait) }
-    }
-
-    private func postpone(by pause: Duration) {
-        let until = SystemClock.monotonic() + pause
-        state.withLock { $0.rest = max($0.rest, until) }
+    /// Reads an answer to its end, so that the connection can be used again, but no longer than until the deadline: the
+    /// client's own ends with the head.
+    private func passOver(_ answer: HTTPClientResponse.Body, until deadline: ContinuousClock.Instant) async {
+        await withTaskGroup { group in
+            // What it says besides its status is not looked at, and a connection on which more comes is closed.
+            group.addTask { _ = try? await answer.collect(upTo: Self.maximumAnswer) }
+            // Cancelled once the answer is there.
+            group.addTask { try? await Task.sleep(until: deadline) }
+            await group.next()
+            group.cancelAll()
+        }
     }
 
     private func shrink(below size: Int) {
-        state.withLock { $0.limit = min($0.limit, max(size / 2, Self.smallestLimit)) }
+        limit.withLock { $0 = min($0, max(size / 2, Self.smallestLimit)) }
     }
 
     private static func text(of error: any Error) -> String {

@@ -16,6 +16,9 @@ public struct JSONWriter: Sendable {
     /// Begins anew in the same memory.
     public mutating func removeAll() { bytes.removeAll(keepingCapacity: true) }
 
+    /// Takes back what was written beyond the first so many bytes.
+    public mutating func takeBack(to count: Int) { bytes.removeLast(bytes.count - count) }
+
     /// Appends a text as it is, for what is no JSON.
     public mutating func plain(_ text: String) {
         var text = text

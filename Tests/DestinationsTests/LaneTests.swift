@@ -1,10 +1,11 @@
 import ClusterRuntime
-import Destinations
 import Foundation
 import Logging
 import RegistrarEvents
 import Synchronization
 import Testing
+
+@testable import Destinations
 
 /// A lane at work: its queue, its spool on a real disk, and a destination in this process.
 struct LaneTests {
@@ -12,10 +13,13 @@ struct LaneTests {
 
     init() throws { demo = try #require(DomainName("demo.example")) }
 
-    private func lane(_ destination: Recorder, _ directory: TemporaryDirectory, spool: Int = 1 << 30) -> Lane {
+    private func lane(
+        _ destination: Recorder, _ directory: TemporaryDirectory, spool: Int = 1 << 30, queue: Int = 64 << 20
+    ) -> Lane {
         Lane(
             settings: LaneSettings(
                 name: "recorder", kind: "swift", batch: BatchLimits(events: 50), domainQueueBytes: 20_000,
+                queueBytes: queue,
                 spoolBytes: spool, firstPause: .milliseconds(1), longestPause: .milliseconds(5)),
             destination: destination, spoolDirectory: directory.path + "/spool", seed: 1,
             tell: { destination.told($0, $1) }, log: Logger(label: "test"))
@@ -71,6 +75,39 @@ struct LaneTests {
         #expect(recorder.events.map(\.entry.seq) == Array(1...UInt64(recorder.events.count)))
     }
 
+    @Test func aSpoolThatIsFullLeavesNoFilesBehind() throws {
+        let directory = try TemporaryDirectory()
+        let acme = try #require(DomainName("acme.example"))
+        var spool = Spool(directory: directory.path + "/spool")
+        let event = DestinationEvent(epoch: 1, entry: LaneRig.entry(1))
+        try spool.append([event], of: demo)
+        // A disk that is full once a byte is written to it.
+        let next = directory.path + "/spool/2.spool"
+        try FileManager.default.createSymbolicLink(atPath: next, withDestinationPath: "/dev/full")
+        #expect(throws: SpoolError.self) { try spool.append([event], of: acme) }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path + "/spool") == ["1.spool"])
+        #expect(try spool.read(bytes: 1, of: demo) == [event])
+    }
+
+    /// What waits for a lane that is held up is bounded by its size, and that something is missing is told, also when
+    /// nothing follows.
+    @Test func whatWaitsForTheLaneIsBoundedInBytes() async throws {
+        let directory = try TemporaryDirectory()
+        let recorder = Recorder()
+        let lane = lane(recorder, directory, queue: 10_000)
+        recorder.isHeld = true
+        lane.publish(.began(epoch: 1, LogTail()), of: demo)
+        publish(lane, 1...1)
+        try await eventually { recorder.cursor == Position(epoch: 1, seq: 1) }
+        publish(lane, 2...2_001)
+        #expect(lane.status.delivered == 1, "its status does not wait for it")
+        recorder.isHeld = false
+        try await eventually { recorder.asked == [.replay(to: "recorder")] }
+        let delivered = UInt64(recorder.events.count)
+        #expect(recorder.events.map(\.entry.seq) == Array(1..<1 + delivered))
+        #expect(lane.status.dropped == 2_001 - delivered)
+    }
+
     /// Owners publish from their own tasks; however slow the destination, that takes no time.
     @Test func publishingNeverWaitsForTheDestination() async throws {
         let directory = try TemporaryDirectory()
@@ -93,6 +130,7 @@ private final class Recorder: Destination {
         var cursor = Position.start
         var isAway = false
         var hangs = false
+        var isHeld = false
     }
 
     private let state = Mutex(State())
@@ -109,7 +147,14 @@ private final class Recorder: Destination {
         set { state.withLock { $0.hangs = newValue } }
     }
 
+    /// Whether whoever tells it something is held up.
+    var isHeld: Bool {
+        get { state.withLock { $0.isHeld } }
+        set { state.withLock { $0.isHeld = newValue } }
+    }
+
     func told(_ notice: DestinationNotice, _ domain: DomainName) {
+        defer { while isHeld { usleep(1_000) } }
         state.withLock { state in
             if case .delivered(let position, _) = notice { state.cursor = position } else { state.asked.append(notice) }
         }

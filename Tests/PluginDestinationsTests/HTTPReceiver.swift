@@ -29,7 +29,8 @@ final class HTTPReceiver: Sendable {
         let requests = Mutex<[Request]>([])
     }
 
-    init(_ script: @escaping Script) async throws {
+    /// - Parameter endsAnswers: whether more than their heads are sent.
+    init(endsAnswers: Bool = true, _ script: @escaping Script) async throws {
         let received = Received()
         self.received = received
         channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -37,7 +38,7 @@ final class HTTPReceiver: Sendable {
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.configureHTTPServerPipeline()
                     try channel.pipeline.syncOperations.addHandler(
-                        Handler { request in
+                        Handler(endsAnswers) { request in
                             received.requests.withLock { $0.append(request) }
                             return script(request)
                         })
@@ -55,11 +56,15 @@ final class HTTPReceiver: Sendable {
         typealias InboundIn = HTTPServerRequestPart
         typealias OutboundOut = HTTPServerResponsePart
 
+        private let endsAnswers: Bool
         private let answer: Script
         private var headers: [String: String] = [:]
         private var body: [UInt8] = []
 
-        init(_ answer: @escaping Script) { self.answer = answer }
+        init(_ endsAnswers: Bool, _ answer: @escaping Script) {
+            self.endsAnswers = endsAnswers
+            self.answer = answer
+        }
 
         func channelRead(context: ChannelHandlerContext, data: NIOAny) {
             switch unwrapInboundIn(data) {
@@ -70,8 +75,8 @@ final class HTTPReceiver: Sendable {
             case .end:
                 guard let (status, headers) = answer(Request(headers: headers, body: body)) else { return }
                 let head = HTTPResponseHead(version: .http1_1, status: status, headers: headers)
-                context.write(wrapOutboundOut(.head(head)), promise: nil)
-                context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+                context.writeAndFlush(wrapOutboundOut(.head(head)), promise: nil)
+                if endsAnswers { context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil) }
             }
         }
     }

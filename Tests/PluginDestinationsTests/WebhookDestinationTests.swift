@@ -13,9 +13,9 @@ import Testing
 
     private func withWebhook(
         _ script: @escaping HTTPReceiver.Script, timeout: Duration = .seconds(30), maximumBytes: Int = 1 << 20,
-        _ body: (WebhookDestination, HTTPReceiver) async throws -> Void
+        endsAnswers: Bool = true, _ body: (WebhookDestination, HTTPReceiver) async throws -> Void
     ) async throws {
-        let receiver = try await HTTPReceiver(script)
+        let receiver = try await HTTPReceiver(endsAnswers: endsAnswers, script)
         let signature = try #require(WebhookSignature(secret: Self.secret))
         let webhook = WebhookDestination(
             WebhookDestination.Settings(
@@ -83,18 +83,51 @@ import Testing
         }
         try await withWebhook(script) { webhook, receiver in
             var failures: [DestinationError?] = []
-            let start = ContinuousClock.now
             for _ in answers { failures.append(await Fixture.failure(of: Fixture.batch(1...2), at: webhook)) }
             #expect(
                 failures == [
-                    DestinationError(.unavailable, "answered 503 to 2 events"),
+                    DestinationError(.unavailable, "answered 503 to 2 events", pause: .seconds(1)),
                     DestinationError(.gone, "answered 410 to 2 events"),
-                    DestinationError(.unavailable, "answered 302 to 2 events, expected 2xx"),
+                    DestinationError(.unavailable, "answered 302 to 2 events, expected 2xx", pause: .seconds(30)),
                 ])
-            #expect(ContinuousClock.now - start >= .seconds(1), "Retry-After is not heeded")
             // The redirect was not followed, and what is sent again has the same name.
             #expect(receiver.requests.count == 3)
             #expect(Set(receiver.requests.map { $0.headers["webhook-id"] }).count == 1)
+        }
+    }
+
+    /// Its head has said what counts.
+    @Test func anAnswerThatDoesNotEndIsNotWaitedFor() async throws {
+        let script: HTTPReceiver.Script = { _ in (.ok, ["content-length": "10"]) }
+        try await withWebhook(script, timeout: .milliseconds(500), endsAnswers: false) { webhook, receiver in
+            try await webhook.deliver(Fixture.batch(1...2))
+            try await webhook.deliver(Fixture.batch(3...4))
+            #expect(receiver.requests.flatMap(\.seqs) == Array(1...4))
+        }
+    }
+
+    @Test func aContactThatCannotBeReadIsPassedOverAlone() async throws {
+        let broken = try #require(PackedContact(bytes: [0xC1, 0xC1, 0xC1], accountLength: 1, keyLength: 2))
+        var entries = Fixture.entries(1...4)
+        for seq in [0, 2] {
+            entries[seq] = LogEntry(
+                seq: UInt64(seq + 1), timestamp: 0, change: .registered(broken, ttl: 1, replay: false))
+        }
+        try await withWebhook({ _ in (.ok, [:]) }) { webhook, receiver in
+            let failure = await Fixture.failure(of: Fixture.batch(entries), at: webhook)
+            #expect(failure?.kind == .rejected(events: 2))
+            #expect(receiver.requests.map(\.seqs) == [[2, 4]])
+            _ = await Fixture.failure(of: Fixture.batch(Array(entries[2...2])), at: webhook)
+            #expect(receiver.requests.count == 1, "of nothing nothing is told")
+        }
+    }
+
+    /// Not even by a receiver that finds everything too large.
+    @Test func thereIsAnEndToMakingRequestsSmaller() async throws {
+        try await withWebhook({ _ in (.payloadTooLarge, [:]) }) { webhook, receiver in
+            let failure = await Fixture.failure(of: Fixture.batch(1...100), at: webhook)
+            #expect(failure?.kind == .unavailable && failure?.pause == .seconds(30))
+            #expect(receiver.requests.count < 20)
         }
     }
 

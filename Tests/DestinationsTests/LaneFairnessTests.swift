@@ -1,0 +1,86 @@
+import ClusterRuntime
+import RegistrarEvents
+import Testing
+
+@testable import Destinations
+
+/// What one domain may cost the others at a destination.
+struct LaneFairnessTests {
+    private let demo: DomainName
+    private let acme: DomainName
+
+    init() throws {
+        demo = try #require(DomainName("demo.example"))
+        acme = try #require(DomainName("acme.example"))
+    }
+
+    /// A receiver that chokes on what one domain has to say, and says no more than that it failed.
+    @Test func aDomainThatFailsAloneIsFoundOutAndHoldsUpNobody() throws {
+        var rig = try LaneRig(batch: 1)
+        for domain in [demo, acme] { rig.begin(domain) }
+        rig.publish(demo, 1...1)
+        rig.fail(demo, .unavailable)
+        rig.publish(acme, 1...9)
+        rig.advance(.seconds(1))
+        // Nobody knows yet whose matter it is: the first is tried again, and after it the next.
+        rig.fail(demo, .unavailable)
+        rig.advance(.seconds(1))
+        #expect(rig.outgoing.map(\.batch.domain) == [demo, demo, acme])
+        rig.land(acme)
+        #expect(rig.isUnderWay(acme) && rig.isUnderWay(demo))
+        rig.fail(demo, .unavailable)
+        #expect(rig.machine.status(at: rig.now).state == .up)
+        #expect(rig.notes == [.away("test"), .back, .refused(demo, "test")])
+        while rig.isUnderWay(acme) { rig.land(acme) }
+        #expect(rig.cursors.last == "1:9")
+        rig.advance(.seconds(5))
+        rig.land(demo)
+        rig.publish(demo, 2...2)
+        rig.fail(demo, .unavailable)
+        #expect(rig.machine.status(at: rig.now).state == .away, "what it was before is forgotten")
+    }
+
+    @Test func aPauseThatWasAskedForIsKept() throws {
+        var rig = try LaneRig()
+        for domain in [demo, acme] { rig.begin(domain) }
+        rig.publish(demo, 1...1)
+        rig.publish(acme, 1...1)
+        rig.fail(demo, .unavailable, pause: .seconds(30))
+        rig.fail(acme, .unavailable)
+        rig.advance(.seconds(29))
+        #expect(rig.outgoing.count == 2)
+        rig.advance(.seconds(1))
+        #expect(rig.outgoing.map(\.batch.domain) == [demo, acme, acme])
+        rig.land(acme)
+        #expect(rig.isUnderWay(demo))
+    }
+
+    @Test func turnsOfOwnershipsThatHaveEndedAreNotKept() throws {
+        var rig = try LaneRig(concurrency: 1)
+        rig.begin(acme)
+        rig.publish(acme, 1...1)
+        for epoch in 1...1_000 {
+            rig.begin(demo, epoch: UInt64(epoch))
+            rig.publish(demo, 1...1, epoch: UInt64(epoch))
+            rig.handle(.published(.ended, of: demo))
+        }
+        #expect(rig.machine.ready.count + rig.machine.delayed.count <= 2)
+        rig.begin(demo, epoch: 1_001)
+        rig.publish(demo, 1...1, epoch: 1_001)
+        rig.land(acme)
+        #expect(rig.land(demo).map(\.position) == [Position(epoch: 1_001, seq: 1)])
+        #expect(rig.outgoing.count == 2)
+    }
+
+    @Test func whatFoundNoRoomInFrontOfTheLaneIsRestated() throws {
+        var rig = try LaneRig()
+        rig.begin(demo)
+        rig.publish(demo, 1...2)
+        rig.handle(.missed(events: 7, of: demo))
+        rig.handle(.missed(events: 7, of: acme))
+        #expect(rig.asked.isEmpty)
+        rig.land(demo)
+        #expect(rig.asked == [.replay(to: "test")])
+        #expect(rig.machine.totals.dropped == 7 && rig.machine.totals.gaps == 1)
+    }
+}
