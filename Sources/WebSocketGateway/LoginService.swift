@@ -90,16 +90,31 @@ final class LoginService: Sendable {
             guard let owner = sessions.withLock({ $0.resume(id, at: SystemClock.monotonic()) }) else {
                 throw refuse(attempt.peer)
             }
-            guard node.serves(owner.domain), directory.contains(owner.domain, AccountID(.user, owner.account)) else {
+            do throws(ReplyError) {
+                try check(owner, attempt.peer)
+            } catch {
                 leave(id)
-                throw refuse(attempt.peer)
+                throw error
             }
             return (owner, id)
         case .token(let token):
             guard let claims = try? await tokens.verify(token), claims.scope == .user,  // why not is not told
                 let domain = claims.rights.domain, let user = claims.user, node.serves(domain)
             else { throw refuse(attempt.peer) }
-            return (SessionTable.Owner(domain: domain, account: user, rights: claims.rights), nil)
+            let owner = SessionTable.Owner(
+                domain: domain, account: user, rights: claims.rights, expiresAt: claims.expiresAt)
+            return (owner, nil)
+        }
+    }
+
+    /// Whether a session's owner may still log in.
+    private func check(_ owner: SessionTable.Owner, _ peer: Peer) throws(ReplyError) {
+        let isOver = owner.expiresAt.map { SystemClock.now().wall / 1_000 >= $0 } ?? false
+        guard node.serves(owner.domain), !isOver else { throw refuse(peer) }
+        switch directory.presence(owner.domain, AccountID(.user, owner.account)) {
+        case .present: return
+        case .absent: throw refuse(peer)
+        case .unavailable: throw .unavailable("accounts cannot be read at the moment; try again")
         }
     }
 
@@ -118,7 +133,7 @@ final class LoginService: Sendable {
     private func register(
         _ owner: SessionTable.Owner, session: String?, _ attempt: LoginAttempt
     ) async throws(ReplyError) -> Member {
-        let sessionID = session ?? UUID().uuidString.lowercased()
+        let sessionID = session ?? SessionTable.newID()
         if session == nil { sessions.withLock { $0.begin(sessionID, owner, at: SystemClock.monotonic()) } }
         let member = Member(
             domain: owner.domain, account: owner.account, sessionID: sessionID,
@@ -126,7 +141,7 @@ final class LoginService: Sendable {
             registration: nextRegistration.add(1, ordering: .relaxed).oldValue, rights: owner.rights, expiresAt: nil)
         let granted = attempt.capabilities.filter { $0.refusal(owner.rights) == nil }
         let details = UserDetails(
-            sessionID: sessionID, app: attempt.app, caps: granted.map(\.key),
+            sessionID: SessionTable.published(sessionID), app: attempt.app, caps: granted.map(\.key),
             peerAddress: attempt.peer.address, peerPort: attempt.peer.port)
         let registration = Registration(account: member.account, contact: member.connectionID, user: details)
         guard let contact = PackedContact(registration), let number = member.registration else {

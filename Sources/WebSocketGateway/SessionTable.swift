@@ -1,6 +1,7 @@
 import AccessTokens
 import ClusterRuntime
 import DequeModule
+import FoundationEssentials
 import RegistrarEvents
 
 /// The session ids given out on this node, so that a client that reconnects may log in by its session.
@@ -13,6 +14,8 @@ struct SessionTable: Sendable {
         let account: String
         /// Those of the login that began the session: whoever resumes it has no others.
         let rights: AccessRights
+        /// When the token of that login expires, in seconds since 1970: nobody resumes the session after that.
+        var expiresAt: Int64?
     }
 
     private struct Session: Sendable {
@@ -32,6 +35,13 @@ struct SessionTable: Sendable {
     }
 
     var count: Int { sessions.count }
+
+    /// An id for a session. Whoever has it may log in by it, so it is told to its client alone; events have the part
+    /// before the dot.
+    static func newID() -> String { "\(UUID().uuidString).\(UUID().uuidString)".lowercased() }
+
+    /// What everybody may know of a session's id.
+    static func published(_ id: String) -> String { String(id.prefix { $0 != "." }) }
 
     /// A connection begins a session.
     mutating func begin(_ id: String, _ owner: Owner, at now: MonotonicInstant) {

@@ -109,6 +109,7 @@ struct Gateway {
     let node: WSSubscrNode
     let registrations: RegistrationActor
     let tokens: AccessTokens
+    let directory: InMemoryDirectory
     let port: Int
 
     static func run(
@@ -139,7 +140,7 @@ struct Gateway {
             try await body(
                 Gateway(
                     server: server, registrar: registrar, node: node, registrations: registrations, tokens: tokens,
-                    port: port))
+                    directory: directory, port: port))
             group.cancelAll()
             try await group.waitForAll()
         }
