@@ -20,7 +20,7 @@ public enum AccountKind: UInt8, CaseIterable, Sendable {
     }
 }
 
-/// An account within its domain: the address of record.
+/// An account within its domain: the address of record. Names are compared byte by byte (`ExactText`).
 public struct AccountID: Hashable, Sendable {
     public let kind: AccountKind
     public let name: String
@@ -29,9 +29,19 @@ public struct AccountID: Hashable, Sendable {
         self.kind = kind
         self.name = name
     }
+
+    public static func == (left: AccountID, right: AccountID) -> Bool {
+        left.kind == right.kind && ExactText(left.name) == ExactText(right.name)
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(kind)
+        hasher.combine(ExactText(name))
+    }
 }
 
-/// What identifies a registration within a domain: the account, and the contact (connection or device) under it.
+/// What identifies a registration within a domain: the account, and the contact (connection or device) under it. Both
+/// are compared byte by byte (`ExactText`).
 public struct ContactKey: Hashable, Sendable {
     public let account: AccountID
     public let contact: String
@@ -40,12 +50,21 @@ public struct ContactKey: Hashable, Sendable {
         self.account = AccountID(kind, account)
         self.contact = contact
     }
+
+    public static func == (left: ContactKey, right: ContactKey) -> Bool {
+        left.account == right.account && ExactText(left.contact) == ExactText(right.contact)
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(account)
+        hasher.combine(ExactText(contact))
+    }
 }
 
 extension ContactKey: Comparable, CustomStringConvertible {
     public static func < (left: ContactKey, right: ContactKey) -> Bool {
-        (left.account.kind.rawValue, left.account.name, left.contact)
-            < (right.account.kind.rawValue, right.account.name, right.contact)
+        (left.account.kind.rawValue, ExactText(left.account.name), ExactText(left.contact))
+            < (right.account.kind.rawValue, ExactText(right.account.name), ExactText(right.contact))
     }
 
     public var description: String { "\(account.kind.name)/\(account.name)/\(contact)" }

@@ -5,48 +5,49 @@ import RegistrarEvents
 /// Those for all accounts are grouped by what they ask for: thousands of subscribers that ask for the same are matched
 /// once, and share one batch. Those for single accounts are found by the account.
 struct Audience: Sendable {
-    /// Subscribers that ask for the same, in the order of arrival.
+    /// Subscribers that ask for the same.
     struct Group: Sendable {
         let matcher: SubscriptionMatcher
-        var members: [SubscriberID]
+        var members = MemberList()
     }
 
     private(set) var broad: [Group] = []
     /// Where each group is.
     private var places: [SubscriptionMatcher: Int] = [:]
-    /// Those for single accounts, in the order of arrival, and by account.
-    private(set) var narrow: [SubscriberID] = []
-    private var byAccount: [String: [SubscriberID]] = [:]
+    /// Those for single accounts, all of them and by account.
+    private(set) var narrow = MemberList()
+    private var byAccount: [ExactText: MemberList] = [:]
 
     /// Those to states.
     private(set) var states = StatesAudience()
 
     mutating func insert(_ id: SubscriberID, _ matcher: SubscriptionMatcher) {
         guard !matcher.isOfStates else { return states.insert(id, matcher) }
-        if let objects = matcher.objects {
-            narrow.append(id)
-            for object in objects { byAccount[object, default: []].append(id) }
-        } else if let place = places[matcher] {
-            broad[place].members.append(id)
-        } else {
-            places[matcher] = broad.count
-            broad.append(Group(matcher: matcher, members: [id]))
+        guard let accounts = matcher.accounts else {
+            let place = places[matcher] ?? broad.count
+            if place == broad.count {
+                places[matcher] = place
+                broad.append(Group(matcher: matcher))
+            }
+            return broad[place].members.insert(id)
         }
+        narrow.insert(id)
+        for account in accounts { byAccount[account, default: MemberList()].insert(id) }
     }
 
     /// - Parameter matcher: the one it was inserted with.
     mutating func remove(_ id: SubscriberID, _ matcher: SubscriptionMatcher) {
         guard !matcher.isOfStates else { return states.remove(id, matcher) }
-        guard let objects = matcher.objects else {
+        guard let accounts = matcher.accounts else {
             guard let place = places[matcher] else { preconditionFailure("\(id) is not in the audience") }
-            broad[place].members.removeAll { $0 == id }
+            broad[place].members.remove(id)
             if broad[place].members.isEmpty { removeGroup(at: place) }
             return
         }
-        narrow.removeAll { $0 == id }
-        for object in objects {
-            byAccount[object]?.removeAll { $0 == id }
-            if byAccount[object]?.isEmpty == true { byAccount[object] = nil }
+        narrow.remove(id)
+        for account in accounts {
+            byAccount[account]?.remove(id)
+            if byAccount[account]?.isEmpty == true { byAccount[account] = nil }
         }
     }
 
@@ -62,5 +63,5 @@ struct Audience: Sendable {
     mutating func removeAll() { self = Audience() }
 
     /// Who, among those for single accounts, asks for events about this account.
-    func interested(in account: String) -> [SubscriberID] { byAccount[account] ?? [] }
+    func interested(in account: String) -> [SubscriberID] { byAccount[ExactText(account)]?.ids ?? [] }
 }

@@ -14,7 +14,7 @@ extension Follower {
         var directives: [Directive] = []
         for group in audience.broad {
             for batch in batches(from: start, matching: group.matcher) {
-                directives.append(.deliver(Delivery(to: group.members, .events(batch, .pushed))))
+                directives.append(.deliver(Delivery(to: group.members.ids, .events(batch, .pushed))))
             }
         }
         directives += pushNarrow(from: start)
@@ -60,7 +60,7 @@ extension Follower {
             let isClear = recent.event(at: index).entry.change.contact == nil
             let interested =
                 isClear
-                ? audience.narrow : recent.subject(at: index).map { audience.interested(in: $0.account) } ?? []
+                ? audience.narrow.ids : recent.subject(at: index).map { audience.interested(in: $0.account) } ?? []
             for id in interested {
                 guard let matcher = subscriptions[id]?.matcher, let tail = recent.tail(at: index, for: matcher)
                 else { continue }

@@ -51,7 +51,7 @@ extension Follower {
         for view in audience.states.views {
             let matcher = SubscriptionMatcher(view)
             for batch in states.batches(from: start, after: before, matching: matcher, bytes: settings.sliceBytes) {
-                let members = audience.states.broad[view] ?? []
+                let members = audience.states.broad[view]?.ids ?? []
                 directives.append(.deliver(Delivery(to: members, .events(batch, .pushed))))
             }
         }

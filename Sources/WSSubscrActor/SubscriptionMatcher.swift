@@ -59,7 +59,8 @@ public struct EventTypes: OptionSet, Hashable, Sendable {
 public struct SubscriptionMatcher: Hashable, Sendable {
     public var types: EventTypes
     /// Only these account ids, in order and each once; nil for all.
-    public let objects: [String]?
+    public var objects: [String]? { accounts?.map(\.string) }
+    let accounts: [ExactText]?
 
     /// Only events of which this holds; nil for all. `clear` is not asked.
     public var filter: Filter<EventProperty>?
@@ -77,7 +78,7 @@ public struct SubscriptionMatcher: Hashable, Sendable {
         mask: Mask<EventProperty>? = nil, changes: Bool = false
     ) {
         self.types = types
-        self.objects = objects.flatMap { $0.isEmpty ? nil : Set($0).sorted() }
+        accounts = objects.flatMap { $0.isEmpty ? nil : Set($0.map(ExactText.init)).sorted() }
         self.filter = filter
         self.mask = mask
         self.changes = changes
@@ -91,14 +92,14 @@ public struct SubscriptionMatcher: Hashable, Sendable {
     }
 
     /// Whether it asks for all contacts of a list, with all their data.
-    var isUnrestricted: Bool { types == .all && objects == nil && filter == nil && mask == nil }
+    var isUnrestricted: Bool { types == .all && accounts == nil && filter == nil && mask == nil }
 
     /// Whether an event of this type about this account is asked for, unless the filter says no.
     func covers(_ type: EventTypes, account: String) -> Bool {
         types.contains(type) && covers(account: account)
     }
 
-    func covers(account: String) -> Bool { objects.map { Self.contains($0, account) } ?? true }
+    func covers(account: String) -> Bool { accounts.map { Self.contains($0, ExactText(account)) } ?? true }
 
     func matches(_ event: EventView) -> Bool {
         covers(event.type, account: event.account) && (filter?.matches(event) ?? true)
@@ -112,7 +113,7 @@ public struct SubscriptionMatcher: Hashable, Sendable {
     }
 
     /// Binary search: the ids are sorted.
-    private static func contains(_ sorted: [String], _ name: String) -> Bool {
+    private static func contains(_ sorted: [ExactText], _ name: ExactText) -> Bool {
         var (low, high) = (0, sorted.count)
         while low < high {
             let middle = (low + high) / 2

@@ -141,7 +141,7 @@ enum AccountFile {
 
     private static func fields(of entry: AccountEntry, in table: AccountTable) -> String {
         let accounts = table.accounts[AccountTable.Key(domain: entry.domain, kind: entry.kind)]
-        let single = accounts?.singles[entry.name]
+        let single = accounts?.singles[ExactText(entry.name)]
         let credentials =
             single
             ?? accounts?.ranges.first { $0.range.description == entry.name }?.credentials

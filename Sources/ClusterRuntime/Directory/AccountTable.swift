@@ -15,7 +15,7 @@ struct AccountTable: Sendable {
     }
 
     struct Accounts {
-        var singles: [String: Credentials] = [:]
+        var singles: [ExactText: Credentials] = [:]
         var ranges: [Ranged] = []
     }
 
@@ -26,7 +26,7 @@ struct AccountTable: Sendable {
 
     func credentials(_ domain: DomainName, _ account: AccountID) -> Credentials? {
         guard let accounts = accounts[Key(domain: domain, kind: account.kind)] else { return nil }
-        return accounts.singles[account.name]
+        return accounts.singles[ExactText(account.name)]
             ?? accounts.ranges.first { $0.range.contains(account.name) }?.credentials
     }
 
@@ -40,7 +40,7 @@ struct AccountTable: Sendable {
             .flatMap { key, accounts in
                 accounts.singles.map { name, credentials in
                     AccountEntry(
-                        domain: key.domain, kind: key.kind, name: name, count: 1,
+                        domain: key.domain, kind: key.kind, name: name.string, count: 1,
                         hasDigest: credentials.digest != nil)
                 }
                     + accounts.ranges.map {
@@ -57,8 +57,8 @@ struct AccountTable: Sendable {
     /// - Returns: false when there is one of that name already.
     mutating func add(_ domain: DomainName, _ account: AccountID, _ credentials: Credentials) -> Bool {
         guard self.credentials(domain, account) == nil else { return false }
-        accounts[Key(domain: domain, kind: account.kind), default: Accounts()].singles[account.name] =
-            credentials
+        accounts[Key(domain: domain, kind: account.kind), default: Accounts()].singles[
+            ExactText(account.name)] = credentials
         return true
     }
 
@@ -71,7 +71,7 @@ struct AccountTable: Sendable {
         let present = accounts[key] ?? Accounts()
         guard present.ranges.count < Self.maximumRanges,
             !present.ranges.contains(where: { $0.range.overlaps(range) }),
-            !present.singles.keys.contains(where: range.contains)
+            !present.singles.keys.contains(where: { range.contains($0.string) })
         else { return false }
         accounts[key, default: Accounts()].ranges.append(Ranged(range: range, credentials: credentials))
         return true
@@ -82,7 +82,7 @@ struct AccountTable: Sendable {
     mutating func remove(_ domain: DomainName, _ account: AccountID) -> Bool {
         let key = Key(domain: domain, kind: account.kind)
         guard var present = accounts[key] else { return false }
-        if present.singles.removeValue(forKey: account.name) == nil {
+        if present.singles.removeValue(forKey: ExactText(account.name)) == nil {
             let whole = present.ranges.firstIndex { $0.range.description == account.name }
             if let index = whole ?? present.ranges.firstIndex(where: { $0.range.contains(account.name) }) {
                 let old = present.ranges[index]
@@ -92,7 +92,7 @@ struct AccountTable: Sendable {
             } else {
                 let before = present.singles.count
                 for name in AccountRange(account.name).map({ Array($0.names) }) ?? [] {
-                    present.singles.removeValue(forKey: name)
+                    present.singles.removeValue(forKey: ExactText(name))
                 }
                 guard present.singles.count < before else { return false }
             }
@@ -112,7 +112,7 @@ struct AccountTable: Sendable {
                     .filter { later.credentials($0.domain, $0.account) == nil }
             }
             gone += present.singles.keys.lazy.filter { remaining?.singles[$0] == nil }
-                .map { .init(key.domain, AccountID(key.kind, $0)) }
+                .map { .init(key.domain, AccountID(key.kind, $0.string)) }
                 .filter { later.credentials($0.domain, $0.account) == nil }
         }
         return gone.sorted()

@@ -3,14 +3,14 @@ import RegistrarEvents
 extension String {
     /// Whether it comes before another by the bytes of its UTF-8 form: the order in which directories list accounts,
     /// whatever they are kept in.
-    public func bytesPrecede(_ other: String) -> Bool { utf8.lexicographicallyPrecedes(other.utf8) }
+    public func bytesPrecede(_ other: String) -> Bool { ExactText(self) < ExactText(other) }
 }
 
 extension AccountTable {
     /// Single accounts are gone through for each call, so ask for many at a time.
     func names(_ domain: DomainName, _ kind: AccountKind, after last: String, limit: Int) -> [String] {
         guard let accounts = accounts[Key(domain: domain, kind: kind)] else { return [] }
-        var names = accounts.singles.keys.filter { last.bytesPrecede($0) }
+        var names = accounts.singles.keys.map(\.string).filter { last.bytesPrecede($0) }
         for ranged in accounts.ranges { names += ranged.range.names(after: last, limit: limit) }
         return Array(names.sorted { $0.bytesPrecede($1) }.prefix(limit))
     }
