@@ -61,12 +61,18 @@ struct StateRoutes: Sendable {
         let account = AccountID(kind, try context.path("id"))
         try caller.require(account: account.name)
         let state = AccountState(account, isOnline: try await isOnline(account, domain))
-        if !state.isOnline, try await !directory().contains(domain, account) {
-            throw AdminError(.notFound, "there is no \(kind.name) \(account.name) in \(domain)")
-        }
+        if !state.isOnline { try await requireAccount(account, domain) }
         var json = JSONWriter()
         json.state(state, keeping: mask)
         return Response(json)
+    }
+
+    private func requireAccount(_ account: AccountID, _ domain: DomainName) async throws {
+        switch try await directory().presence(domain, account) {
+        case .present: return
+        case .absent: throw AdminError(.notFound, "there is no \(account.kind.name) \(account.name) in \(domain)")
+        case .unavailable: throw AdminError.tryAgain("the accounts cannot be read at the moment")
+        }
     }
 
     private func isOnline(_ account: AccountID, _ domain: DomainName) async throws(AdminError) -> Bool {
@@ -83,9 +89,7 @@ struct StateRoutes: Sendable {
         try caller.require(account: account.name)
         let result = await backend.registrar.perform(.deleteAccount(account), on: domain, deadline: limits.deadline)
         guard case .unregistered(_, let count) = result else { throw AdminError.unexpected(result, domain: domain) }
-        if count == 0, try await !directory().contains(domain, account) {
-            throw AdminError(.notFound, "there is no sipuser \(account.name) in \(domain)")
-        }
+        if count == 0 { try await requireAccount(account, domain) }
         return Response(status: .noContent, headers: [.cacheControl: "no-store"])
     }
 

@@ -1,5 +1,6 @@
 import ClusterRuntime
 import DequeModule
+import Dispatch
 import Logging
 import RegistrarEvents
 
@@ -20,6 +21,8 @@ struct AccountSweep: Sendable {
     /// Told of the accounts whose registrations were just ended.
     let onEnded: @Sendable ([DirectoryChange.Removed]) -> Void
     let log: Logger
+    /// Reading blocks, so it is not for the threads that tasks share.
+    private let queue = DispatchQueue(label: "account-sweep")
 
     /// Accounts whose registrations are yet to be ended. At most those of two changes.
     private(set) var pending: Deque<DirectoryChange.Removed> = []
@@ -56,14 +59,16 @@ struct AccountSweep: Sendable {
 
     /// Looks at the directory, and ends some of what is to be ended.
     mutating func turn() async {
-        reload()
+        await reload()
         var left = min(pending.count, Self.perTurn)
         while left > 0 {
             let accounts = Array(pending.prefix(min(left, Self.concurrency)))
             pending.removeFirst(accounts.count)
             left -= accounts.count
             // It may be back by now.
-            let gone = accounts.filter { !directory.contains($0.domain, $0.account) }
+            let presences = accounts.map { (removed: $0, presence: directory.presence($0.domain, $0.account)) }
+            let gone = presences.filter { $0.presence == .absent }.map(\.removed)
+            pending.append(contentsOf: presences.filter { $0.presence == .unavailable }.map(\.removed))
             let refused = await end(gone)
             onEnded(gone.filter { !refused.contains($0) })
             pending.append(contentsOf: gone.filter(refused.contains))
@@ -72,9 +77,15 @@ struct AccountSweep: Sendable {
         }
     }
 
-    private mutating func reload() {
+    private mutating func reload() async {
+        let result: Result<DirectoryChange?, DirectoryError> = await withCheckedContinuation { continuation in
+            queue.async { [directory] in
+                continuation.resume(
+                    returning: Result { () throws(DirectoryError) in try directory.reloadIfChanged() })
+            }
+        }
         do throws(DirectoryError) {
-            let change = try directory.reloadIfChanged()
+            let change = try result.get()
             lastFailure = nil
             guard let change else { return }
             log.notice("accounts were read again; \(change.removed.count + change.unlisted) are gone")

@@ -11,11 +11,11 @@ struct DevelopmentDirectory: AccountDirectory {
     private static let password = "secret"
 
     func verify(_ domain: DomainName, _ account: AccountID, password: String) async -> PasswordVerdict {
-        contains(domain, account) && password == Self.password ? .accepted : .refused
+        presence(domain, account) == .present && password == Self.password ? .accepted : .refused
     }
 
     func digest(_ domain: DomainName, _ sipuser: String, _ algorithm: DigestAlgorithm) -> DigestLookup {
-        guard contains(domain, AccountID(.sipuser, sipuser)) else { return .noAccount }
+        guard presence(domain, AccountID(.sipuser, sipuser)) == .present else { return .noAccount }
         return .found(
             algorithm.hex { input in
                 input.append(sipuser)
@@ -26,18 +26,18 @@ struct DevelopmentDirectory: AccountDirectory {
             })
     }
 
-    func contains(_ domain: DomainName, _ account: AccountID) -> Bool {
+    func presence(_ domain: DomainName, _ account: AccountID) -> AccountPresence {
         let name = account.name.utf8
         let digits = name.dropFirst()
         guard domain == self.domain, name.first == UInt8(ascii: "u"), (1...9).contains(digits.count),
             digits.count == 1 || digits.first != UInt8(ascii: "0")
-        else { return false }
+        else { return .absent }
         var number = 0
         for digit in digits {
-            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return false }
+            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit) else { return .absent }
             number = number * 10 + Int(digit - UInt8(ascii: "0"))
         }
-        return number < accounts
+        return number < accounts ? .present : .absent
     }
 
     func names(_ domain: DomainName, _ kind: AccountKind, after last: String, limit: Int) -> [String] {

@@ -8,9 +8,9 @@ import Synchronization
 /// The accounts of a SQLite file: millions of them. The file is for its owner alone.
 ///
 /// Lookups go to a cache and, past it, to one connection that only reads: some ten microseconds, and never behind a
-/// writer, since readers of SQLite's log (WAL) wait for nobody. Changes are made by connections of their own, in this
-/// process like in others; `reloadIfChanged` empties the cache after any of them, so a lookup may be as old as the
-/// call before.
+/// writer, since readers of SQLite's log (WAL) wait for nobody, nor behind lists, which have a connection of their own.
+/// Changes are made by further ones, in this process like in others; `reloadIfChanged` empties the cache after any of
+/// them, so a lookup may be as old as the call before.
 public final class SQLiteDirectory: AccountDirectory {
     private struct State {
         var cache: CredentialCache
@@ -22,7 +22,10 @@ public final class SQLiteDirectory: AccountDirectory {
 
     /// The file's path.
     public let path: String
+    /// For single accounts.
     private let reader: DatabaseQueue
+    /// For pages of accounts, and to see what changed.
+    private let lister: DatabaseQueue
     private let file: FileIdentity
     private let verifier: PasswordVerifier
     private let state: Mutex<State>
@@ -57,8 +60,9 @@ public final class SQLiteDirectory: AccountDirectory {
                 return database
             }
         }
-        let (version, lastTold, last) = try Self.rethrow(path) { [reader] in
-            try reader.unsafeRead { database in
+        lister = try Self.rethrow(path) { try Self.open(path) }
+        let (version, lastTold, last) = try Self.rethrow(path) { [lister] in
+            try lister.unsafeRead { database in
                 (
                     try AccountSchema.dataVersion(in: database),
                     try AccountSchema.lastRemoved(before: Int(Self.memory.components.seconds), in: database),
@@ -93,15 +97,18 @@ public final class SQLiteDirectory: AccountDirectory {
         }
     }
 
-    public func contains(_ domain: DomainName, _ account: AccountID) -> Bool {
-        // What cannot be read is told by `reloadIfChanged`.
-        (try? credentials(domain, account)) != nil
+    public func presence(_ domain: DomainName, _ account: AccountID) -> AccountPresence {
+        do {
+            return try credentials(domain, account) == nil ? .absent : .present
+        } catch {
+            return .unavailable  // why is told by `reloadIfChanged`
+        }
     }
 
     /// - Returns: nothing when the file cannot be read; `reloadIfChanged` says why.
     public func list(_ domain: DomainName?) -> [AccountEntry] {
         // `reloadIfChanged` has the words for it.
-        let entries = try? reader.unsafeRead { database in
+        let entries = try? lister.unsafeRead { database in
             var entries: [AccountEntry] = []
             let rows = try Row.fetchCursor(
                 database,
@@ -122,8 +129,8 @@ public final class SQLiteDirectory: AccountDirectory {
     public func names(
         _ domain: DomainName, _ kind: AccountKind, after last: String, limit: Int
     ) throws(DirectoryError) -> [String] {
-        try Self.rethrow(path) { [reader] in
-            try reader.unsafeRead { database in
+        try Self.rethrow(path) { [lister] in
+            try lister.unsafeRead { database in
                 let statement = try database.cachedStatement(sql: AccountSchema.names)
                 let arguments: StatementArguments = [domain.rawValue, Int(kind.rawValue), last, limit]
                 return try String.fetchAll(statement, arguments: arguments)
@@ -136,8 +143,8 @@ public final class SQLiteDirectory: AccountDirectory {
             throw .file("\(path) was removed or replaced while in use; expected a restart of this node after that")
         }
         let (known, lastTold) = state.withLock { ($0.dataVersion, $0.lastTold) }
-        let found = try Self.rethrow(path) { [reader] in
-            try reader.read { database -> (version: Int, last: Int64, removed: [DirectoryChange.Removed])? in
+        let found = try Self.rethrow(path) { [lister] in
+            try lister.read { database -> (version: Int, last: Int64, removed: [DirectoryChange.Removed])? in
                 let version = try AccountSchema.dataVersion(in: database)
                 guard version != known else { return nil }
                 return (

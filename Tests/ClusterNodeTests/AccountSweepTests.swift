@@ -90,6 +90,18 @@ import Testing
         #expect(sweep.pending.isEmpty)
     }
 
+    @Test func anAccountThatCannotBeLookedUpKeepsWhatItHasForNow() async throws {
+        try add(["amy"])
+        var sweep = makeSweep()
+        try directory.remove(Self.demo, AccountID(.user, "amy"))
+        directory.isReadable = false
+        await sweep.turn()
+        #expect(registrar.take().isEmpty && sweep.pending.count == 1)
+        directory.isReadable = true
+        await sweep.turn()
+        #expect(registrar.take() == ["amy@demo.example"])
+    }
+
     @Test func manyAccountsArePaced() async throws {
         try directory.addRange(Self.demo, .user, "u1..u2500", password: "p")
         var sweep = makeSweep()

@@ -56,7 +56,7 @@ import Testing
             #expect(await directory.verify(Self.demo, Self.alice, password: "right") == .accepted)
             try directory.remove(Self.demo, Self.alice)
             #expect(await directory.verify(Self.demo, Self.alice, password: "right") == .refused)
-            #expect(!directory.contains(Self.demo, Self.alice))
+            #expect(directory.presence(Self.demo, Self.alice) == .absent)
             #expect(throws: DirectoryError.unknown(Self.demo, Self.alice)) {
                 try directory.remove(Self.demo, Self.alice)
             }
@@ -180,8 +180,8 @@ import Testing
                 let user = AccountID(.user, name)
                 #expect(await directory.verify(Self.demo, user, password: "p") == .accepted, "\(name)")
             }
-            #expect(!directory.contains(Self.demo, AccountID(.sipuser, "998")))
-            #expect(!directory.contains(Self.demo, AccountID(.user, "u4")))
+            #expect(directory.presence(Self.demo, AccountID(.sipuser, "998")) == .absent)
+            #expect(directory.presence(Self.demo, AccountID(.user, "u4")) == .absent)
             for (accounts, range) in [(AccountKind.sipuser, "1002..1004"), (.user, "u3..u5"), (.user, "u3")] {
                 #expect(throws: DirectoryError.self) {
                     try directory.addRange(Self.demo, accounts, range, password: "q")

@@ -59,7 +59,7 @@ import Testing
                 // What another process removes is seen at once where it is not at hand, which all but three are not.
                 let other = try SQLiteDirectory(path: path)
                 for name in names { try other.remove(Self.demo, AccountID(.sipuser, name)) }
-                let present = names.filter { directory.contains(Self.demo, AccountID(.sipuser, $0)) }
+                let present = names.filter { directory.presence(Self.demo, AccountID(.sipuser, $0)) == .present }
                 #expect(present == names.suffix(limit))
             }
         }

@@ -14,7 +14,7 @@ public protocol AccountDirectory: Sendable {
     func digest(_ domain: DomainName, _ sipuser: String, _ algorithm: DigestAlgorithm) -> DigestLookup
 
     /// Whether the account exists. As quick as `digest`.
-    func contains(_ domain: DomainName, _ account: AccountID) -> Bool
+    func presence(_ domain: DomainName, _ account: AccountID) -> AccountPresence
 
     /// The accounts, sorted by domain, kind and name; of one domain when given. A range is one entry.
     func list(_ domain: DomainName?) -> [AccountEntry]
@@ -62,6 +62,14 @@ public enum PasswordVerdict: Hashable, Sendable {
     case refused
     /// Too many checks are waiting (`Limits.pendingLogins`): try again later.
     case overloaded
+}
+
+/// Whether an account exists.
+public enum AccountPresence: Hashable, Sendable {
+    case present
+    case absent
+    /// The accounts cannot be read at the moment: neither yes nor no.
+    case unavailable
 }
 
 /// An account to be added, with its password in clear: it lives until the hash is made, and is never written.

@@ -52,8 +52,8 @@ public final class FileDirectory: AccountDirectory {
         state.withLock { $0.table.digest(domain, sipuser, algorithm) }
     }
 
-    public func contains(_ domain: DomainName, _ account: AccountID) -> Bool {
-        state.withLock { $0.table.credentials(domain, account) != nil }
+    public func presence(_ domain: DomainName, _ account: AccountID) -> AccountPresence {
+        state.withLock { $0.table.credentials(domain, account) != nil } ? .present : .absent
     }
 
     public func list(_ domain: DomainName?) -> [AccountEntry] {

@@ -7,6 +7,13 @@ import Synchronization
 public final class InMemoryDirectory: AccountDirectory {
     private let table = Mutex(AccountTable())
     private let change = Mutex<DirectoryChange?>(nil)
+    private let readable = Mutex(true)
+
+    /// Whether single accounts can be looked up, as those of a file sometimes cannot.
+    package var isReadable: Bool {
+        get { readable.withLock { $0 } }
+        set { readable.withLock { $0 = newValue } }
+    }
     private let verifier: PasswordVerifier
 
     public init(limits: Limits = Limits()) {
@@ -26,8 +33,9 @@ public final class InMemoryDirectory: AccountDirectory {
         table.withLock { $0.digest(domain, sipuser, algorithm) }
     }
 
-    public func contains(_ domain: DomainName, _ account: AccountID) -> Bool {
-        table.withLock { $0.credentials(domain, account) != nil }
+    public func presence(_ domain: DomainName, _ account: AccountID) -> AccountPresence {
+        guard isReadable else { return .unavailable }
+        return table.withLock { $0.credentials(domain, account) != nil } ? .present : .absent
     }
 
     public func list(_ domain: DomainName?) -> [AccountEntry] {
@@ -55,7 +63,7 @@ public final class InMemoryDirectory: AccountDirectory {
     }
 
     public func add(from source: any AccountSource) throws(DirectoryError) {
-        try add(source.collect(atMost: AccountFile.maximumAccounts) { contains($0.domain, $0.account) })
+        try add(source.collect(atMost: AccountFile.maximumAccounts) { presence($0.domain, $0.account) == .present })
     }
 
     public func remove(_ domain: DomainName, _ account: AccountID) throws(DirectoryError) {
