@@ -23,6 +23,7 @@ public enum JSONValue: Sendable, Hashable {
 public enum JSONError: Error, Hashable, Sendable {
     case malformed
     case tooDeep(maximum: Int)
+    case tooLong(maximum: Int)
 }
 
 extension JSONError: CustomStringConvertible {
@@ -30,15 +31,24 @@ extension JSONError: CustomStringConvertible {
         switch self {
         case .malformed: "is not JSON"
         case .tooDeep(let maximum): "is nested deeper than \(maximum)"
+        case .tooLong(let maximum):
+            "has more than \(maximum) values, of which arrays and objects count \(JSONValue.bracketWeight)"
         }
     }
 }
 
 extension JSONValue {
     /// Reads a text, which is looked at before it is parsed, so that no nesting can exhaust the parser's stack.
-    /// - Parameter maximumDepth: most brackets within brackets.
-    public init(parsing text: some Sequence<UInt8>, maximumDepth: Int) throws(JSONError) {
-        guard Self.isNested(text, within: maximumDepth) else { throw .tooDeep(maximum: maximumDepth) }
+    /// - Parameters:
+    ///   - maximumDepth: most brackets within brackets.
+    ///   - maximumValues: most values, arrays and objects counted `bracketWeight` times: what an event loop has time
+    ///     for. Half a microsecond each.
+    public init(
+        parsing text: some Sequence<UInt8>, maximumDepth: Int, maximumValues: Int = .max
+    ) throws(JSONError) {
+        let shape = Shape(of: text)
+        guard shape.depth <= maximumDepth else { throw .tooDeep(maximum: maximumDepth) }
+        guard shape.weight <= maximumValues else { throw .tooLong(maximum: maximumValues) }
         do {
             self = try JSONDecoder().decode(JSONValue.self, from: Data(text))
         } catch {
@@ -46,32 +56,42 @@ extension JSONValue {
         }
     }
 
-    /// Whether brackets outside strings are nested at most so deep.
-    static func isNested(_ text: some Sequence<UInt8>, within maximum: Int) -> Bool {
-        var depth = 0
-        var isInString = false
-        var isEscaped = false
-        for byte in text {
-            if isInString {
-                if isEscaped {
-                    isEscaped = false
-                } else if byte == UInt8(ascii: "\\") {
-                    isEscaped = true
-                } else if byte == UInt8(ascii: "\"") {
-                    isInString = false
+    /// How many values an array or an object counts for: the decoder takes so much longer to find out that it is one.
+    static let bracketWeight = 8
+
+    /// What a text asks of a parser, as far as brackets and commas outside strings tell.
+    struct Shape {
+        /// Brackets within brackets.
+        private(set) var depth = 0
+        private(set) var weight = 1
+
+        init(of text: some Sequence<UInt8>) {
+            var open = 0
+            var isInString = false
+            var isEscaped = false
+            for byte in text {
+                if isInString {
+                    if isEscaped {
+                        isEscaped = false
+                    } else if byte == UInt8(ascii: "\\") {
+                        isEscaped = true
+                    } else if byte == UInt8(ascii: "\"") {
+                        isInString = false
+                    }
+                    continue
                 }
-                continue
-            }
-            switch byte {
-            case UInt8(ascii: "\""): isInString = true
-            case UInt8(ascii: "["), UInt8(ascii: "{"):
-                depth += 1
-                if depth > maximum { return false }
-            case UInt8(ascii: "]"), UInt8(ascii: "}"): depth -= 1
-            default: break
+                switch byte {
+                case UInt8(ascii: "\""): isInString = true
+                case UInt8(ascii: ","): weight += 1
+                case UInt8(ascii: "["), UInt8(ascii: "{"):
+                    open += 1
+                    depth = max(depth, open)
+                    weight += JSONValue.bracketWeight
+                case UInt8(ascii: "]"), UInt8(ascii: "}"): open -= 1
+                default: break
+                }
             }
         }
-        return true
     }
 }
 
@@ -79,16 +99,17 @@ extension JSONValue: Codable {
     public init(from decoder: any Decoder) throws {
         let value = try decoder.singleValueContainer()
         // Each attempt fails unless the value is of just that kind; the last one's error says what is wrong.
+        // A failure takes longer than anything else here, so what is most frequent comes first.
         if value.decodeNil() {
             self = .null
-        } else if let boolean = try? value.decode(Bool.self) {
-            self = .boolean(boolean)
+        } else if let string = try? value.decode(String.self) {
+            self = .string(string)
         } else if let integer = try? value.decode(Int64.self) {
             self = .integer(integer)
         } else if let number = try? value.decode(Double.self) {
             self = .number(number)
-        } else if let string = try? value.decode(String.self) {
-            self = .string(string)
+        } else if let boolean = try? value.decode(Bool.self) {
+            self = .boolean(boolean)
         } else if let array = try? value.decode([JSONValue].self) {
             self = .array(array)
         } else {

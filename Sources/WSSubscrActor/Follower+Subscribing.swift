@@ -9,9 +9,10 @@ extension Follower {
         guard let matcher = request.matcher ?? previous?.matcher else {
             return [answer(request.id, .refused(.unknown))]
         }
-        precondition(
-            previous.map { $0.matcher.isOfStates == matcher.isOfStates } ?? true,
-            "subscription \(request.id) changes between events and states")
+        // What a subscription holds of events is of no use for states; sockets see to it that nobody asks for that.
+        guard previous.map({ $0.matcher.isOfStates == matcher.isOfStates }) ?? true else {
+            return [answer(request.id, .refused(.unknown))]
+        }
         var subscription = previous ?? Subscription(matcher: matcher, deadline: now.monotonic, state: .live)
         subscription.deadline = now.monotonic + request.expires
         let start = request.start ?? (exchangesLists(previous, matcher) ? .snapshot : nil)

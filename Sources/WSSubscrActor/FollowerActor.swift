@@ -12,8 +12,8 @@ public actor FollowerActor {
     private let onRetired: @Sendable () -> Void
     /// Messages of owners: one that finds it full is dropped, and the owner sends again.
     private let inbound: Mailbox<Follower.Event>
-    /// What sockets ask: each has a few things under way at most.
-    private let control = Mailbox<Follower.Event>(limit: 1 << 20)
+    /// Assignments, what sockets ask, and ticks.
+    private let control = Mailbox<Follower.Event>(limit: 1 << 10)
     private let latestReport: Mutex<FollowerReport>
     private let alarmCount = Atomic<UInt64>(0)
 
@@ -46,12 +46,16 @@ public actor FollowerActor {
         Task { await self.turn() }
     }
 
-    /// Hands over an assignment or what a socket asks, in order, and returns at once. Assignments come in however full
-    /// the mailbox is: nobody would send them again.
+    /// Hands over an assignment or what a socket asks, in order, and returns at once. They come in however full the
+    /// mailbox is, since nobody would send them again; sockets wait for answers before they ask for more.
     nonisolated func post(_ event: Follower.Event) {
-        var isVital = false
-        if case .assigned = event { isVital = true }
-        guard control.post(CollectionOfOne(event), isVital: isVital) else { return }
+        guard control.post(CollectionOfOne(event), isVital: true) else { return }
+        Task { await self.turn() }
+    }
+
+    /// Looks at the time, unless much else is to be done.
+    nonisolated func tick() {
+        guard control.post(CollectionOfOne(.tick)) else { return }
         Task { await self.turn() }
     }
 

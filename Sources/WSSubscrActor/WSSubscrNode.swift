@@ -193,7 +193,7 @@ public final class WSSubscrNode: Sendable {
     /// Lets time go by for the followers until cancelled.
     public func run() async {
         while !Task.isCancelled {
-            for (_, actor) in followers { actor.post(.tick) }
+            for (_, actor) in followers { actor.tick() }
             try? await Task.sleep(for: Self.tickInterval)  // ends early only when cancelled, which the loop sees
         }
     }

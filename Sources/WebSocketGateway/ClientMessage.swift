@@ -15,11 +15,15 @@ struct ClientMessage: Sendable {
 
     /// Deepest nesting of a client's message.
     static let maximumDepth = 16
+    /// Most values of a client's message, arrays and objects counted eight times, for so much longer they take. Every
+    /// subscription that is not refused has fewer.
+    static let maximumValues = 4_096
 
     static func parse(_ text: ByteBuffer) throws(Fault) -> ClientMessage {
         let value: JSONValue
         do {
-            value = try JSONValue(parsing: text.readableBytesView, maximumDepth: maximumDepth)
+            value = try JSONValue(
+                parsing: text.readableBytesView, maximumDepth: maximumDepth, maximumValues: maximumValues)
         } catch {
             let code: CloseCode = error == .malformed ? .invalidPayload : .policyViolation
             throw Fault(error: .badRequest("the message \(error)"), code: code)
@@ -85,5 +89,22 @@ struct Parameters: Sendable {
         guard has(name) else { return nil }
         guard case .object(let members) = members[name] else { throw .badRequest("`\(name)` must be an object") }
         return Parameters(members: members)
+    }
+}
+
+extension JSONValue {
+    /// Most bytes of a `qid`: it is kept until the answer, and echoed there.
+    static let maximumQID = 256
+
+    /// Whether it will do as a `qid`.
+    var isShort: Bool {
+        switch self {
+        case .null, .boolean, .integer, .number: return true
+        case .string(let text): return text.utf8.count <= Self.maximumQID
+        case .array, .object:
+            var json = JSONWriter()
+            json.value(self)
+            return json.bytes.count <= Self.maximumQID
+        }
     }
 }

@@ -8,6 +8,8 @@ extension Conversation {
     static let maximumEvents = 64
     /// Longest that a subscription holds without renewal, in seconds.
     static let maximumExpires: Int64 = 3_600
+    /// Most requests of one subscription that may wait for the follower's answer.
+    static let maximumPending = 8
 
     mutating func subscribe(_ parameters: Parameters, at now: Moment) throws(ReplyError) -> [Action] {
         guard let member else { throw .loginNeeded }
@@ -28,6 +30,9 @@ extension Conversation {
         if let asked = matcher { matcher = try narrow(asked, events: parameters, for: member) }
         guard existing != nil || numbers.count < maximumSubscriptions else {
             throw .tooMany("a connection may have \(maximumSubscriptions) subscriptions")
+        }
+        guard (existing?.entry.pending.count ?? 0) < Self.maximumPending else {
+            throw .tooMany("\(Self.maximumPending) requests for this subscription wait for their answers")
         }
         let number = existing?.number ?? add(id, domain)
         entries[number]?.pending.append((parameters.qid, expires))
@@ -125,8 +130,9 @@ extension Conversation {
     private static let dataChanged = ["modelevents.data_changed", "modelevents.*"]
 
     private mutating func add(_ id: [UInt8], _ domain: DomainName) -> UInt32 {
-        nextNumber &+= 1
-        let number = nextNumber & 0xff_ffff
+        // Numbers come round, and a subscription may have lasted since.
+        repeat { nextNumber = (nextNumber + 1) & SubscriberID.maximumNumber } while entries[nextNumber] != nil
+        let number = nextNumber
         numbers[id] = number
         entries[number] = Entry(id: id, head: EventJSON.head(id: id), domain: domain)
         return number

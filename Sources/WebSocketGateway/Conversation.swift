@@ -106,6 +106,9 @@ struct Conversation {
 
     private mutating func handle(_ message: ClientMessage, at now: Moment) throws(ReplyError) -> [Action] {
         let parameters = message.parameters
+        guard parameters.qid.isShort else {
+            throw .badRequest("`qid` must have at most \(JSONValue.maximumQID) bytes")
+        }
         switch Method(rawValue: message.method) {
         case .setup: return try setup(parameters)
         case .login: return try login(parameters)
@@ -165,7 +168,7 @@ struct Conversation {
         if parameters.has("token") {
             credentials = .token(try parameters.string("token", maximum: 8_192))
         } else if parameters.has("rsessionid") {
-            credentials = .session(try parameters.string("rsessionid", maximum: 64))
+            credentials = .session(try parameters.string("rsessionid", maximum: 128))
         } else {
             credentials = .password(
                 login: try parameters.string("login"), password: try parameters.string("pwd"),

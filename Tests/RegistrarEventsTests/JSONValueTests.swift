@@ -27,6 +27,15 @@ struct JSONValueTests {
         #expect(throws: JSONError.malformed) { try parse(text) }
     }
 
+    @Test func valuesAreCountedBeforeTheyAreParsed() throws {
+        func parse(_ text: String, _ maximum: Int) throws -> JSONValue {
+            try JSONValue(parsing: text.utf8, maximumDepth: 16, maximumValues: maximum)
+        }
+        #expect(try parse(#"["[,,,{",1,2]"#, 11).array?.count == 3)
+        #expect(throws: JSONError.tooLong(maximum: 10)) { try parse("[1,2,3]", 10) }
+        #expect(throws: JSONError.tooLong(maximum: 100)) { try parse(String(repeating: "{},", count: 1_000_000), 100) }
+    }
+
     @Test func nestingIsBoundedBeforeItIsParsed() throws {
         _ = try parse(#"[["[[[["]]"#, depth: 2)
         #expect(throws: JSONError.tooDeep(maximum: 2)) { try parse("[[[]]]", depth: 2) }

@@ -5,6 +5,7 @@ import NIOCore
 import RegistrarEvents
 import Testing
 import WSSubscrActor
+import WebSocketFrames
 
 @testable import WebSocketGateway
 
@@ -154,6 +155,53 @@ import WSSubscrActor
             #expect(try await second.ask(#"["login",{"qid":2,"rsessionid":"\#(session)"}]"#).result == "ok")
             let refused = try await second.ask(#"["subscribe",{"qid":3,"id":1,"events":["*"],"objects":["u1"]}]"#)
             #expect(refused.errorCode == 403)
+        }
+    }
+
+    /// Numbers of subscriptions come round after 16 million; one that has lasted since keeps its own.
+    @Test func aNumberInUseIsNotGivenOutAgain() throws {
+        var client = Client(AccessRights(domain: demo))
+        _ = try client.subscribe(Self.everything, id: 1)
+        #expect(client.conversation.entries.keys.sorted() == [1])
+        client.conversation.nextNumber = SubscriberID.maximumNumber - 1
+        _ = try client.subscribe(Self.everything, id: 2)
+        _ = try client.subscribe(Self.everything, id: 3)
+        _ = try client.subscribe(Self.everything, id: 4)
+        #expect(client.conversation.entries.keys.sorted() == [0, 1, 2, SubscriberID.maximumNumber])
+    }
+
+    @Test func requestsThatWaitForAnAnswerAreBounded() throws {
+        var client = Client(AccessRights(domain: demo))
+        for _ in 0..<Conversation.maximumPending {
+            guard case .asked = try client.subscribe(Self.everything) else {
+                Issue.record("refused too early")
+                return
+            }
+        }
+        #expect(try client.subscribe(Self.everything) == .refused(429))
+        #expect(try client.subscribe(Self.everything, id: 2) != .refused(429))
+    }
+
+    @Test func aLongQIDIsRefused() throws {
+        var client = Client(AccessRights(domain: demo))
+        for qid in ["\"\(String(repeating: "x", count: 257))\"", "[\(String(repeating: "1,", count: 200))1]"] {
+            let actions = client.conversation.received(ByteBuffer(string: #"["ping",{"qid":\#(qid)}]"#), at: client.now)
+            guard case .reply(let json)? = actions.first, actions.count == 1 else {
+                Issue.record("\(actions)")
+                return
+            }
+            #expect(String(decoding: json, as: UTF8.self).contains("400"))
+        }
+    }
+
+    /// What an event loop has to do for a message is bounded by more than its bytes.
+    @Test func aMessageOfTooManyValuesEndsTheConnection() throws {
+        var client = Client(AccessRights(domain: demo))
+        let text = #"["ping",{"a":[\#(String(repeating: "{},", count: 10_000)){}]}]"#
+        let actions = client.conversation.received(ByteBuffer(string: text), at: client.now)
+        guard case .close(.policyViolation, _)? = actions.last else {
+            Issue.record("\(actions)")
+            return
         }
     }
 
