@@ -14,12 +14,10 @@ struct MovementRoutes: Sendable {
 
     func add(to router: Router<AdminContext>) {
         router.post("rest/v1/cluster/nodes/:node/drain") { request, context in
-            let node = try NodeName(context.path("node"))
-            return try await give(.drain(node), request, context)
+            try await give(request, context) { try .drain(NodeName(context.path("node"))) }
         }
         router.delete("rest/v1/cluster/nodes/:node/drain") { request, context in
-            let node = try NodeName(context.path("node"))
-            return try await give(.undrain(node), request, context)
+            try await give(request, context) { try .undrain(NodeName(context.path("node"))) }
         }
         router.post("rest/v1/cluster/domains/:domain/move") { try await move($0, $1) }
         router.get("rest/v1/cluster/domains/:domain/explanation") { try await explain($0, $1) }
@@ -33,17 +31,18 @@ struct MovementRoutes: Sendable {
         guard let order = try? JSONDecoder().decode(MoveBody.self, from: Data(body.readableBytesView)) else {
             throw AdminError(.badRequest, #"the body is not of the form {"node":"NAME"}"#)
         }
-        return try await give(.move(domain, to: NodeName(order.node)), request, context)
+        return try await give(request, context) { .move(domain, to: NodeName(order.node)) }
     }
 
     private struct MoveBody: Decodable { let node: String }
 
     /// 202 once the order is stored: what follows from it shows in the cluster's status.
+    /// - Parameter order: read once it is known who asks.
     private func give(
-        _ order: MovementOrder, _ request: Request, _ context: AdminContext
+        _ request: Request, _ context: AdminContext, _ order: () throws -> MovementOrder
     ) async throws -> Response {
         try await access.caller(of: request, context).requireWholeCluster()
-        switch await backend.order(order) {
+        switch await backend.order(try order()) {
         case .accepted:
             var json = JSONWriter()
             json.raw(#"{"accepted":true}"#)
