@@ -161,17 +161,19 @@ extension World {
         }
     }
 
-    /// Times to live run out in each copy at the same time, whenever and however it was told of them.
+    /// Times to live run out in each copy at the same time, whenever and however it was told of them. How long it took
+    /// to take in what had arrived no node knows of itself.
     private mutating func compareDeadlines(
         _ copy: DomainReplica, at name: NodeName, with original: DomainReplica, at owner: NodeName
     ) {
         var known: [ContactKey: UInt32] = [:]
         copy.forEachLive(at: moment(of: name)) { contact, ttl in if let key = Self.key(contact) { known[key] = ttl } }
+        let lateness = History.lateness + (longestPause[name] ?? .zero)
         var wrong: [String] = []
         original.forEachLive(at: moment(of: owner)) { contact, ttl in
             guard let key = Self.key(contact), let other = known[key], ttl > 0, other > 0 else { return }
             let difference = Duration.milliseconds(Int64(other) - Int64(ttl))
-            if abs(difference.nanoseconds) > History.lateness.nanoseconds {
+            if difference > lateness || difference < .zero - History.lateness {
                 wrong.append("\(key) ends \(difference) later at \(name) than at its owner \(owner)")
             }
         }

@@ -182,7 +182,9 @@ extension World {
             }
         case .pause(let name):
             nodes[name]!.isPaused = false
-            ended[nodes[name]!.life] = nil
+            if let since = ended.removeValue(forKey: nodes[name]!.life) {
+                longestPause[name] = max(longestPause[name] ?? .zero, now - since)
+            }
             trace.note(now, "resume \(name)")
             let backlog = nodes[name]!.backlog
             nodes[name]!.backlog = []

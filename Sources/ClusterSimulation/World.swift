@@ -57,6 +57,8 @@ struct World {
     var wallOffsets: [NodeName: Int64] = [:]
     /// Nodes whose messages take so much longer, in milliseconds.
     var slowness: [NodeName: Int] = [:]
+    /// How long each has stood still at most, with what had been sent to it.
+    var longestPause: [NodeName: Duration] = [:]
     var fullDisks: Set<NodeName> = []
     /// When processes ended or were stopped, and who owned each domain last, to tell how long nobody could renew.
     var ended: [NodeID: MonotonicInstant] = [:]

@@ -148,7 +148,7 @@ extension Registrar {
         guard try spec(of: uri).name == domain.name, let account = uri.decodedUser, !account.isEmpty else {
             throw SIPRefusal(status: 404)
         }
-        guard login == nil || login == account else { throw SIPRefusal(status: 403) }
+        guard login.map({ ExactText($0) == ExactText(account) }) ?? true else { throw SIPRefusal(status: 403) }
         guard account.utf8.count <= NewAccount.maximumNameLength else { throw SIPRefusal(status: 404) }
         return account
     }

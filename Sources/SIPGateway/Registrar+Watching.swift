@@ -96,7 +96,7 @@ extension Registrar {
         guard let user = uri.user, let account = uri.decodedUser, !account.isEmpty,
             account.utf8.count <= NewAccount.maximumNameLength
         else { throw SIPRefusal(status: 404) }
-        guard login == nil || login == account else { throw SIPRefusal(status: 403) }
+        guard login.map({ ExactText($0) == ExactText(account) }) ?? true else { throw SIPRefusal(status: 403) }
         guard counters.watchers.load(ordering: .relaxed) < UInt64(settings.limits.watchersPerNode) else {
             throw SIPRefusal(status: 503, headers: [("Retry-After", "60")])
         }

@@ -1,4 +1,5 @@
 import ClusterRuntime
+import RegistrarEvents
 import SIP
 
 /// A subscription to an account's registrations, and the dialog that it lives in.
@@ -104,7 +105,7 @@ struct Watcher: Sendable {
         guard !isOver, essentials.callID.string == callID, essentials.from.tag?.string == remoteTag,
             watch.eventID == eventID
         else { throw .noSubscription }
-        guard watch.login == nil || watch.login == account else { throw SIPRefusal(status: 403) }
+        guard watch.login.map({ ExactText($0) == ExactText(account) }) ?? true else { throw SIPRefusal(status: 403) }
         // RFC 3261 section 12.2.2.
         guard essentials.cseq.number > remoteCSeq else {
             throw SIPRefusal(status: 500, reason: "Server Internal Error (CSeq is not higher than one before)")
