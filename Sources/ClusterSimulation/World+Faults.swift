@@ -21,6 +21,7 @@ extension World {
 
     /// Plans faults over the faulty time.
     mutating func planFaults(until end: MonotonicInstant) {
+        drawsFaults = true
         var time = now + .seconds(3)
         while time < end {
             if let fault = options.faults.isEmpty
@@ -69,6 +70,13 @@ extension World {
         }
     }
 
+    /// A process may end while its disk does not take everything. That is the failure of one node still, and what it
+    /// has acknowledged must be on the disk as it is.
+    private func isMoreOfTheSame(_ fault: Fault) -> Bool {
+        guard case .crash(let names, withDisk: true, _) = fault else { return false }
+        return names.count == 1 && names.allSatisfy(failedDisks.contains)
+    }
+
     /// Begins a fault that a seed has drawn, for as long as it draws now.
     mutating func begin(_ fault: Fault) { begin(fault, for: random.duration(100...3_000)) }
 
@@ -76,7 +84,7 @@ extension World {
     @discardableResult
     mutating func begin(_ fault: Fault, for length: Duration) -> Bool {
         if hitsRegistrar(fault) {
-            guard now >= nextServerFault else { return false }
+            guard now >= nextServerFault || isMoreOfTheSame(fault) else { return false }
             nextServerFault = now + length + .milliseconds(1_500)
         }
         var begun = fault
@@ -111,7 +119,10 @@ extension World {
         case .diskFull(let name):
             guard nodes[name]!.isRunning, fullDisks.insert(name).inserted else { return false }
             trace.note(now, "\(fault)")
-            for domain in domains { step(.journal(isWritable: false), of: domain, at: name) }
+            if drawsFaults, clocks.oneIn(2) {
+                let crash = Fault.crash([name], withDisk: true, torn: 0)
+                queue.add(.fault(crash), at: now + length - .milliseconds(1))
+            }
         }
         record(.fault(begun, for: length))
         queue.add(.heal(begun), at: now + length)
@@ -160,6 +171,7 @@ extension World {
 
     /// The disk takes records again: everything is written anew.
     private mutating func writeAnew(_ name: NodeName) {
+        failedDisks.remove(name)
         guard fullDisks.remove(name) != nil, let node = nodes[name], node.isRunning else { return }
         for domain in domains {
             guard let replica = node.domains[domain]?.replica else { continue }

@@ -75,7 +75,6 @@ extension World {
             node.domains[assignment.domain] = DomainMachine(domain: assignment.domain, node: life, policy: policy)
         }
         step(.lease(until: node.agent.leaseUntil), of: assignment.domain, at: name)
-        if fullDisks.contains(name) { step(.journal(isWritable: false), of: assignment.domain, at: name) }
         hearsFormerOwner(before: assignment, at: name)
         node.told[assignment.domain] = assignment
         step(.assigned(assignment), of: assignment.domain, at: name)
@@ -119,14 +118,21 @@ extension World {
     mutating func step(_ event: DomainMachine.Event, of domain: DomainName, at name: NodeName) -> Bool {
         let node = nodes[name]!
         let moment = moment(of: name)
-        guard var directives = node.domains[domain]?.handle(event, at: moment) else { return false }
-        directives += node.domains[domain]?.handle(.turnEnded, at: moment) ?? []
+        guard node.domains[domain] != nil else { return false }
+        var directives: [DomainMachine.Directive] = []
+        func handle(_ event: DomainMachine.Event) {
+            directives += node.domains[domain]?.handle(event, at: moment) ?? []
+        }
+        handle(.journal(isWritable: !failedDisks.contains(name)))
+        handle(event)
+        handle(.turnEnded)
+        for case .store(let record) in directives { keep(record, of: domain, at: node) }
+        handle(.journal(isWritable: !failedDisks.contains(name)))
+        handle(.stored)
         for directive in directives {
             if case .becameOwner(_, .moved, _) = directive { moves += 1 }
             switch directive {
-            case .store(let record):
-                if fullDisks.contains(name) { continue }
-                node.disk[domain, default: []].append(.init(moment: moment, record: record))
+            case .store: break
             case .send(let message, let peer):
                 if case .append(let append) = message { check(append.cursors, of: domain) }
                 send(message, from: name, to: peer)
@@ -142,6 +148,14 @@ extension World {
             }
         }
         return true
+    }
+
+    private mutating func keep(_ record: JournalRecord, of domain: DomainName, at node: SimulatedNode) {
+        guard !fullDisks.contains(node.name) else {
+            failedDisks.insert(node.name)
+            return
+        }
+        node.disk[domain, default: []].append(.init(moment: moment(of: node.name), record: record))
     }
 
     private mutating func report(_ name: NodeName) {

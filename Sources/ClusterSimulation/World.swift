@@ -60,6 +60,10 @@ struct World {
     /// How long each has stood still at most, with what had been sent to it.
     var longestPause: [NodeName: Duration] = [:]
     var fullDisks: Set<NodeName> = []
+    /// Whether faults come by chance, and not as they were written down.
+    var drawsFaults = false
+    /// Those of them that have not taken something since: records are missing until everything is written anew.
+    var failedDisks: Set<NodeName> = []
     /// When processes ended or were stopped, and who owned each domain last, to tell how long nobody could renew.
     var ended: [NodeID: MonotonicInstant] = [:]
     var owners: [DomainName: NodeID] = [:]

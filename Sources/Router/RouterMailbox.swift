@@ -1,8 +1,10 @@
 import ClusterRuntime
 import Synchronization
 
-/// What waits for a router's loop. What other nodes send is bounded; what the router itself brought about is not
-/// counted, since there is at most one tick and one answer of each kind under way.
+/// What waits for a router's loop. What other nodes send is bounded. What the router itself brought about is not
+/// counted: there is at most one tick under way, one answer to each question that the machine has put to the
+/// coordinator, which asks no faster than answers and ticks come, the coordinator's word that nobody leads, and what a
+/// tick has it say to itself.
 final class RouterMailbox: Sendable {
     enum Item: Sendable {
         case tick

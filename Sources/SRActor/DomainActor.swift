@@ -20,12 +20,18 @@ public actor DomainActor {
     private let latestReport: Mutex<CopyReport>
     private var wake: (at: MonotonicInstant, task: Task<Void, Never>)?
     private var checkpointedGeneration: UInt64
+    /// Nil unless the copy is being written anew.
+    private var checkpoint: Checkpoint?
 
-    /// - Parameter onRetired: called when nobody is to serve the domain any more, and nothing of it is kept here; more
+    /// - Parameters:
+    ///   - checkpointedGeneration: of the journal that holds the copy; nil for a copy that begins empty, of which the
+    ///     journal has nothing yet.
+    ///   - onRetired: called when nobody is to serve the domain any more, and nothing of it is kept here; more
     ///   than once, perhaps.
     public init(
         machine: DomainMachine, transport: any Transport, journal: any Journal, routers: RouterNames,
-        lease: LeaseHolder, outlet: (any DestinationOutlet)? = nil, mailboxLimit: Int, log: Logger,
+        lease: LeaseHolder, outlet: (any DestinationOutlet)? = nil, mailboxLimit: Int,
+        checkpointedGeneration: UInt64? = nil, log: Logger,
         onRetired: @escaping @Sendable () -> Void = {}
     ) {
         self.onRetired = onRetired
@@ -38,7 +44,7 @@ public actor DomainActor {
         self.log = log
         mailbox = Mailbox(limit: mailboxLimit)
         latestReport = Mutex(machine.report)
-        checkpointedGeneration = journal.generation
+        self.checkpointedGeneration = checkpointedGeneration ?? journal.generation
     }
 
     deinit { wake?.task.cancel() }
@@ -85,6 +91,10 @@ public actor DomainActor {
             directives += machine.handle(.journal(isWritable: journal.isWritable), at: now)
             for event in events { directives += machine.handle(event, at: now) }
             directives += machine.handle(.turnEnded, at: now)
+            store(directives)
+            // Whether the disk took it decides what a lone owner may acknowledge.
+            directives += machine.handle(.journal(isWritable: journal.isWritable), at: now)
+            directives += machine.handle(.stored, at: now)
             perform(directives)
             checkpointIfAsked(at: now)
             latestReport.withLock { $0 = machine.report }
@@ -93,13 +103,19 @@ public actor DomainActor {
         setWake()
     }
 
+    private func store(_ directives: [DomainMachine.Directive]) {
+        let records = directives.compactMap { if case .store(let record) = $0 { record } else { nil } }
+        guard !records.isEmpty else { return }
+        journal.append(records, of: machine.domain)
+        if let begun = checkpoint, !begun.goesOn(after: records) { checkpoint = nil }
+    }
+
     private func perform(_ directives: [DomainMachine.Directive]) {
-        var records: [JournalRecord] = []
         var outgoing = Outgoing()
         var publications: [Publication] = []
         for directive in directives {
             switch directive {
-            case .store(let record): records.append(record)
+            case .store: break  // done, before anything leaves the node
             case .send(let message, let peer): outgoing.add(message, for: peer)
             case .askRouters(let change):
                 for router in routers.all { outgoing.add(.replicaChange(change), for: router) }
@@ -107,7 +123,6 @@ public actor DomainActor {
             case .alarm, .becameOwner, .becameStandby, .deposed, .handingOver, .replayEnded, .retiring: note(directive)
             }
         }
-        if !records.isEmpty { journal.append(records, of: machine.domain) }
         for (peer, messages) in outgoing.byPeer { transport.send(messages, to: peer) }
         for publication in publications { outlet?.publish(publication, of: machine.domain) }
     }
@@ -127,12 +142,20 @@ public actor DomainActor {
         }
     }
 
-    /// Writes the copy into the journal's new generation once nothing of it is in between.
+    /// Writes the copy into the journal's new generation, a part each turn: a standby must not keep its owner waiting.
     private func checkpointIfAsked(at now: Moment) {
         let generation = journal.generation
-        guard generation != checkpointedGeneration, machine.replica.table.currentCount == machine.replica.table.count
-        else { return }
-        machine.replica.forEachCheckpointRecord(at: now) { journal.append([$0], of: machine.domain) }
+        guard generation != checkpointedGeneration else { return }
+        var current = checkpoint ?? Checkpoint(generation: generation)
+        if current.generation != generation { current = Checkpoint(generation: generation) }
+        journal.append(current.next(machine.replica, at: now), of: machine.domain)
+        guard current.isOver else {
+            checkpoint = current
+            // Not at once: others come first.
+            Task { self.post([.tick]) }
+            return
+        }
+        checkpoint = nil
         checkpointedGeneration = generation
         journal.checkpointed(machine.domain, in: generation)
     }
@@ -195,7 +218,6 @@ public final class LeaseHolder: Sendable {
         MonotonicInstant(nanoseconds: nanoseconds.load(ordering: .acquiring))
     }
 
-    public func extend(to until: MonotonicInstant) {
-        nanoseconds.store(until.nanoseconds, ordering: .releasing)
-    }
+    /// An earlier end than the one known changes nothing.
+    public func extend(to until: MonotonicInstant) { nanoseconds.max(until.nanoseconds, ordering: .releasing) }
 }

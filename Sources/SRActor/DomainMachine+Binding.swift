@@ -11,6 +11,7 @@ extension DomainMachine {
         var present: [PackedContact] = []
         replica.table.forEachContact(accountPrefix: prefix) { contact, _ in present.append(contact) }
         if let refusal = refusal(of: binding, present) { return [.refuse(id, refusal, to: sender)] }
+        let before = owner?.ring.lastSeq
         if binding.changes.isEmpty {
             for contact in present { append(.unregistered(contact, .unregisterContact), at: now) }
         }
@@ -23,7 +24,8 @@ extension DomainMachine {
                 append(.unregistered(contact, .unregisterContact), at: now)
             }
         }
-        wait(id, sender, .bound(contacts(accountPrefix: prefix, at: now)))
+        let came = owner?.ring.lastSeq == before ? now.monotonic : nil
+        wait(id, sender, .bound(contacts(accountPrefix: prefix, at: now)), changedNothingAt: came)
         return []
     }
 

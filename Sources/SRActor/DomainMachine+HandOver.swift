@@ -57,6 +57,7 @@ extension DomainMachine {
         else { return [] }
         if let asked = handOver.lastAsked, now.monotonic - asked < Self.handOverInterval { return [] }
         owner!.handOver?.lastAsked = now.monotonic
+        owner!.hasAskedToBeReplaced = true
         let change = ReplicaChange(
             domain: domain, epoch: current.epoch, revision: current.assignment.revision, kind: .handOver,
             node: handOver.successor)

@@ -9,6 +9,8 @@ extension DomainMachine {
     private static let feedTimeout = Duration.seconds(5)
     /// How often a change of the in-sync set is asked for.
     private static let askInterval = Duration.milliseconds(300)
+    /// How often standbys are asked to speak.
+    private static let askForWordInterval = Duration.milliseconds(100)
     /// A standby this close to the end of the log is worth waiting for.
     private static let nearlyThere: UInt64 = 256
 
@@ -53,11 +55,9 @@ extension DomainMachine {
     /// Ends what has run out.
     private mutating func expire(at now: Moment) {
         guard mayExpire(at: now) else { return }
-        var budget = owner!.room(policy)
         let time = replica.time(at: now)
-        while budget > 0, let contact = receiver.replica.table.popExpired(at: time) {
+        while owner!.room(policy) > 0, let contact = receiver.replica.table.popExpired(at: time) {
             append(.unregistered(contact, .expiredContact), at: now)
-            budget -= 1
         }
     }
 
@@ -115,8 +115,8 @@ extension DomainMachine {
 
     // MARK: The end of a turn
 
-    /// Stores, sends, commits and answers what has come together.
-    mutating func pump(at now: Moment) -> [Directive] {
+    /// Has what has come together stored. Nothing of it is committed or leaves the node before `release`.
+    mutating func keep(at now: Moment) -> [Directive] {
         guard owner?.isDeposed == false else { return [] }
         let ended = replay(at: now)
         endForRetirement(at: now)
@@ -126,7 +126,14 @@ extension DomainMachine {
             owner!.unstored.removeAll()
         }
         if let ended { directives += [.store(.swept), .replayEnded(ended)] }
-        directives += commit(at: now)
+        return directives
+    }
+
+    /// Commits and answers what is kept wherever it has to be, and sends the rest on its way.
+    mutating func release(at now: Moment) -> [Directive] {
+        guard owner?.isDeposed == false else { return [] }
+        askForWord(at: now)
+        var directives = commit(at: now)
         directives += publish(at: now)
         directives += askToHandOver(at: now)
         directives += askToRetire(at: now)
@@ -148,7 +155,7 @@ extension DomainMachine {
     private mutating func replay(at now: Moment) -> Position? {
         guard var cursor = owner?.replayCursor else { return nil }
         var budget = replayBudget(at: now)
-        while budget > 0, cursor < replica.table.slotCount {
+        while budget > 0, owner!.room(policy) > 0, cursor < replica.table.slotCount {
             if let found = replica.table.contact(inSlot: cursor), !found.isCurrent {
                 // What is due right now is restated as well: it is live until its expiry says otherwise, here and
                 // there.
@@ -171,7 +178,7 @@ extension DomainMachine {
         guard let reached = owner!.acknowledgedByAll ?? (mayActAlone(at: now) ? last : nil) else { return [] }
         owner!.committed = max(owner!.committed, min(reached, last))
         var replies: [Directive] = []
-        while let first = owner!.waiting.first, first.seq <= owner!.committed {
+        while let first = owner!.waiting.first, mayAnswer(first, at: now) {
             owner!.waiting.removeFirst()
             let position = Position(epoch: owner!.epoch, seq: first.seq)
             let result: Reply.Result
@@ -179,10 +186,35 @@ extension DomainMachine {
             case .registered(let ttl): result = .registered(position, ttl: ttl)
             case .unregistered(let count): result = .unregistered(position, count: count)
             case .bound(let contacts): result = .bound(position, contacts)
+            case .page(let cursor, let account): result = page(cursor, account, at: now)
             }
             replies.append(.send(.reply(Reply(id: first.id, result: result)), to: first.sender))
         }
         return replies
+    }
+
+    /// Whether what a request waits for is committed. One that changed nothing has no entry that a later owner's
+    /// standbys would reject: it needs a sign that nobody else is the owner.
+    private func mayAnswer(_ waiting: Ownership.Waiting, at now: Moment) -> Bool {
+        guard let owner, waiting.seq <= owner.committed else { return false }
+        guard let came = waiting.changedNothingAt, waiting.seq == owner.committed else { return true }
+        return isSurelyOwner(at: now) || owner.hasHeardAll(since: came)
+    }
+
+    /// Has standbys speak, for the sake of requests that wait for a word of theirs.
+    private mutating func askForWord(at now: Moment) {
+        guard let current = owner, let came = current.waiting.first?.changedNothingAt, !isSurelyOwner(at: now),
+            now.monotonic - current.askedForWordAt >= Self.askForWordInterval, !current.hasHeardAll(since: came)
+        else { return }
+        owner!.askedForWordAt = now.monotonic
+        for index in current.feeds.indices where current.feeds[index].role == .standby {
+            owner!.feeds[index].askForWord()
+        }
+    }
+
+    /// Whether no router can have made another node the owner. Who has asked to be replaced may have been.
+    func isSurelyOwner(at now: Moment) -> Bool {
+        policy.acceptsWithoutLease || (now.monotonic < leaseUntil && owner?.hasAskedToBeReplaced == false)
     }
 
     private mutating func feedAll(at now: Moment) -> [Directive] {

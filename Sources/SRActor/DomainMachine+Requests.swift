@@ -5,7 +5,7 @@ import RegistrarEvents
 extension DomainMachine {
     mutating func grant(_ request: Request, from sender: NodeName, at now: Moment) -> [Directive] {
         if case .list(let cursor, let account) = request.operation {
-            return [.send(.reply(Reply(id: request.id, result: page(cursor, account, at: now))), to: sender)]
+            return list(cursor, account, request.id, sender, at: now)
         }
         if let refusal = refusalForNow(at: now) { return [.refuse(request.id, refusal, to: sender)] }
         switch request.operation {
@@ -17,7 +17,7 @@ extension DomainMachine {
             let contacts = replica.table.contacts(of: account).map(\.contact)
             return unregister(contacts, .deleteAOR, request.id, sender, at: now)
         case .bind(let binding): return bind(binding, request.id, sender, at: now)
-        case .clear: return clear(request.id, sender)
+        case .clear: return clear(request.id, sender, at: now)
         case .list: preconditionFailure("a list was answered above")
         }
     }
@@ -59,20 +59,26 @@ extension DomainMachine {
     ) -> [Directive] {
         for contact in contacts { append(.unregistered(contact, reason), at: now) }
         // Also when there was nothing to end: what ended it before may not be committed yet.
-        wait(id, sender, .unregistered(count: UInt32(clamping: contacts.count)))
+        let came = contacts.isEmpty ? now.monotonic : nil
+        wait(id, sender, .unregistered(count: UInt32(clamping: contacts.count)), changedNothingAt: came)
         return []
     }
 
-    mutating func wait(_ id: UInt64, _ sender: NodeName, _ reply: Ownership.Waiting.Pending) {
+    /// - Parameter changedNothingAt: when the request came, if there is no entry of its own that it waits for.
+    mutating func wait(
+        _ id: UInt64, _ sender: NodeName, _ reply: Ownership.Waiting.Pending,
+        changedNothingAt came: MonotonicInstant? = nil
+    ) {
         let seq = owner?.ring.lastSeq ?? 0
-        owner?.waiting.append(Ownership.Waiting(seq: seq, id: id, sender: sender, reply: reply))
+        owner?.waiting.append(
+            Ownership.Waiting(seq: seq, id: id, sender: sender, reply: reply, changedNothingAt: came))
     }
 
     /// An emptied list is a new epoch, which only the router can begin; its first entry then answers the request.
-    private mutating func clear(_ id: UInt64, _ sender: NodeName) -> [Directive] {
+    private mutating func clear(_ id: UInt64, _ sender: NodeName, at now: Moment) -> [Directive] {
         guard let owner else { return [] }
         if owner.assignment.cause == .storageCleared, lastClear?.id == id, lastClear?.sender == sender {
-            wait(id, sender, .unregistered(count: 0))
+            wait(id, sender, .unregistered(count: 0), changedNothingAt: now.monotonic)
             return []
         }
         lastClear = (sender, id)
@@ -88,7 +94,20 @@ extension DomainMachine {
     /// Contacts in one page; the next page begins at the slot after the last.
     static let pageSize = 500
 
-    private func page(_ cursor: UInt32, _ account: AccountID?, at now: Moment) -> Reply.Result {
+    /// Answered at once by who surely is the owner, and else as other requests that change nothing are.
+    private mutating func list(
+        _ cursor: UInt32, _ account: AccountID?, _ id: UInt64, _ sender: NodeName, at now: Moment
+    ) -> [Directive] {
+        if isSurelyOwner(at: now) {
+            return [.send(.reply(Reply(id: id, result: page(cursor, account, at: now))), to: sender)]
+        }
+        guard let owner, !owner.waitsForNobody else { return [.refuse(id, .unavailable, to: sender)] }
+        guard owner.waiting.count < policy.maximumUncommitted else { return [.refuse(id, .overloaded, to: sender)] }
+        wait(id, sender, .page(cursor: cursor, account), changedNothingAt: now.monotonic)
+        return []
+    }
+
+    func page(_ cursor: UInt32, _ account: AccountID?, at now: Moment) -> Reply.Result {
         let replica = replica
         if let account {
             let contacts = contacts(accountPrefix: account.packedPrefix[...], at: now)

@@ -71,8 +71,8 @@ extension DomainMachine {
         guard let current = owner, var retirement, retirement.epoch == current.epoch, current.replayEnd > 0 else {
             return
         }
-        var budget = min(Int(clamping: current.room(policy)), Self.retirementBatch)
-        while budget > 0, retirement.cursor < replica.table.slotCount {
+        var budget = Self.retirementBatch
+        while budget > 0, owner!.room(policy) > 0, retirement.cursor < replica.table.slotCount {
             if let found = replica.table.contact(inSlot: retirement.cursor) {
                 append(.unregistered(found.contact, .deleteAOR), at: now)
                 budget -= 1

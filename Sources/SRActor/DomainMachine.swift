@@ -16,7 +16,9 @@ public import RegistrarEvents
 /// - A reply or an event leaves only once every standby that the owner waits for has the entry (`committed`); the owner
 ///   waits for every standby that the router may promote, and *asks* to have one counted only once it waits for it and
 ///   it holds everything committed before.
-/// - An owner that waits for nobody acknowledges only under a lease.
+/// - An owner that waits for nobody acknowledges only under a lease, and what its disk has taken.
+/// - What changes nothing is answered under a lease too, or once every standby waited for was heard after it came: else
+///   an owner that is deposed and does not know it would speak for a list that is no longer the domain's.
 /// - Sequence numbers of an epoch count from 1 without gaps, and number 1 is the `clear`.
 /// - Everything live is restated exactly once in an epoch, by its replay or by a write that came first.
 public struct DomainMachine: Sendable {
@@ -41,8 +43,10 @@ public struct DomainMachine: Sendable {
         case policy(DomainPolicy)
         /// Time goes by: at the latest at `nextWake`.
         case tick
-        /// Everything that had arrived has been handled: send what has come together.
+        /// Everything that had arrived has been handled: have what has come together stored.
         case turnEnded
+        /// That is stored, as far as `journal`, said just before, is true: commit, answer, send.
+        case stored
     }
 
     public enum Directive: Sendable, Hashable {
@@ -73,6 +77,7 @@ public struct DomainMachine: Sendable {
     var owner: Ownership?
     var assignment: Assignment?
     var leaseUntil = MonotonicInstant.distantPast
+    /// False from the first write that the disk did not take to when everything is written anew.
     var isJournalWritable = true
     /// Kept over epochs, so that a repeated request to clear is not carried out twice.
     var lastClear: (sender: NodeName, id: UInt64)?
@@ -147,7 +152,8 @@ public struct DomainMachine: Sendable {
             return refused
                 + (owner == nil ? receiver.handle(.tick, at: now).map(Directive.init) : tickAsOwner(at: now))
         case .turnEnded:
-            return owner == nil ? receiver.handle(.turnEnded, at: now).map(Directive.init) : pump(at: now)
+            return owner == nil ? receiver.handle(.turnEnded, at: now).map(Directive.init) : keep(at: now)
+        case .stored: return release(at: now)
         }
     }
 
@@ -162,7 +168,7 @@ public struct DomainMachine: Sendable {
         }
         guard early.isEmpty else { return soon }
         guard !owner.isDeposed else { return now.monotonic + .milliseconds(250) }
-        guard !isHandingOver, !isRetiring else { return soon }
+        guard !isHandingOver, !isRetiring, owner.waiting.first?.changedNothingAt == nil else { return soon }
         // A replay that waits for acknowledgements goes on with them.
         if replayBudget(at: now) > 0 { return now.monotonic }
         var wake = now.monotonic + (owner.uncommitted > 0 ? .milliseconds(50) : .milliseconds(250))
@@ -183,7 +189,7 @@ public struct DomainMachine: Sendable {
             guard owner?.epoch != new.epoch else { return inSyncChanged(new) }
             return takeOver(new, at: now) + grantEarly(at: now)
         }
-        var directives: [Directive] = owner == nil ? [] : retire()
+        var directives: [Directive] = owner == nil ? [] : refuseWaiting()
         let isMember = new.standbys.contains { $0.node == node }
         let wasMember = owner == nil && known?.standbys.contains { $0.node == node } == true
         owner = nil
@@ -195,7 +201,7 @@ public struct DomainMachine: Sendable {
             directives += receiver.handle(.assigned(new), at: now).map(Directive.init)
         } else {
             // Not a member: ask nobody, and keep the copy only as long as it may be the latest there is.
-            let isOfUse = mayNeedCopy(new)
+            let isOfUse = replica.isComplete && mayNeedCopy(new)
             if !isOfUse, replica.position != .start { directives.append(.store(.reset(.start))) }
             receiver = ReplicaReceiver(
                 domain: domain, role: .standby, replica: isOfUse ? receiver.replica : DomainReplica())
@@ -224,11 +230,11 @@ public struct DomainMachine: Sendable {
     mutating func depose(_ epoch: UInt64) -> [Directive] {
         guard let current = owner, epoch > current.epoch, !current.isDeposed else { return [] }
         owner?.isDeposed = true
-        return [.deposed(by: epoch)] + retire()
+        return [.deposed(by: epoch)] + refuseWaiting()
     }
 
     /// Nothing that waits can be committed by this node any more.
-    private mutating func retire(staysOwner: Bool = false) -> [Directive] {
+    private mutating func refuseWaiting(staysOwner: Bool = false) -> [Directive] {
         guard let waiting = owner?.waiting else { return [] }
         owner?.waiting.removeAll()
         return (staysOwner ? [] : stopPublishing()) + waiting.map { .refuse($0.id, .notOwner, to: $0.sender) }
@@ -245,7 +251,7 @@ public struct DomainMachine: Sendable {
             receiver.replica.stretch(by: max(now.monotonic - lastHeard, .zero))
         }
         let former = owner.flatMap { $0.isDeposed ? nil : $0 }
-        var directives = retire(staysOwner: former != nil)
+        var directives = refuseWaiting(staysOwner: former != nil)
         owner = Ownership(new, policy: policy, at: now.monotonic)
         receiver = ReplicaReceiver(domain: domain, role: .standby, replica: receiver.replica)
         if !receiver.replica.isComplete { directives += [.store(.reset(.start)), .store(.sealed)] }
@@ -275,7 +281,7 @@ public struct DomainMachine: Sendable {
         guard owner != nil else { preconditionFailure("only an owner of \(domain) appends, got \(change)") }
         let entry = LogEntry(seq: owner!.ring.lastSeq + 1, timestamp: now.wall, change: change)
         receiver.replica.apply(entry, epoch: owner!.epoch, at: now)
-        owner!.ring.append(entry, at: replica.time(at: now))
+        owner!.ring.append(entry, at: replica.time(at: now), keepingAfter: owner!.committed)
         owner!.unstored.append(entry)
     }
 }

@@ -28,6 +28,10 @@ struct Ownership: Sendable {
     var handOver: DomainMachine.HandingOver?
     /// When a hand-over last came to nothing.
     var handOverGivenUp: MonotonicInstant?
+    /// A router was asked to make another node the owner, and has not said yet what came of it.
+    var hasAskedToBeReplaced = false
+    /// When standbys were last asked to speak.
+    var askedForWordAt = MonotonicInstant.distantPast
     /// The last entry that destinations were handed.
     var published: UInt64 = 0
     /// How far each destination has come, in the order of the policy.
@@ -41,11 +45,14 @@ struct Ownership: Sendable {
             case registered(ttl: UInt32)
             case unregistered(count: UInt32)
             case bound([LiveContact])
+            case page(cursor: UInt32, AccountID?)
         }
         let seq: UInt64
         let id: UInt64
         let sender: NodeName
         let reply: Pending
+        /// When the request came, if it has changed nothing: then no entry stands for it.
+        var changedNothingAt: MonotonicInstant?
     }
 
     init(_ assignment: Assignment, policy: DomainPolicy, at now: MonotonicInstant) {
@@ -68,6 +75,7 @@ struct Ownership: Sendable {
         assignment = new
         joining.removeAll()
         lastAsked.removeAll()
+        hasAskedToBeReplaced = false
         if let handOver, !new.inSync.contains(handOver.successor) { self.handOver = nil }
         feeds.removeAll { feed in
             feed.role == .standby && !new.standbys.contains { $0.node == feed.node }
@@ -76,12 +84,14 @@ struct Ownership: Sendable {
 
     var uncommitted: UInt64 { ring.lastSeq - committed }
 
-    /// How many entries may still be appended. What is not committed must not leave the ring, since standbys and
-    /// followers have yet to be sent it; so at most half of the ring, in entries and in bytes, waits for a commit.
+    /// How many entries may still be appended. What is not committed does not leave the ring, so that at most half of
+    /// the ring, in entries and in bytes, waits for a commit, and what one request brings about beside that. To be
+    /// asked before each entry where many are appended: the bytes of those before count.
     func room(_ policy: DomainPolicy) -> UInt64 {
         let limit = min(policy.maximumUncommitted, UInt64(policy.ringEntries / 2))
         let kept = ring.lastSeq + 1 - ring.firstSeq
-        let isCrowded = ring.firstSeq > 1 && uncommitted > kept / 2
+        // By the average of what the ring keeps.
+        let isCrowded = uncommitted > 0 && ring.bytes * Int(uncommitted) / Int(kept) >= ring.maximumBytes / 2
         return isCrowded ? 0 : limit - min(uncommitted, limit)
     }
 
@@ -97,6 +107,14 @@ struct Ownership: Sendable {
     var acknowledgedByAll: UInt64? {
         let inSync = assignment.standbys.lazy.filter(\.inSync).map(\.node)
         return (Array(inSync) + joining).map { acknowledged(by: $0) }.min()
+    }
+
+    /// Whether everyone waited for has spoken in this epoch after a moment: nobody who may be promoted had been.
+    func hasHeardAll(since moment: MonotonicInstant) -> Bool {
+        !waitsForNobody
+            && (assignment.inSync + joining).allSatisfy { node in
+                standbyFeed(of: node).map { $0.lastHeard > moment } ?? false
+            }
     }
 
     /// How far those have come who keep up, so that the ring still holds what they need. Who makes no progress holds

@@ -25,6 +25,8 @@ public final class SRNode: Sendable {
         var retired: Set<DomainName> = []
     }
 
+    /// A node that parks no requests takes in what replication and its domains' requests need all the same.
+    private static let smallestMailbox = 1_024
     /// How often the routers are told what is held here.
     private static let reportInterval = Duration.seconds(1)
 
@@ -47,15 +49,20 @@ public final class SRNode: Sendable {
         self.log = log
         domains = Mutex(Domains())
         domains.withLock { domains in
-            for (domain, replica) in replicas { domains.actors[domain] = makeActor(domain, replica) }
+            for (domain, replica) in replicas {
+                domains.actors[domain] = makeActor(domain, replica, checkpointedIn: journal.firstGeneration)
+            }
         }
     }
 
-    private func makeActor(_ domain: DomainName, _ replica: DomainReplica) -> DomainActor {
+    private func makeActor(
+        _ domain: DomainName, _ replica: DomainReplica, checkpointedIn generation: UInt64? = nil
+    ) -> DomainActor {
         DomainActor(
             machine: DomainMachine(domain: domain, node: node, policy: policy(domain), replica: replica),
             transport: transport, journal: journal, routers: routers, lease: lease, outlet: outlet,
-            mailboxLimit: limits.parkedRequests * 8, log: log,
+            mailboxLimit: max(Self.smallestMailbox, limits.parkedRequests * 8), checkpointedGeneration: generation,
+            log: log,
             onRetired: { [weak self] in self?.letGo(of: domain) })
     }
 
@@ -166,7 +173,7 @@ public final class SRNode: Sendable {
 
     /// Reports to the routers until cancelled, and stirs quiet domains when the journal wants them written anew.
     public func run() async {
-        var generation = journal.generation
+        var generation = journal.firstGeneration
         while !Task.isCancelled {
             if journal.generation != generation {
                 generation = journal.generation

@@ -20,7 +20,7 @@ struct EventRingTests {
         var all: [LogEntry] = []
         for step in 0..<800 {
             if step == 500 {
-                ring.reset()
+                ring = EventRing(maximumEntries: 40, maximumBytes: 8_000)
                 all = []
             }
             all.append(try entry(ring.lastSeq + 1, size: random.below(random.happens(5) ? 12_000 : 300)))
@@ -40,6 +40,14 @@ struct EventRingTests {
         #expect(ring.ages(from: 5, count: 1, at: 5_100) == [100])
         #expect(ring.ages(from: 2, count: 1, at: 9_000) == [], "it is not kept any more")
         #expect(ring.ages(from: 5, count: 2, at: 9_000) == [], "there is no such entry yet")
+    }
+
+    @Test func whatIsNotCommittedStays() throws {
+        var ring = EventRing(maximumEntries: 4, maximumBytes: 1_000)
+        for seq in 1...UInt64(12) { ring.append(try entry(seq, size: 200), at: 0, keepingAfter: 2) }
+        #expect(ring.firstSeq == 3 && ring.lastSeq == 12)
+        ring.append(try entry(13, size: 200), at: 0, keepingAfter: 12)
+        #expect(ring.firstSeq > 10 && ring.bytes <= 1_000)
     }
 
     private func kept(of all: [LogEntry]) -> ArraySlice<LogEntry> {

@@ -72,7 +72,7 @@ struct ReplicationRig {
     }
 
     private mutating func beginEpoch() {
-        ring.reset()
+        ring = EventRing(maximumEntries: ring.maximumEntries, maximumBytes: ring.maximumBytes)
         history = [:]
         (committed, replayEnd, replayCursor) = (0, 0, 0)
         nextSnapshot = epoch << 20

@@ -125,6 +125,39 @@ struct ReplicationTests {
         #expect(UInt64(rig.resyncs) <= rig.snapshots)
     }
 
+    /// What a replica says of chunks comes off the wire.
+    @Test func nobodyHasChunksThatWereNeverSent() throws {
+        var copy = DomainReplica()
+        let contacts = try (0..<9_000).map { number in
+            let registration = Registration(account: "u\(number)", contact: "c", sipuser: SIPUserDetails(login: ""))
+            return LiveContact(contact: try #require(PackedContact(registration)), ttl: 60_000)
+        }
+        copy.take(contacts, at: ReplicationFixture.start())
+        var ring = EventRing(maximumEntries: 1, maximumBytes: 1_000)
+        for seq in 1...UInt64(2) { ring.append(LogEntry(seq: seq, timestamp: 0, change: .clear(.failover)), at: 0) }
+        let domain = try #require(DomainName("demo.example"))
+        func follow(_ snapshot: UInt64, _ next: UInt32) -> Follow {
+            Follow(
+                domain: domain, role: .standby, epoch: 1, applied: .start, complete: false, snapshot: snapshot,
+                nextChunk: next, rewind: false)
+        }
+        let now = ReplicationFixture.start()
+        var feed = ReplicaFeed(
+            follow(0, 0), from: NodeID(name: NodeName("b"), incarnation: 1), at: now.monotonic)
+        var id: UInt64 = 7
+        func chunks() -> [UInt32] {
+            feed.pump(
+                FeedSource(domain: domain, epoch: 1, committed: 2, replayEnd: 2), ring: ring, replica: copy,
+                mayRestart: true, nextSnapshot: &id, at: now
+            ).compactMap { if case .chunk(let chunk) = $0 { chunk.index } else { nil } }
+        }
+        #expect(chunks() == Array(0..<16))
+        feed.receive(follow(id, .max), epoch: 1, ring: ring, at: now.monotonic)
+        #expect(chunks().isEmpty)
+        feed.receive(follow(id, 3), epoch: 1, ring: ring, at: now.monotonic)
+        #expect(chunks() == [16, 17, 18])
+    }
+
     /// A replica that hears nothing but is heard is slow, however often it is sent everything again.
     @Test func whoIsHeardButMakesNoProgressIsWaitedForSinceThen() throws {
         var rig = try ReplicationRig(role: .standby, seed: 1)

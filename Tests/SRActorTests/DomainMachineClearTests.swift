@@ -56,6 +56,7 @@ struct DomainMachineClearTests {
         #expect(cluster.replies[id] == .unregistered(Position(epoch: 2, seq: 1), count: 0))
         // The answer was lost; the sender asks again and must not lose what has come since.
         cluster.forget()
+        cluster.lease("a", milliseconds: 60_000)
         cluster.request(.clear, id: id)
         cluster.settle()
         #expect(cluster.asked.isEmpty)

@@ -52,6 +52,23 @@ struct DomainMachineCommitTests {
         #expect(cluster.replies[granted] == .registered(Position(epoch: 1, seq: 2), ttl: 600_000))
     }
 
+    /// That the disk is full comes out when it is written to: amid the turn that is to acknowledge.
+    @Test func aLoneOwnerDoesNotAcknowledgeWhatItsDiskHasJustNotTaken() throws {
+        var cluster = try MachineCluster.alone()
+        cluster.follow("f")
+        cluster.settle()
+        cluster.fillingDisks = [NodeName("a")]
+        let id = try cluster.register("alice")
+        cluster.settle()
+        #expect(cluster.replies[id] == nil)
+        #expect(cluster.entries[NodeName("f")]?.map(\.seq) == [1])
+        // Everything was written anew.
+        cluster.turn("a", .journal(isWritable: true))
+        cluster.settle()
+        #expect(cluster.replies[id] == .registered(Position(epoch: 1, seq: 2), ttl: 600_000))
+        #expect(cluster.entries[NodeName("f")]?.map(\.seq) == [1, 2])
+    }
+
     @Test func aStandbyInSyncMakesLeaseAndDiskUnnecessary() throws {
         var cluster = try MachineCluster.pair()
         cluster.turn("a", .journal(isWritable: false))

@@ -37,6 +37,7 @@ struct DomainMachineHandOverTests {
         var cluster = try MachineCluster.pair()
         cluster.orderHandOver("a", to: "b")
         let id = cluster.request(.list(cursor: 0, account: nil))
+        cluster.advance(200)
         guard case .page = cluster.replies[id] else {
             Issue.record("no page: \(String(describing: cluster.replies[id]))")
             return

@@ -46,6 +46,7 @@ struct DomainMachineRequestTests {
     @Test func unregisteringWhatIsGoneWaitsForWhatEndedIt() throws {
         var cluster = try MachineCluster.pair()
         try cluster.register("alice")
+        cluster.lease("a", milliseconds: 60_000)
         cluster.settle()
         let first = cluster.unregister("alice")
         let second = cluster.unregister("alice")
@@ -57,6 +58,7 @@ struct DomainMachineRequestTests {
 
     @Test func unregisteringNobodyIsAnsweredAtOnceWhenEverythingIsCommitted() throws {
         var cluster = try MachineCluster.pair()
+        cluster.lease("a", milliseconds: 60_000)
         let id = cluster.unregister("nobody")
         #expect(cluster.replies[id] == .unregistered(Position(epoch: 1, seq: 1), count: 0))
     }
@@ -124,6 +126,7 @@ struct DomainMachineRequestTests {
     /// They append nothing, but each of them takes up room until it is answered.
     @Test func requestsThatChangeNothingAreBoundedAsWell() throws {
         var cluster = try MachineCluster.pair(policy: DomainPolicy(maximumUncommitted: 5))
+        cluster.lease("a", milliseconds: 60_000)
         try cluster.register("alice")
         let ids = (0..<8).map { _ in cluster.unregister("nobody") }
         #expect(ids.filter { cluster.replies[$0] == .refused(.overloaded) }.count == 4)

@@ -73,6 +73,8 @@ struct DomainHarness {
         directives += owner.handle(.journal(isWritable: true), at: now)
         for event in events { directives += owner.handle(event, at: now) }
         directives += owner.handle(.turnEnded, at: now)
+        directives += owner.handle(.journal(isWritable: true), at: now)
+        directives += owner.handle(.stored, at: now)
         let time = Measuring.threadCPU() - start
         ownerTime += time
         longestTurn = max(longestTurn, time)

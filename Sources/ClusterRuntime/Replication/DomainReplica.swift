@@ -109,6 +109,8 @@ public enum JournalRecord: Sendable, Hashable {
     case checkpoint(Position)
     /// A part of a snapshot.
     case contacts([LiveContact])
+    /// What has been said of the copy has yet to be restated in its epoch; what follows has been.
+    case generation
     /// The snapshot is whole.
     case sealed
     /// Everything live has been restated in this epoch.
@@ -123,7 +125,10 @@ extension DomainReplica {
             for entry in entries { apply(entry, epoch: epoch, at: now) }
         case .reset(let position), .checkpoint(let position): reset(to: position)
         case .contacts(let contacts): take(contacts, at: now)
-        case .sealed: seal()
+        case .generation: table.beginGeneration()
+        case .sealed:
+            seal()
+            isReplayed = table.currentCount == table.count
         case .swept: sweep()
         }
     }

@@ -1,12 +1,13 @@
 import DequeModule
 public import RegistrarEvents
 
-/// The recent entries of a domain's log in one epoch, bounded in count and in bytes; the oldest go first.
+/// The recent entries of a domain's log in one epoch, bounded in count and in bytes; the oldest go first. What is not
+/// committed stays, since standbys and followers have yet to be sent it; its owner bounds that (`Ownership.room`).
 public struct EventRing: Sendable {
     private var entries: Deque<LogEntry> = []
     /// When each was appended, on the domain's own clock in milliseconds.
     private var times: Deque<Int64> = []
-    private var bytes = 0
+    public private(set) var bytes = 0
     /// The last sequence number appended; 0 in a new epoch.
     public private(set) var lastSeq: UInt64 = 0
     public let maximumEntries: Int
@@ -21,14 +22,16 @@ public struct EventRing: Sendable {
     public var firstSeq: UInt64 { lastSeq + 1 - UInt64(entries.count) }
 
     /// Appends the entry that follows the last one.
-    /// - Parameter time: on the domain's own clock, in milliseconds.
-    public mutating func append(_ entry: LogEntry, at time: Int64) {
+    /// - Parameters:
+    ///   - time: on the domain's own clock, in milliseconds.
+    ///   - committed: entries after this one are kept, whatever they come to.
+    public mutating func append(_ entry: LogEntry, at time: Int64, keepingAfter committed: UInt64 = .max) {
         precondition(entry.seq == lastSeq + 1, "expected entry \(lastSeq + 1), got \(entry.seq)")
         entries.append(entry)
         times.append(time)
         bytes += entry.weight
         lastSeq = entry.seq
-        while entries.count > maximumEntries || (bytes > maximumBytes && entries.count > 1) {
+        while firstSeq <= committed, entries.count > maximumEntries || (bytes > maximumBytes && entries.count > 1) {
             bytes -= entries.removeFirst().weight
             times.removeFirst()
         }
@@ -60,13 +63,5 @@ public struct EventRing: Sendable {
             taken.append(entries[index])
         }
         return taken
-    }
-
-    /// Begins a new epoch: the log is empty.
-    public mutating func reset() {
-        entries.removeAll()
-        times.removeAll()
-        bytes = 0
-        lastSeq = 0
     }
 }

@@ -70,6 +70,8 @@ public struct ReplicaFeed: Sendable {
         /// Chunks before this one are taken in.
         var acknowledged: UInt32 = 0
         var nextChunk: UInt32 = 0
+        /// Chunks before this one have been sent, some of them perhaps to be sent again.
+        var end: UInt32 = 0
         var isSealed = false
         var outstanding: UInt32 { nextChunk - acknowledged }
     }
@@ -110,7 +112,8 @@ public struct ReplicaFeed: Sendable {
     }
 
     private mutating func take(chunksBefore next: UInt32, at now: MonotonicInstant) {
-        guard var current = snapshot else { return }
+        // Nobody has chunks that were never sent.
+        guard var current = snapshot, next <= current.end else { return }
         current.isTaken = true
         if next > current.acknowledged {
             current.acknowledged = next
@@ -161,6 +164,12 @@ public struct ReplicaFeed: Sendable {
         guard let current = snapshot, current.outstanding > 0 else { return }
         snapshot?.nextChunk = current.acknowledged
         snapshot?.isSealed = false
+    }
+
+    /// Has the replica speak: whoever is sent an entry answers, also one that it has.
+    public mutating func askForWord() {
+        guard snapshot == nil, sent > 0, sent == acknowledged else { return }
+        sent -= 1
     }
 
     // MARK: What the replica is sent
@@ -241,6 +250,7 @@ public struct ReplicaFeed: Sendable {
             domain: source.domain, epoch: source.epoch, snapshot: current.id, index: current.nextChunk, after: sent,
             contacts: contacts, seal: current.isSealed ? seal : nil)
         current.nextChunk += 1
+        current.end = max(current.end, current.nextChunk)
         snapshot = current
         return chunk
     }

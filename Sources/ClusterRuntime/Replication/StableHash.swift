@@ -1,7 +1,9 @@
 /// A hash that is the same in every process and on every machine, for digests and indexes.
 ///
-/// Not for adversaries: only authenticated peers' bytes are hashed. Source: own decision; `docs/wire.md` gives the
-/// definition and a vector, since digests are compared between nodes.
+/// Without a key, since every node must come to the same: it is no guard against adversaries. Who may register chooses
+/// some of the bytes that are hashed and could have contacts collide; how many, `devices` and `contacts_per_domain`
+/// bound. Source: own decision; `docs/wire.md` gives the definition and a vector, since digests are compared between
+/// nodes.
 public enum StableHash {
     /// Takes in eight bytes at a time (little-endian, the last block padded with zeros), then the length.
     public static func hash(_ bytes: UnsafeRawBufferPointer, seed: UInt64 = 0) -> UInt64 {

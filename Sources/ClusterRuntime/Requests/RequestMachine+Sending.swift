@@ -1,3 +1,4 @@
+import DequeModule
 import RegistrarEvents
 
 /// Attempts: sending, the replies, and what changes of owner and time do.
@@ -22,9 +23,10 @@ extension RequestMachine {
 
     /// Opens a lane and sends everything in it that waits.
     mutating func open(_ domain: DomainName, at now: MonotonicInstant, _ out: inout [Directive]) {
+        closed.remove(domain)
         lanes[domain]?.closedUntil = nil
-        guard lanes[domain]?.isOpen == true else { return }
-        for id in unfinished(of: domain) {
+        guard let lane = lanes[domain], lane.isOpen else { return }
+        for id in lane.unfinished {
             guard let request = pending[id], request.sentTo == nil, !request.superseded || request.attempts == 0
             else { continue }
             send(id, at: now, &out)
@@ -34,6 +36,7 @@ extension RequestMachine {
     mutating func close(_ domain: DomainName, for wait: Duration, at now: MonotonicInstant) {
         let until = now + jittered(wait)
         lanes[domain]?.closedUntil = until
+        closed.insert(domain)
     }
 
     /// Up to a fifth more or less.
@@ -49,8 +52,8 @@ extension RequestMachine {
     ) {
         guard let request = pending[reply.id] else { return }
         guard case .refused(let refusal) = reply.result else {
-            if lanes[request.domain]?.backoff != Self.firstBackoff {
-                lanes[request.domain]?.backoff = Self.firstBackoff
+            if let lane = lanes.index(forKey: request.domain), lanes.values[lane].backoff != Self.firstBackoff {
+                lanes.values[lane].backoff = Self.firstBackoff
             }
             // Replies come in order, so those of the requests before this one are lost, and these are moot.
             finishPredecessors(of: request, &out)
@@ -80,6 +83,7 @@ extension RequestMachine {
 
     private mutating func finish(_ id: UInt64, _ result: Reply.Result, _ out: inout [Directive]) {
         guard let request = pending.removeValue(forKey: id) else { return }
+        if let lane = lanes.index(forKey: request.domain) { lanes.values[lane].remove(id) }
         if let key = request.operation.key {
             let contact = ContactOfDomain(domain: request.domain, key: key)
             if newest[contact] == id { newest[contact] = nil }
@@ -101,7 +105,7 @@ extension RequestMachine {
         lanes[domain]?.assignment = assignment
         guard (assignment.epoch, assignment.owner) != (lane.assignment.epoch, lane.assignment.owner) else { return }
         // Whatever was sent was sent to another owner, or in another epoch: it is asked again.
-        for id in unfinished(of: domain) { pending[id]?.sentTo = nil }
+        for id in lane.unfinished { pending[id]?.sentTo = nil }
         lanes[domain]?.backoff = Self.firstBackoff
         open(domain, at: now, &out)
     }
@@ -119,9 +123,8 @@ extension RequestMachine {
                 if lanes[request.domain]?.isOpen == true { send(id, at: now, &out) }
             }
         }
-        for (domain, lane) in lanes.sorted(by: { $0.key < $1.key }) {
-            guard let closedUntil = lane.closedUntil, now >= closedUntil else { continue }
-            open(domain, at: now, &out)
-        }
+        guard !closed.isEmpty else { return }
+        let opening = closed.filter { domain in lanes[domain]?.closedUntil.map { now >= $0 } ?? true }
+        for domain in opening.sorted() { open(domain, at: now, &out) }
     }
 }

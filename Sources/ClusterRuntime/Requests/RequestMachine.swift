@@ -1,3 +1,4 @@
+import DequeModule
 public import RegistrarEvents
 
 /// Brings requests to the owners of their domains, and decides when to ask again.
@@ -54,7 +55,10 @@ public struct RequestMachine: Sendable {
     var newest: [ContactOfDomain: UInt64] = [:]
     /// Pending requests that change more than one contact; hardly ever any. By id.
     var wide: [UInt64] = []
+    /// None is ever removed, and one is added only by a domain's first assignment.
     var lanes: [DomainName: Lane] = [:]
+    /// The lanes that are closed until an instant. Few of the domains there are, so ticks need not look at all.
+    var closed: Set<DomainName> = []
     var jitter: SplitMix64
 
     struct Pending: Sendable {
@@ -79,6 +83,8 @@ public struct RequestMachine: Sendable {
         /// Nothing is sent until then; nil when the lane is open.
         var closedUntil: MonotonicInstant?
         var backoff = RequestMachine.firstBackoff
+        /// Its unfinished requests, by id.
+        var unfinished: Deque<UInt64> = []
     }
 
     struct ContactOfDomain: Hashable, Sendable {
@@ -125,7 +131,7 @@ public struct RequestMachine: Sendable {
         _ id: UInt64, _ operation: Request.Operation, on domain: DomainName, within limit: Duration,
         at now: MonotonicInstant, _ out: inout [Directive]
     ) {
-        guard let lane = lanes[domain] else { return out.append(.finish(id: id, .refused(.notOwner))) }
+        guard let lane = lanes.index(forKey: domain) else { return out.append(.finish(id: id, .refused(.notOwner))) }
         guard pending.count < maximumPending else { return out.append(.finish(id: id, .refused(.overloaded))) }
         let former = pending.updateValue(
             Pending(
@@ -133,7 +139,8 @@ public struct RequestMachine: Sendable {
                 lastAttempt: now + limit - Self.underWay(of: limit), repeatAt: now), forKey: id)
         precondition(former == nil, "request id \(id) was used twice")
         supersede(by: id, operation, on: domain)
-        if lane.isOpen { send(id, at: now, &out) }
+        lanes.values[lane].unfinished.append(id)
+        if lanes.values[lane].isOpen { send(id, at: now, &out) }
     }
 
     /// Sees to it that nothing older on the same contacts is sent again.
@@ -156,7 +163,7 @@ public struct RequestMachine: Sendable {
 
     /// An operation on more than one contact.
     private mutating func supersedeAll(by id: UInt64, _ operation: Request.Operation, on domain: DomainName) {
-        for older in unfinished(of: domain) where older != id {
+        for older in lanes[domain]?.unfinished ?? [] {
             guard let key = pending[older]?.operation.key, operation.covers(key) else { continue }
             pending[older]?.superseded = true
         }
@@ -166,15 +173,22 @@ public struct RequestMachine: Sendable {
     private func covers(_ id: UInt64, _ key: ArraySlice<UInt8>) -> Bool {
         pending[id]?.operation.covers(key) ?? false
     }
-
-    /// The unfinished requests of a domain by id. Walks all of them, so it is for what is rare.
-    func unfinished(of domain: DomainName) -> [UInt64] {
-        pending.filter { $0.value.domain == domain }.keys.sorted()
-    }
 }
 
 extension RequestMachine.Lane {
     var isOpen: Bool { closedUntil == nil && assignment.owner != nil }
+
+    /// A request is finished. Most are in their order, so it is near the front.
+    mutating func remove(_ id: UInt64) {
+        var (low, high) = (0, unfinished.count)
+        if unfinished.first == id { high = 0 }
+        while low < high {
+            let middle = (low + high) / 2
+            if unfinished[middle] < id { low = middle + 1 } else { high = middle }
+        }
+        guard low < unfinished.count, unfinished[low] == id else { return }
+        unfinished.remove(at: low)
+    }
 }
 
 extension Request.Operation {

@@ -1,3 +1,4 @@
+import Dispatch
 public import RegistrarEvents
 import Synchronization
 
@@ -59,12 +60,17 @@ public final class AgentShell: Sendable {
         return true
     }
 
-    /// Sends heartbeats until cancelled.
+    /// Sends heartbeats until cancelled, from a queue of its own: while domains wait for a disk that hangs, and hold up
+    /// all threads that tasks share, the node must not be taken for dead with all that it owns.
     public func run() async {
+        let timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "heartbeats"))
+        timer.setEventHandler { [self] in perform(.tick) }
+        timer.schedule(deadline: .now(), repeating: .nanoseconds(Int(clamping: interval.nanoseconds)))
+        timer.resume()
         while !Task.isCancelled {
-            perform(.tick)
-            try? await Task.sleep(for: interval)  // ends early only when cancelled, which the loop sees
+            try? await Task.sleep(for: .seconds(3_600))  // ends early only when cancelled, which the loop sees
         }
+        timer.cancel()
     }
 
     /// Decisions and their effects happen under one lock, so that effects keep the order of decisions.

@@ -12,7 +12,7 @@ import Synchronization
 public final class FileJournal: Journal {
     private struct State {
         var segments: [JournalSegment] = []
-        var generation: UInt64 = 1
+        var generation = FileJournal.firstOfAll
         /// Domains that the newest segment does not hold whole yet, and all domains kept.
         var outdated: Set<DomainName> = []
         var domains: Set<DomainName> = []
@@ -21,20 +21,34 @@ public final class FileJournal: Journal {
         /// After a failure: how many segments there were, the later ones being attempts to write everything anew.
         /// Records are missing until one of them has every domain whole; then it is nil again.
         var intact: Int?
-        var isDirty = false
         /// Segments that go once what took their place is synced.
         var retired: [JournalSegment] = []
+        /// Whether a segment was begun since the directory was last synced: until then it may not be found again.
+        var hasNewSegment = true
         var nextAttempt = MonotonicInstant.distantPast
 
         var totalLength: Int { segments.reduce(0) { $0 + $1.length } }
+        /// Whether nothing is missing in what is written.
+        var isWhole: Bool { isWritable && intact == nil }
     }
 
     private let directory: String
     private let segmentBytes: Int
     private let log: Logger
     private let lock: Int32
+    /// How long after a failure it is tried again.
+    private let retryPause: Duration
+    private let syncFile: SyncFile
     private let state: Mutex<State>
+    /// As in the state, for those who must not wait while something is written.
+    private let isWhole = Atomic<Bool>(true)
+    private let newestGeneration = Atomic<UInt64>(FileJournal.firstOfAll)
     private let isClosed = Mutex(false)
+
+    /// Has the system write a file's contents to the disk; 0 when it has, and `errno` tells why not.
+    typealias SyncFile = @Sendable (_ descriptor: Int32) -> Int32
+
+    private static let firstOfAll: UInt64 = 1
 
     /// Opens the journal and restores what it holds.
     /// - Parameters:
@@ -44,6 +58,15 @@ public final class FileJournal: Journal {
     /// - Throws: `JournalError`, also when another process has the directory open.
     public static func open(
         directory: String, segmentBytes: Int, syncInterval: Duration, now: Moment, log: Logger
+    ) throws -> (journal: FileJournal, replicas: [DomainName: DomainReplica]) {
+        try open(
+            directory: directory, segmentBytes: segmentBytes, syncInterval: syncInterval, now: now, log: log,
+            retryPause: .seconds(1), syncFile: { fdatasync($0) })
+    }
+
+    static func open(
+        directory: String, segmentBytes: Int, syncInterval: Duration, now: Moment, log: Logger, retryPause: Duration,
+        syncFile: @escaping SyncFile
     ) throws -> (journal: FileJournal, replicas: [DomainName: DomainReplica]) {
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         let lock = try lockDirectory(directory)
@@ -62,7 +85,7 @@ public final class FileJournal: Journal {
             segments.append(try JournalSegment(number: (numbers.last ?? 0) + 1, directory: directory))
             let journal = FileJournal(
                 directory: directory, segmentBytes: segmentBytes, log: log, lock: lock, segments: segments,
-                restored: Set(reader.replicas.keys))
+                restored: Set(reader.replicas.keys), retryPause: retryPause, syncFile: syncFile)
             journal.writeRestored(reader.replicas, now: now)
             journal.startSyncing(every: syncInterval)
             return (journal, reader.replicas)
@@ -74,8 +97,10 @@ public final class FileJournal: Journal {
 
     private init(
         directory: String, segmentBytes: Int, log: Logger, lock: Int32, segments: [JournalSegment],
-        restored: Set<DomainName>
+        restored: Set<DomainName>, retryPause: Duration, syncFile: @escaping SyncFile
     ) {
+        self.retryPause = retryPause
+        self.syncFile = syncFile
         self.directory = directory
         self.segmentBytes = segmentBytes
         self.log = log
@@ -107,19 +132,31 @@ public final class FileJournal: Journal {
         }
         guard !wasClosed else { return }
         sync()
-        state.withLock { state in
+        access { state in
             for segment in state.segments + state.retired { segment.close() }
             state.segments = []
             state.retired = []
+            state.isWritable = false
         }
         Glibc.close(lock)
+    }
+
+    private func access<Result: Sendable>(_ body: (inout sending State) -> sending Result) -> Result {
+        state.withLock { state in
+            defer {
+                isWhole.store(state.isWhole, ordering: .releasing)
+                newestGeneration.store(state.generation, ordering: .releasing)
+            }
+            return body(&state)
+        }
     }
 
     // MARK: Writing
 
     /// False also while a failure's gap has not been closed by writing everything anew.
-    public var isWritable: Bool { state.withLock { $0.isWritable && $0.intact == nil } }
-    public var generation: UInt64 { state.withLock { $0.generation } }
+    public var isWritable: Bool { isWhole.load(ordering: .acquiring) }
+    public var generation: UInt64 { newestGeneration.load(ordering: .acquiring) }
+    public var firstGeneration: UInt64 { Self.firstOfAll }
 
     /// Bytes on disk, for metrics.
     public var length: Int { state.withLock { $0.totalLength } }
@@ -139,7 +176,7 @@ public final class FileJournal: Journal {
         JournalSegment.frame(
             JournalItem(domain: domain, wall: SystemClock.wall(), content: .forgotten).encoded(), into: &buffer)
         write(buffer, of: nil)
-        state.withLock { state in
+        access { state in
             state.domains.remove(domain)
             state.outdated.remove(domain)
             dropOutdatedSegments(&state)
@@ -147,7 +184,7 @@ public final class FileJournal: Journal {
     }
 
     private func write(_ buffer: [UInt8], of domain: DomainName?) {
-        state.withLock { state in
+        access { state in
             guard let newest = state.segments.indices.last else { return }
             if let domain, state.domains.insert(domain).inserted, !state.isWritable { state.outdated.insert(domain) }
             guard state.isWritable else {
@@ -157,7 +194,6 @@ public final class FileJournal: Journal {
             }
             do throws(JournalError) {
                 try state.segments[newest].append(buffer)
-                state.isDirty = true
                 if state.outdated.isEmpty, state.totalLength > state.compactAt { compact(&state) }
             } catch {
                 fail(&state, error)
@@ -168,7 +204,7 @@ public final class FileJournal: Journal {
     // MARK: Compaction and failure
 
     public func checkpointed(_ domain: DomainName, in generation: UInt64) {
-        state.withLock { state in
+        access { state in
             guard generation == state.generation, state.isWritable else { return }
             state.outdated.remove(domain)
             dropOutdatedSegments(&state)
@@ -180,6 +216,7 @@ public final class FileJournal: Journal {
             // A number is left out where records are missing, so that a reader knows as well.
             let number = (state.segments.last?.number ?? 0) + (state.intact == nil ? 1 : 2)
             state.segments.append(try JournalSegment(number: number, directory: directory))
+            state.hasNewSegment = true
             state.generation += 1
             state.outdated = state.domains
             dropOutdatedSegments(&state)
@@ -195,7 +232,6 @@ public final class FileJournal: Journal {
         guard state.segments.count > 1 else { return }
         state.retired += state.segments.dropLast()
         state.segments.removeFirst(state.segments.count - 1)
-        state.isDirty = true
         state.compactAt = max(segmentBytes, state.totalLength * 2)
     }
 
@@ -206,7 +242,7 @@ public final class FileJournal: Journal {
         state.isWritable = false
         state.intact = state.intact ?? state.segments.count
         state.outdated = state.domains
-        state.nextAttempt = SystemClock.monotonic() + .seconds(1)
+        state.nextAttempt = SystemClock.monotonic() + retryPause
     }
 
     /// After a failure records are missing, so everything is written anew into a new segment.
@@ -223,25 +259,59 @@ public final class FileJournal: Journal {
 
     // MARK: Syncing
 
-    /// Syncs what was written since the last time. A failure counts as a failed write: the kernel may have dropped it.
+    /// Syncs what was written since the last time, in the order in which it was: what a newer segment goes on from must
+    /// not be lost before it. A failure counts as a failed write: the kernel may have dropped it.
     private func sync() {
-        let work: (descriptor: Int32, retired: [JournalSegment])? = state.withLock { state in
-            guard state.isDirty, let newest = state.segments.last else { return nil }
-            state.isDirty = false
-            defer { state.retired = [] }
-            return (newest.duplicateDescriptor, state.retired)
-        }
-        guard let work else { return }
-        defer { Glibc.close(work.descriptor) }
-        guard work.descriptor >= 0, fdatasync(work.descriptor) == 0 else {
-            let error = JournalError("cannot sync the newest segment in \(directory)", errno)
-            state.withLock { state in
-                state.retired = work.retired + state.retired
-                fail(&state, error)
+        let work = access { state -> Work in
+            let dirty = state.segments.indices.filter { state.segments[$0].isDirty }
+            let files = dirty.map { index in
+                state.segments[index].isDirty = false
+                let segment = state.segments[index]
+                return Work.File(number: segment.number, descriptor: segment.descriptorToSync)
             }
-            return
+            defer { (state.retired, state.hasNewSegment) = ([], false) }
+            return Work(files: files, directory: state.hasNewSegment, retired: state.retired)
+        }
+        defer { for file in work.files { Glibc.close(file.descriptor) } }
+        for (index, file) in work.files.enumerated() where file.descriptor < 0 || syncFile(file.descriptor) != 0 {
+            let error = JournalError("cannot sync segment \(file.number) in \(directory)", errno)
+            return giveBack(work, after: index, error)
+        }
+        if work.directory, !syncDirectory() {
+            return giveBack(work, after: work.files.count, JournalError("cannot sync \(directory)", errno))
         }
         for segment in work.retired { segment.remove() }
+    }
+
+    /// What one round of syncing is to do.
+    private struct Work: Sendable {
+        struct File: Sendable {
+            let number: UInt64
+            let descriptor: Int32
+        }
+        let files: [File]
+        let directory: Bool
+        let retired: [JournalSegment]
+    }
+
+    /// What could not be synced is not tried again: the kernel may have dropped it, and says so only once.
+    private func giveBack(_ work: Work, after index: Int, _ error: JournalError) {
+        let untried = Set(work.files.dropFirst(index + 1).map(\.number))
+        access { state in
+            for index in state.segments.indices where untried.contains(state.segments[index].number) {
+                state.segments[index].isDirty = true
+            }
+            state.hasNewSegment = state.hasNewSegment || (work.directory && index < work.files.count)
+            state.retired = work.retired + state.retired
+            fail(&state, error)
+        }
+    }
+
+    private func syncDirectory() -> Bool {
+        let descriptor = Glibc.open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { return false }
+        defer { Glibc.close(descriptor) }
+        return fsync(descriptor) == 0
     }
 
     private func startSyncing(every interval: Duration) {
@@ -257,43 +327,23 @@ public final class FileJournal: Journal {
     }
 
     private func retryIfFailed() {
-        state.withLock { state in
+        access { state in
             if !state.isWritable { recover(&state) }
         }
     }
 
-    /// What was read is written into the new segment; then the older ones are not needed any more.
+    /// What was read is written into the new segment; then the older ones are not needed any more. If the disk does not
+    /// take all of it, they stay, and everything is asked for anew as after any other failure.
     private func writeRestored(_ replicas: [DomainName: DomainReplica], now: Moment) {
         for (domain, replica) in replicas.sorted(by: { $0.key < $1.key }) {
-            replica.forEachCheckpointRecord(at: now) { append([$0], of: domain) }
+            replica.forEachCheckpointRecord(at: now) { if isWritable { append([$0], of: domain) } }
         }
-        state.withLock { state in
-            guard state.isWritable else { return }
+        access { state in
+            guard state.isWhole, state.generation == Self.firstOfAll else { return }
             state.outdated = []
             dropOutdatedSegments(&state)
         }
         sync()
-    }
-}
-
-extension DomainReplica {
-    /// The records that restore this copy as it is, one after the other. One that is not whole is restored as such: the
-    /// rest of its snapshot may follow.
-    package func forEachCheckpointRecord(at now: Moment, _ body: (JournalRecord) -> Void) {
-        body(isComplete ? .checkpoint(position) : .reset(position))
-        var contacts: [LiveContact] = []
-        for slot in 0..<table.slotCount {
-            guard let found = table.contact(inSlot: slot) else { continue }
-            let ttl = remaining(found.deadline, at: now)
-            guard ttl > 0 else { continue }
-            contacts.append(LiveContact(contact: found.contact, ttl: ttl))
-            if contacts.count == 448 {
-                body(.contacts(contacts))
-                contacts.removeAll(keepingCapacity: true)
-            }
-        }
-        body(.contacts(contacts))
-        if isComplete { body(.sealed) }
     }
 }
 

@@ -8,10 +8,13 @@ public import RegistrarEvents
 public protocol Journal: Sendable {
     /// Writes records of a domain, in order. Never throws: a journal that cannot write says so by `isWritable`.
     func append(_ records: [JournalRecord], of domain: DomainName)
-    /// Whether the last write succeeded. While it is false a lone owner does not acknowledge.
+    /// Whether everything appended has been written: false from a write that failed until all that is kept has been
+    /// written anew. Meanwhile a lone owner does not acknowledge. Asked twice a turn, so it must not wait for a disk.
     var isWritable: Bool { get }
     /// The number of the generation that domains should be checkpointed into; grows when old records ought to go.
     var generation: UInt64 { get }
+    /// The generation that what was restored is whole in. When the disk failed meanwhile, a later one asks for it anew.
+    var firstGeneration: UInt64 { get }
     /// The domain has been written anew in this generation.
     func checkpointed(_ domain: DomainName, in generation: UInt64)
     /// The domain is no longer kept here.
@@ -24,6 +27,7 @@ public struct NoJournal: Journal {
     public func append(_ records: [JournalRecord], of domain: DomainName) {}
     public var isWritable: Bool { true }
     public var generation: UInt64 { 0 }
+    public var firstGeneration: UInt64 { 0 }
     public func checkpointed(_ domain: DomainName, in generation: UInt64) {}
     public func forget(_ domain: DomainName) {}
 }

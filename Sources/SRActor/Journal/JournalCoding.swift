@@ -36,6 +36,7 @@ struct JournalItem: Equatable {
             }
         case .record(.sealed): head(5, 0, &writer)
         case .record(.swept): head(6, 0, &writer)
+        case .record(.generation): head(7, 0, &writer)
         }
         return writer.finish()
     }
@@ -92,20 +93,47 @@ extension JournalItem.Content {
             self = .record(.contacts(contacts))
         case 5: self = .record(.sealed)
         case 6: self = .record(.swept)
-        default: throw MessagePackError.unexpected("a kind of journal record (0 to 6)")
+        case 7: self = .record(.generation)
+        default: throw MessagePackError.unexpected("a kind of journal record (0 to 7)")
         }
     }
 }
 
-/// CRC-32C (Castagnoli), as in RFC 3720 section 12.1, by table.
+/// CRC-32C (Castagnoli), as in RFC 3720 section 12.1, by tables, eight bytes at a time.
 enum CRC32C {
-    private static let table: [UInt32] = (0..<256).map { byte in
-        (0..<8).reduce(UInt32(byte)) { value, _ in value & 1 == 1 ? value >> 1 ^ 0x82F6_3B78 : value >> 1 }
-    }
+    /// At `256 * n + byte`: what a byte comes to with `n` zero bytes after it.
+    private static let table: [UInt32] = {
+        var table: [UInt32] = (0..<256).map { byte in
+            (0..<8).reduce(UInt32(byte)) { value, _ in value & 1 == 1 ? value >> 1 ^ 0x82F6_3B78 : value >> 1 }
+        }
+        for index in 256..<2_048 {
+            let value = table[index - 256]
+            table.append(value >> 8 ^ table[Int(value & 0xFF)])
+        }
+        return table
+    }()
 
     static func checksum(_ bytes: [UInt8]) -> UInt32 {
+        table.withUnsafeBufferPointer { table in bytes.withUnsafeBytes { checksum($0, table) } }
+    }
+
+    private static func checksum(_ bytes: UnsafeRawBufferPointer, _ table: UnsafeBufferPointer<UInt32>) -> UInt32 {
         var checksum = ~UInt32(0)
-        for byte in bytes { checksum = checksum >> 8 ^ table[Int(UInt8(truncatingIfNeeded: checksum) ^ byte)] }
+        var offset = 0
+        while offset + 8 <= bytes.count {
+            let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+            var rest = word ^ UInt64(checksum)
+            checksum = 0
+            for row in stride(from: 7 * 256, through: 0, by: -256) {
+                checksum ^= table[row + Int(rest & 0xFF)]
+                rest >>= 8
+            }
+            offset += 8
+        }
+        while offset < bytes.count {
+            checksum = checksum >> 8 ^ table[Int(UInt8(truncatingIfNeeded: checksum) ^ bytes[offset])]
+            offset += 1
+        }
         return ~checksum
     }
 }

@@ -89,15 +89,39 @@ struct JournalReader {
         let past = isAbsurd ? Self.longest : min(max(.zero, .milliseconds(age)), Self.longest)
         let then = Moment(monotonic: now.monotonic - past, wall: item.wall)
         if case .checkpoint = record { checkpoints[item.domain] = DomainReplica() }
-        if checkpoints[item.domain] != nil {
+        if isOfCheckpointAlone(record, item.domain) {
             checkpoints[item.domain]!.apply(record, at: then)
             guard record == .sealed else { return }
             replicas[item.domain] = checkpoints.removeValue(forKey: item.domain)
             stale.remove(item.domain)
-        } else if goesOn(item.domain, record) {
+            return
+        }
+        takeMeanwhile(record, item.domain, at: then)
+        if goesOn(item.domain, record) {
             replicas[item.domain, default: DomainReplica()].apply(record, at: then)
         } else {
             stale.insert(item.domain)
+        }
+    }
+
+    /// Whether a record is part of a copy that is being written anew, and says nothing of the one before.
+    private func isOfCheckpointAlone(_ record: JournalRecord, _ domain: DomainName) -> Bool {
+        guard checkpoints[domain] != nil else { return false }
+        switch record {
+        case .checkpoint, .contacts, .generation, .sealed: return true
+        case .entries, .reset, .swept: return false
+        }
+    }
+
+    /// The log goes on while a copy is written anew, so what it says holds for both. Anything else ends the writing.
+    private mutating func takeMeanwhile(_ record: JournalRecord, _ domain: DomainName, at then: Moment) {
+        guard let position = checkpoints[domain]?.position else { return }
+        if case .entries(let epoch, let entries) = record, epoch == position.epoch,
+            entries.first?.seq == position.seq &+ 1
+        {
+            checkpoints[domain]!.apply(record, at: then)
+        } else {
+            checkpoints[domain] = nil
         }
     }
 
@@ -110,7 +134,7 @@ struct JournalReader {
         guard !stale.contains(domain) else { return false }
         let position = replicas[domain]?.position
         switch record {
-        case .reset, .checkpoint, .contacts, .sealed, .swept: return position != nil
+        case .reset, .checkpoint, .contacts, .generation, .sealed, .swept: return position != nil
         case .entries(let epoch, let entries):
             guard let first = entries.first else { return true }
             if epoch > position?.epoch ?? 0 { return first.seq == 1 }

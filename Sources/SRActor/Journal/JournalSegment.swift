@@ -18,6 +18,8 @@ struct JournalSegment {
     private let descriptor: Int32
     /// Bytes known to be whole.
     private(set) var length: Int
+    /// Whether something was written since it was last taken up to be synced.
+    var isDirty = false
 
     static func name(_ number: UInt64) -> String {
         let digits = String(number)
@@ -69,6 +71,7 @@ struct JournalSegment {
             written += count
         }
         length += bytes.count
+        isDirty = true
     }
 
     /// A record around a body.
@@ -79,8 +82,8 @@ struct JournalSegment {
         buffer.append(contentsOf: body)
     }
 
-    /// A second descriptor of the file, to sync it while others write.
-    var duplicateDescriptor: Int32 { dup(descriptor) }
+    /// A second descriptor of the file, to sync it while others write. For the caller to close.
+    var descriptorToSync: Int32 { dup(descriptor) }
 
     func close() { Glibc.close(descriptor) }
 

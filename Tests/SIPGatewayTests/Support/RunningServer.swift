@@ -74,7 +74,7 @@ final class LocalOwner: Sendable {
         var machine = DomainMachine(
             domain: domain, node: node, policy: DomainPolicy(maximumDevices: devices, acceptsWithoutLease: true))
         _ = machine.handle(.assigned(assignment), at: SystemClock.now())
-        _ = machine.handle(.turnEnded, at: SystemClock.now())
+        for event in [.turnEnded, .stored] as [DomainMachine.Event] { _ = machine.handle(event, at: SystemClock.now()) }
         self.machine = Mutex(machine)
     }
 
@@ -95,7 +95,7 @@ final class LocalOwner: Sendable {
     private func handle(_ events: [DomainMachine.Event]) {
         let directives = machine.withLock { machine in
             let now = SystemClock.now()
-            return events.flatMap { machine.handle($0, at: now) } + machine.handle(.turnEnded, at: now)
+            return (events + [.turnEnded, .stored]).flatMap { machine.handle($0, at: now) }
         }
         for case .send(let message, let peer) in directives { transport.send(message, to: peer) }
     }

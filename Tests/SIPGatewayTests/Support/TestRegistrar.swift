@@ -196,7 +196,7 @@ struct TestRegistrar {
         guard !isOwnerDown else { return [] }
         var directives: [DomainMachine.Directive] = []
         for event in events { directives += owner.handle(event, at: now) }
-        return directives + owner.handle(.turnEnded, at: now)
+        return directives + owner.handle(.turnEnded, at: now) + owner.handle(.stored, at: now)
     }
 
     /// What the owner tells its followers about these events.

@@ -18,14 +18,16 @@ enum JournalFixture {
     }
 
     static func open(
-        _ directory: String, segmentBytes: Int = 64 << 20, later: Int64 = 0
+        _ directory: String, segmentBytes: Int = 64 << 20, later: Int64 = 0,
+        syncInterval: Duration = .milliseconds(20), retryPause: Duration = .seconds(1),
+        syncFile: @escaping FileJournal.SyncFile = { fdatasync($0) }
     ) throws -> (journal: FileJournal, replicas: [DomainName: DomainReplica]) {
         var now = SystemClock.now()
         now.monotonic += .milliseconds(later)
         now.wall += later
         return try FileJournal.open(
-            directory: directory, segmentBytes: segmentBytes, syncInterval: .milliseconds(20), now: now,
-            log: Logger(label: "journal") { _ in SwiftLogNoOpLogHandler() })
+            directory: directory, segmentBytes: segmentBytes, syncInterval: syncInterval, now: now,
+            log: Logger(label: "journal") { _ in SwiftLogNoOpLogHandler() }, retryPause: retryPause, syncFile: syncFile)
     }
 
     /// What the directory holds, read as after a crash: in a copy, since this process still has the files open.

@@ -25,6 +25,8 @@ struct MachineCluster {
     var links: [Link: [Message]] = [:]
     /// Links that lose everything.
     var cut: Set<Link> = []
+    /// Nodes whose disks do not take what the next turn stores.
+    var fillingDisks: Set<NodeName> = []
 
     /// What came of it, in order.
     private(set) var replies: [UInt64: Reply.Result] = [:]
@@ -68,14 +70,18 @@ struct MachineCluster {
 
     // MARK: What happens to machines
 
-    /// One turn: the events, then the end of the turn.
+    /// One turn: the events, the end of the turn, and what the disk says to that.
     mutating func turn(_ name: NodeName, _ events: [DomainMachine.Event]) {
         guard machines[name] != nil else { return }
         let now = now
-        for event in events + [.turnEnded] {
-            let directives = machines[name]?.handle(event, at: now) ?? []
-            for directive in directives { perform(directive, at: name) }
-        }
+        for event in events + [.turnEnded] { handle(event, at: name, now) }
+        if fillingDisks.remove(name) != nil { handle(.journal(isWritable: false), at: name, now) }
+        handle(.stored, at: name, now)
+    }
+
+    private mutating func handle(_ event: DomainMachine.Event, at name: NodeName, _ now: Moment) {
+        let directives = machines[name]?.handle(event, at: now) ?? []
+        for directive in directives { perform(directive, at: name) }
     }
 
     mutating func turn(_ name: String, _ events: DomainMachine.Event...) { turn(NodeName(name), events) }

@@ -73,6 +73,7 @@ enum ScenarioText {
         case .reset(let position): "reset at \(position)"
         case .checkpoint(let position): "checkpoint at \(position)"
         case .contacts(let contacts): "\(contacts.count) contacts"
+        case .generation: "generation"
         case .sealed: "seal"
         case .swept: "sweep"
         }
