@@ -29,6 +29,8 @@ struct History {
 
     /// How late a copy may be told of a registration beyond what it is told of its age.
     static let lateness = Duration.milliseconds(1_500)
+    /// Copies count in these.
+    private static let millisecond = Duration.milliseconds(1)
     /// How much sooner than on the simulation's clock a registration may run out on one that is fast.
     var tolerance = Duration.zero
     private(set) var knowledge: [ContactID: Knowledge] = [:]
@@ -133,7 +135,7 @@ struct History {
         if case .unregistered(let contact, .expiredContact) = entry.change, let key = try? contact.key() {  // made here
             let known = knowledge[ContactID(domain: domain, key: key)]
             if let known, known.position < position, known.isRegistered, !known.isUncertain,
-                now + tolerance < known.expiresNotBefore
+                now + tolerance + Self.millisecond < known.expiresNotBefore
             {
                 violate("deadlines", "\(domain) \(key) expired \(known.expiresNotBefore - now) too early")
             }

@@ -91,7 +91,9 @@ extension World {
         switch fault {
         case .crash(let names, let withDisk, let torn):
             let running = names.filter { nodes[$0]!.isRunning && !nodes[$0]!.isPaused }
-            guard !running.isEmpty, withDisk || isSafeToLoseDisk(of: running[0]) else { return false }
+            // What a full disk did not take is lost with the process.
+            let isWhole = withDisk && failedDisks.isDisjoint(with: running)
+            guard !running.isEmpty, isWhole || running.allSatisfy(isSafeToLoseDisk) else { return false }
             trace.note(now, "\(World.Fault.crash(running, withDisk: withDisk, torn: torn))")
             var lost = 0
             for name in running { lost += crash(name, withDisk: withDisk, torn: torn, isAlone: running.count == 1) }
