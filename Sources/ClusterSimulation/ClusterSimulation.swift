@@ -115,6 +115,9 @@ extension World {
             return "\(domain) has \(standbys.filter(\.inSync).count) of \(options.replicas - 1) standbys in sync"
         }
         let position = owner.report.position
+        guard owner.replica.table.currentCount == owner.replica.table.count else {
+            return "\(domain) is not restated whole"
+        }
         guard owner.committed == position.seq else { return "\(domain) has entries that are not committed" }
         for standby in standbys where machine(of: domain, at: standby.node)?.report.position != position {
             return "standby \(standby.node) of \(domain) is not at \(position)"

@@ -83,9 +83,10 @@ extension World {
         }
     }
 
-    /// What an owner tells its standbys that the destination has must be there: nobody else would deliver it.
-    mutating func check(_ cursors: [DestinationCursor], of domain: DomainName) {
-        for cursor in cursors where cursor.position > broker.position(in: domain) {
+    /// What an owner tells its standbys that the destination has must be there: nobody else would deliver it. For what
+    /// was dropped in an earlier epoch the `clear` stands that begins this one, and each that comes.
+    mutating func check(_ cursors: [DestinationCursor], of domain: DomainName, in epoch: UInt64) {
+        for cursor in cursors where cursor.position > broker.position(in: domain) && cursor.position.epoch == epoch {
             history.violate(
                 "a destination gets everything",
                 "\(domain): \(cursor.position) counts as delivered, the broker has \(broker.position(in: domain))")

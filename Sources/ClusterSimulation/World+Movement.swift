@@ -45,6 +45,12 @@ extension World {
     var areDrainsDone: Bool {
         let stored = coordinator.load()
         return stored.assignments.allSatisfy { assignment in
+            // One that came back to a group whose nodes are all drained has nowhere to go.
+            let group = Self.described(assignment.domain, options).group
+            let isAlone = layout.nodes.allSatisfy {
+                $0.role != .sr || $0.group != group || stored.wishes.isDrained($0.name)
+            }
+            guard !isAlone else { return true }
             let holders = (assignment.owner.map { [$0] } ?? []) + assignment.standbys.map(\.node)
             return holders.allSatisfy { !stored.wishes.isDrained($0.name) }
         }

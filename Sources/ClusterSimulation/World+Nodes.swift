@@ -134,7 +134,7 @@ extension World {
             switch directive {
             case .store: break
             case .send(let message, let peer):
-                if case .append(let append) = message { check(append.cursors, of: domain) }
+                if case .append(let append) = message { check(append.cursors, of: domain, in: append.epoch) }
                 send(message, from: name, to: peer)
             case .askRouters(let change):
                 for router in routers { send(.replicaChange(change), from: name, to: router) }
