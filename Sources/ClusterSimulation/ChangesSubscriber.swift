@@ -30,7 +30,8 @@ struct ChangesSubscriber {
         case .turnEnded: break
         }
         if !isSubscribed {
-            isSubscribed = true
+            // Who asks for the list anew knows nothing: the one that comes may be a moment old.
+            (isSubscribed, list, position) = (true, [], .start)
             let matcher = SubscriptionMatcher(.all, changes: true)
             pass(
                 .subscribe(SubscribeRequest(id: id, matcher: matcher, expires: .seconds(86_400), start: .snapshot)),

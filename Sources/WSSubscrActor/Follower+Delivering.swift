@@ -93,7 +93,11 @@ extension Follower {
             }
             guard let place = recent.place(after: lostAfter, changes: subscription.matcher.changes),
                 isShortest(from: place, subscription.matcher)
-            else { return resynchronise(id, subscription, at: now) }
+            else {
+                // Nobody is sent back to before what it was told.
+                if let shared, shared.position < lostAfter { self.shared = nil }
+                return resynchronise(id, subscription, at: now)
+            }
             subscription.state = .catchingUp(place)
         }
         subscriptions[id] = subscription

@@ -201,6 +201,27 @@ struct FollowerTests {
         #expect(client.seen.last?.position == Position(epoch: 1, seq: 212))
     }
 
+    /// Another's list of a moment ago would do for whoever begins, but not for whoever was told of more.
+    @Test mutating func resynchronisationDoesNotGoBackBehindWhatWasTold() throws {
+        follower = Follower(domain: demo)
+        try run(owner.beginEpoch(1, .restart) + [owner.append(accounts(10))])
+        try subscribe()
+        _ = follower.handle(
+            .subscribe(
+                SubscribeRequest(
+                    id: SubscriberID(lane: 0, connection: 2, number: 1), matcher: .everything, expires: .seconds(60),
+                    start: .snapshot)), at: at(0))
+        try run([owner.append([registered("a")])])
+        client.dropsPushed = true
+        for _ in 0..<102 { try run([owner.append(accounts(10))]) }
+        client.dropsPushed = false
+        try pullAll()
+        let positions = client.seen.map(\.position)
+        #expect(client.seen.dropFirst().first?.reason == "resync")
+        #expect(positions == positions.sorted())
+        #expect(client.set.count == 11)
+    }
+
     @Test mutating func moreThanTheRingAtOnceResynchronisesLiveSubscribers() throws {
         try run(owner.beginEpoch(1, .restart))
         try subscribe()
