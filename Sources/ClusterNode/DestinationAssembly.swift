@@ -50,7 +50,8 @@ extension NodeEnvironment {
         Lane(
             settings: LaneSettings(
                 name: name, kind: kind, filter: filter, concurrency: destination.concurrency,
-                batch: destination.batchLimits, domainQueueBytes: memoryBytes, spoolBytes: spoolBytes),
+                batch: destination.batchLimits, gathering: destination.gathering, domainQueueBytes: memoryBytes,
+                spoolBytes: spoolBytes),
             destination: destination, spoolDirectory: "\(topology.journalPath(of: spec.name))/spool/\(name)",
             seed: life.incarnation, tell: { relay.tell($0, $1) }, log: log)
     }

@@ -11,6 +11,9 @@ public protocol Destination: Sendable {
     var concurrency: Int { get }
     /// How much a batch may hold.
     var batchLimits: BatchLimits { get }
+    /// How long events of a domain gather between the beginnings of two batches, unless they fill one sooner. What
+    /// comes after a pause goes out at once.
+    var gathering: Duration { get }
     /// Delivers a batch and returns once it is safe at the destination; from then on nobody keeps it. May take as long
     /// as it must, but has to end by itself: nothing else of the domain is delivered meanwhile.
     /// - Throws: what went wrong, which decides what becomes of the batch.
@@ -24,6 +27,7 @@ public protocol Destination: Sendable {
 extension Destination {
     public var concurrency: Int { 8 }
     public var batchLimits: BatchLimits { BatchLimits() }
+    public var gathering: Duration { .milliseconds(10) }
     public func forget(_ domain: DomainName) async {}
     public func close() async {}
 }

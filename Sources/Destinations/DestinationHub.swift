@@ -54,15 +54,19 @@ public final class DestinationHub: DestinationOutlet {
 
 /// Where lanes leave notices for owners that are made after them.
 public final class NoticeRelay: Sendable {
-    private let receiver = Mutex<(@Sendable (DestinationNotice, DomainName) -> Void)?>(nil)
+    /// A closure by itself would be wrapped once more by every look into the mutex.
+    private struct Receiver: Sendable {
+        let tell: @Sendable (DestinationNotice, DomainName) -> Void
+    }
+    private let receiver = Mutex<Receiver?>(nil)
 
     public init() {}
 
-    public func connect(_ receiver: @escaping @Sendable (DestinationNotice, DomainName) -> Void) {
-        self.receiver.withLock { $0 = receiver }
+    public func connect(_ tell: @escaping @Sendable (DestinationNotice, DomainName) -> Void) {
+        receiver.withLock { $0 = Receiver(tell: tell) }
     }
 
     public func tell(_ notice: DestinationNotice, _ domain: DomainName) {
-        receiver.withLock { $0 }?(notice, domain)
+        receiver.withLock { $0 }?.tell(notice, domain)
     }
 }

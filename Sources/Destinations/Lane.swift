@@ -94,7 +94,7 @@ public final class Lane: Sendable {
 
     private func turn() {
         while let events = mailbox.take() {
-            for event in events { handle(takenOut(event)) }
+            for (index, event) in events.enumerated() { handle(takenOut(event), isLast: index == events.count - 1) }
         }
         setWake()
     }
@@ -114,8 +114,8 @@ public final class Lane: Sendable {
         }
     }
 
-    private func handle(_ event: LaneMachine.Event) {
-        perform(state.withLock { $0.machine.handle(event, at: SystemClock.now()) })
+    private func handle(_ event: LaneMachine.Event, isLast: Bool = true) {
+        perform(state.withLock { $0.machine.handle(event, isLast: isLast, at: SystemClock.now()) })
     }
 
     private func perform(_ directives: [LaneMachine.Directive]) {

@@ -96,7 +96,8 @@ package struct LaneMachine: Sendable {
         random = SplitMix64(seed: seed)
     }
 
-    package mutating func handle(_ event: Event, at now: Moment) -> [Directive] {
+    /// - Parameter isLast: whether nothing else has arrived already, so that it is decided what goes out.
+    package mutating func handle(_ event: Event, isLast: Bool = true, at now: Moment) -> [Directive] {
         var directives: [Directive] = []
         switch event {
         case .published(let publication, let domain): take(publication, domain, at: now, into: &directives)
@@ -110,7 +111,7 @@ package struct LaneMachine: Sendable {
         case .resumed: resume(into: &directives)
         case .tick: break
         }
-        dispatch(at: now, into: &directives)
+        if isLast { dispatch(at: now, into: &directives) }
         return directives
     }
 
@@ -144,11 +145,16 @@ package struct LaneMachine: Sendable {
             let domain = turn.domain
             streams[domain]?.turn = nil
             guard let stream = streams[domain], stream.isDeliverable else { continue }
+            if stream.gathersUntil > now.monotonic, stream.queue.count < settings.batch.events {
+                delay(domain, until: stream.gathersUntil)
+                continue
+            }
             let events = stream.batch(settings.batch)
             let ticket = nextTicket
             nextTicket += 1
             underWay += 1
             streams[domain]?.flight = LaneStream.Flight(ticket: ticket, events: events.count)
+            streams[domain]?.gathersUntil = now.monotonic + settings.gathering
             directives.append(.deliver(DestinationBatch(domain: domain, events: events), ticket: ticket))
         }
     }
@@ -306,7 +312,7 @@ package struct LaneMachine: Sendable {
     }
 
     private mutating func delay(_ domain: DomainName, until: MonotonicInstant) {
-        let index = delayed.firstIndex { $0.until > until } ?? delayed.count
+        let index = delayed.lastIndex { $0.until <= until }.map { $0 + 1 } ?? 0
         delayed.insert((until, turn(of: domain)), at: index)
     }
 

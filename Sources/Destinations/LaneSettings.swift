@@ -8,6 +8,9 @@ public struct LaneSettings: Sendable, Hashable {
     public var filter: DestinationFilter
     public var concurrency: Int
     public var batch: BatchLimits
+    /// How long events of a domain gather between the beginnings of two batches, unless they fill one sooner: the
+    /// busier the domain is, the more events share what a batch costs. After a pause an event goes out at once.
+    public var gathering: Duration
     /// What waits in memory, of one domain and of all; beyond it events go to the spool.
     public var domainQueueBytes: Int
     public var queueBytes: Int
@@ -19,8 +22,9 @@ public struct LaneSettings: Sendable, Hashable {
 
     public init(
         name: String, kind: String, filter: DestinationFilter = .everything, concurrency: Int = 8,
-        batch: BatchLimits = BatchLimits(), domainQueueBytes: Int = 8 << 20, queueBytes: Int = 64 << 20,
-        spoolBytes: Int = DestinationSpec.defaultSpoolBytes, firstPause: Duration = .milliseconds(100),
+        batch: BatchLimits = BatchLimits(), gathering: Duration = .zero, domainQueueBytes: Int = 8 << 20,
+        queueBytes: Int = 64 << 20, spoolBytes: Int = DestinationSpec.defaultSpoolBytes,
+        firstPause: Duration = .milliseconds(100),
         longestPause: Duration = .seconds(5)
     ) {
         precondition(concurrency > 0 && batch.events > 0, "\(name) would never be sent anything")
@@ -29,6 +33,7 @@ public struct LaneSettings: Sendable, Hashable {
         self.filter = filter
         self.concurrency = concurrency
         self.batch = batch
+        self.gathering = gathering
         self.domainQueueBytes = domainQueueBytes
         self.queueBytes = queueBytes
         self.spoolBytes = spoolBytes

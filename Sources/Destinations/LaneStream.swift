@@ -17,6 +17,8 @@ struct LaneStream: Sendable {
     /// Everything up to here is safe at the destination, or not wanted by it.
     var acknowledged: Position
     var flight: Flight?
+    /// Less than a whole batch does not go out before.
+    var gathersUntil = MonotonicInstant.distantPast
     /// The domain's turn in `LaneMachine.ready`, or in `delayed`; nil while it waits for none.
     var turn: UInt64?
     /// Failures in a row.

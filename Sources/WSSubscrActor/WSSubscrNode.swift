@@ -15,7 +15,12 @@ public final class WSSubscrNode: Sendable {
     private let settings: FollowerSettings
     private let log: Logger
     private let table: Mutex<Table>
-    private let onRemoved = Mutex<@Sendable (DomainName) -> Void>({ _ in })
+    private let removal = Mutex<RemovalListener?>(nil)
+
+    /// A closure by itself would be wrapped once more by every look into the mutex.
+    private struct RemovalListener: Sendable {
+        let onRemoved: @Sendable (DomainName) -> Void
+    }
 
     private struct Table {
         var followers: [DomainName: FollowerActor] = [:] { didSet { ordered = nil } }
@@ -79,7 +84,9 @@ public final class WSSubscrNode: Sendable {
     }
 
     /// To be told of each domain of which nothing is kept here any more, after its subscribers were told.
-    public func onRemoved(_ body: @escaping @Sendable (DomainName) -> Void) { onRemoved.withLock { $0 = body } }
+    public func onRemoved(_ body: @escaping @Sendable (DomainName) -> Void) {
+        removal.withLock { $0 = RemovalListener(onRemoved: body) }
+    }
 
     private func makeFollower(of domain: DomainName) -> FollowerActor {
         FollowerActor(
@@ -95,7 +102,7 @@ public final class WSSubscrNode: Sendable {
         }
         guard isOver else { return }
         log.notice("\(domain) is removed; its subscriptions have ended")
-        onRemoved.withLock { $0 }(domain)
+        removal.withLock { $0 }?.onRemoved(domain)
     }
 
     // MARK: What arrives

@@ -36,6 +36,39 @@ struct LaneMachineTests {
         #expect(rig.cursors == ["1:3"])
     }
 
+    @Test func eventsOfABusyDomainGatherUntilTheyFillABatchOrTheirTimeIsOver() throws {
+        var rig = try LaneRig(batch: 3, gathering: .milliseconds(10))
+        rig.begin(demo)
+        let began = rig.now.monotonic
+        rig.publish(demo, 1...1)
+        #expect(rig.outgoing.map(\.seqs) == [[1]], "after a pause at once")
+        rig.publish(demo, 2...2)
+        rig.land(demo)
+        rig.publish(demo, 3...3)
+        #expect(rig.outgoing.count == 1)
+        #expect(rig.machine.nextWake(at: rig.now) == began + .milliseconds(10))
+        rig.advance(to: began + .milliseconds(10))
+        #expect(rig.outgoing.last?.seqs == [2, 3])
+        rig.publish(demo, 4...6)
+        rig.land(demo)
+        #expect(rig.outgoing.last?.seqs == [4, 5, 6], "a whole batch does not wait")
+    }
+
+    @Test func whatHasArrivedGoesOutTogether() throws {
+        var machine = LaneMachine(settings: LaneSettings(name: "test", kind: "test"), seed: 1)
+        let now = Moment(monotonic: MonotonicInstant(nanoseconds: 1_000_000_000), wall: 1_700_000_000_000)
+        _ = machine.handle(.published(.began(epoch: 1, LogTail()), of: demo), isLast: false, at: now)
+        let first = machine.handle(
+            .published(.entries([LaneRig.entry(1)], epoch: 1), of: demo), isLast: false, at: now)
+        #expect(first.isEmpty)
+        let second = machine.handle(.published(.entries([LaneRig.entry(2)], epoch: 1), of: demo), at: now)
+        guard case .deliver(let batch, _)? = second.first else {
+            Issue.record("nothing goes out")
+            return
+        }
+        #expect(batch.events.map(\.entry.seq) == [1, 2])
+    }
+
     @Test func domainsGoOutBesideOneAnotherUpToTheLimit() throws {
         var rig = try LaneRig(concurrency: 1)
         for domain in [demo, acme] { rig.begin(domain) }

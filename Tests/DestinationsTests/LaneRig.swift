@@ -22,13 +22,15 @@ struct LaneRig {
     private var spool: [DomainName: [[DestinationEvent]]] = [:]
 
     init(
-        batch: Int = 1_000, concurrency: Int = 8, filter: DestinationFilter = .everything,
-        domainQueueBytes: Int = 8 << 20, spoolBytes: Int = 1 << 30, seed: UInt64 = 1
+        batch: Int = 1_000, gathering: Duration = .zero, concurrency: Int = 8,
+        filter: DestinationFilter = .everything, domainQueueBytes: Int = 8 << 20, spoolBytes: Int = 1 << 30,
+        seed: UInt64 = 1
     ) throws {
         machine = LaneMachine(
             settings: LaneSettings(
                 name: "test", kind: "test", filter: filter, concurrency: concurrency,
-                batch: BatchLimits(events: batch), domainQueueBytes: domainQueueBytes, spoolBytes: spoolBytes),
+                batch: BatchLimits(events: batch), gathering: gathering, domainQueueBytes: domainQueueBytes,
+                spoolBytes: spoolBytes),
             seed: seed)
     }
 

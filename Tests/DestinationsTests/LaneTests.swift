@@ -29,6 +29,16 @@ struct LaneTests {
         for seq in seqs { lane.publish(.entries([LaneRig.entry(seq)], epoch: 1), of: demo) }
     }
 
+    /// Were every look at the receiver to wrap it once more, calling it would overflow the stack long before the end.
+    @Test func relayPassesAMillionNoticesOn() {
+        let relay = NoticeRelay()
+        let count = Atomic(0)
+        relay.tell(.replay(to: "recorder"), demo)
+        relay.connect { _, _ in count.add(1, ordering: .relaxed) }
+        for seq in 1...1_000_000 { relay.tell(.delivered(Position(epoch: 1, seq: UInt64(seq)), to: "recorder"), demo) }
+        #expect(count.load(ordering: .relaxed) == 1_000_000)
+    }
+
     @Test func everythingArrivesOnceInOrderThroughTheSpool() async throws {
         let directory = try TemporaryDirectory()
         let recorder = Recorder()
