@@ -229,7 +229,7 @@ let package = Package(
             ]),
         .tests(
             "ClusterSimulationTests",
-            ["ClusterSimulation", "ClusterRuntime", "RegistrarEvents"]),
+            ["ClusterSimulation", "ClusterRuntime", "MessagePack", "RegistrarEvents"]),
         .tests("ClusterNodeTests", ["ClusterNode", "ClusterRuntime", "RegistrarEvents", .deque, .logging]),
         .tests(
             "ClusterTests",

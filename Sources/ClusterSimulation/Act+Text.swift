@@ -45,6 +45,7 @@ extension World.Fault: CustomStringConvertible {
         case .brokerOutage: "stop broker"
         case .slow(let name, let delay): "slow \(name) by \(Act.text(.milliseconds(delay)))"
         case .diskFull(let name): "fill \(name)"
+        case .exchange(let name, let isFormer): (isFormer ? "downgrade" : "upgrade") + " \(name)"
         }
     }
 

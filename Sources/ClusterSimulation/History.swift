@@ -150,14 +150,17 @@ struct History {
     // MARK: At the end
 
     /// Holds the list of the owner against what clients know.
-    mutating func compare(_ list: [ContactKey: PackedContact], of domain: DomainName, at now: MonotonicInstant) {
+    /// - Parameter mayOutlive: whether it is known that contacts may be listed for longer than they were granted.
+    mutating func compare(
+        _ list: [ContactKey: PackedContact], of domain: DomainName, at now: MonotonicInstant, mayOutlive: Bool
+    ) {
         for (contact, known) in knowledge.sorted(by: { $0.key.key < $1.key.key }) where contact.domain == domain {
             guard !known.isUncertain else { continue }
             let isListed = list[contact.key] != nil
             if known.isRegistered, now + tolerance < known.expiresNotBefore, !isListed {
                 violate("nothing acknowledged is lost", "\(domain) \(contact.key) is not listed")
             }
-            if let end = known.expiresNotAfter, end + tolerance + Self.lateness < now, isListed {
+            if !mayOutlive, let end = known.expiresNotAfter, end + tolerance + Self.lateness < now, isListed {
                 violate("deadlines", "\(domain) \(contact.key) is listed \(now - end) after it ran out")
             }
             if !known.isRegistered, isListed {

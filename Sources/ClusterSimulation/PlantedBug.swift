@@ -31,6 +31,8 @@ public enum PlantedBug: String, CaseIterable, Sendable, Hashable {
     case leavesOutReplays
     /// A snapshot lacks a contact, and its count and digest are not compared.
     case trustsSnapshots
+    /// A reader does not take in what lacks the fields that came with its own wire version.
+    case needsEveryField
 
     /// How many histories, from seed 1 on, it may take at most to find one. What each took is in docs/testing.md.
     public static let patience: UInt64 = 60

@@ -84,6 +84,8 @@ extension ScenarioReader {
             guard what.count == 3, what[1] == "by", let delay = duration(what[2]) else { return nil }
             return .slow(NodeName(what[0]), Int(delay.milliseconds))
         case "fill": return what.count == 1 ? .diskFull(NodeName(what[0])) : nil
+        case "upgrade", "downgrade":
+            return what.count == 1 ? .exchange(NodeName(what[0]), isFormer: verb == "downgrade") : nil
         default: return nil
         }
     }
@@ -111,6 +113,9 @@ extension ScenarioReader {
     /// Whether all that is named is there; to be called when everything was read.
     mutating func checkActs() {
         let names = World.names(of: scenario.options)
+        for name in scenario.options.former where !names.contains(name) {
+            report("there is no node \(name)", names.map(\.rawValue).joined(separator: ", "))
+        }
         var last = Duration.zero
         for (timed, line) in zip(scenario.acts, actLines) {
             self.line = line
@@ -137,7 +142,9 @@ extension Act {
         switch self {
         case .ask(_, let gateway): [gateway]
         case .fault(.crash(let names, _, _), _): names
-        case .fault(.pause(let name), _), .fault(.slow(let name, _), _), .fault(.diskFull(let name), _): [name]
+        case .fault(.pause(let name), _), .fault(.slow(let name, _), _), .fault(.diskFull(let name), _),
+            .fault(.exchange(let name, _), _):
+            [name]
         case .fault(.cut(let links), _): links.flatMap { [$0.from, $0.to] }
         case .fault(.coordinatorOutage, _), .fault(.brokerOutage, _): []
         case .order(.drain(let name)), .order(.undrain(let name)), .order(.move(_, let name)): [name]

@@ -104,6 +104,7 @@ struct ScenarioReader {
             scenario.options.pin = text.split(separator: " ").compactMap { name in
                 number(String(name.drop { $0 == "s" }), in: 1...50).map { $0 - 1 }
             }
+        case "former": scenario.options.former = text.split(separator: " ").map { NodeName(String($0)) }
         case "plant":
             scenario.options.plantedBug = PlantedBug(rawValue: text)
             if scenario.options.plantedBug == nil {
@@ -118,7 +119,7 @@ struct ScenarioReader {
             report(
                 "there is no setting `\(name)`",
                 "nodes, domains, replicas, ring, delay, loss, duplication, reordering, drift, coordinator, hints, "
-                    + "group, pin, quorum, broker, unanswered, queue, spool, plant, chance, until or breaks")
+                    + "group, pin, quorum, former, broker, unanswered, queue, spool, plant, chance, until or breaks")
         }
     }
 

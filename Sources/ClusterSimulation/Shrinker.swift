@@ -113,6 +113,7 @@ public struct Shrinker {
         let changes: [(inout SimulationOptions) -> Void] = [
             { $0.loss = 0 }, { $0.duplication = 0 }, { $0.reordering = 0 }, { $0.drift = 0 },
             { $0.vacancyHints = false }, { $0.groupSize = 0 }, { $0.quorumSize = 0 }, { $0.pin = [] },
+            { $0.former = [] },
             { $0.unanswered = 0 }, { $0.brokerDelay = min($0.brokerDelay, calm.brokerDelay) }, { $0.hasBroker = false },
             { $0.brokerQueueBytes = calm.brokerQueueBytes }, { $0.brokerSpoolBytes = calm.brokerSpoolBytes },
             { $0.coordinatorDelay = calm.coordinatorDelay },
@@ -168,6 +169,7 @@ extension Scenario {
         if options.registrars - options.replicas < options.groupSize { options.groupSize = 0 }
         options.pin.removeAll { $0 >= options.registrars }
         let names = Set(World.names(of: options))
+        options.former.removeAll { !names.contains($0) }
         let domains = Set(World.allDomains.prefix(options.domains))
         acts = acts.compactMap { timed in
             guard timed.act.domains.allSatisfy(domains.contains) else { return nil }

@@ -13,6 +13,8 @@ final class SimulatedNode {
     let name: NodeName
     let role: NodeRole
     let incarnation: UInt64
+    /// Whether its program is of the wire version before this one.
+    let isFormer: Bool
     var isRunning = true
     var isPaused = false
     /// What waits while the node is paused.
@@ -39,10 +41,11 @@ final class SimulatedNode {
         let record: JournalRecord
     }
 
-    init(_ life: NodeID, role: NodeRole, disk: [DomainName: [Written]], agent: NodeAgent) {
+    init(_ life: NodeID, role: NodeRole, isFormer: Bool, disk: [DomainName: [Written]], agent: NodeAgent) {
         name = life.name
         incarnation = life.incarnation
         self.role = role
+        self.isFormer = isFormer
         self.disk = disk
         self.agent = agent
     }

@@ -57,6 +57,9 @@ public struct SimulationOptions: Sendable, Hashable {
     /// How many registrars, the last ones, are of a site that asks for a quorum; 0 for a cluster of one site.
     public var quorumSize = 0
 
+    /// Nodes that begin with a program of the wire version before this one.
+    var former: [NodeName] = []
+
     /// - Parameter number: of a registrar, from 0.
     func needsQuorum(_ number: Int, _ role: NodeRole) -> Bool { role == .sr && number >= registrars - quorumSize }
 
@@ -93,6 +96,19 @@ public struct SimulationOptions: Sendable, Hashable {
         if random.chance(0.3) { faults.insert(.diskFull) }
         place(seed: seed)
         addBroker(seed: seed)
+        mixVersions(seed: seed)
+    }
+
+    /// Has some histories begin amid an upgrade, or before it, again from a generator of its own. A router of the
+    /// version before knows of no active topology, so there are none of them where topologies are activated.
+    private mutating func mixVersions(seed: UInt64) {
+        var random = SplitMix64(seed: seed ^ 0x7665_7273_696f_6e73)
+        guard random.chance(0.25) else { return }
+        let share = random.chance(0.4) ? 1 : Double.random(in: 0.2...0.8, using: &random)
+        let changesTopology = World.topologyChance(seed: seed) != nil
+        former = World.names(of: self).filter {
+            random.chance(share) && !(changesTopology && $0.rawValue.hasPrefix("r"))
+        }
     }
 
     /// Has some histories with a destination, again from a generator of its own.

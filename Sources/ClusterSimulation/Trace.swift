@@ -18,9 +18,11 @@ struct Trace {
 
     /// Heartbeats and their answers would hide everything else, and so would what only says again what was said last:
     /// neither is noted.
-    mutating func message(_ now: MonotonicInstant, _ message: Message, from sender: NodeID, to name: NodeName) {
+    mutating func message(
+        _ now: MonotonicInstant, _ message: Message, from sender: NodeID, to name: NodeName, _ fate: String = ""
+    ) {
         guard isOn, let text = Self.describe(message) else { return }
-        let line = "\(sender)->\(name) \(text)"
+        let line = "\(sender)->\(name) \(text)\(fate)"
         if let topic = Self.repeatable(message) {
             let topic = "\(sender)->\(name) \(topic)"
             guard said.updateValue(line, forKey: topic) != line else { return }

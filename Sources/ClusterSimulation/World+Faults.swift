@@ -17,6 +17,8 @@ extension World {
         case diskFull(NodeName)
         /// The destination takes nothing.
         case brokerOutage
+        /// The process ends, and a program of this version, or of the wire version before, is started in its place.
+        case exchange(NodeName, isFormer: Bool)
     }
 
     /// Plans faults over the faulty time.
@@ -66,7 +68,7 @@ extension World {
         case .pause(let name): registrars.contains(name)
         case .cut(let links): links.contains { registrars.contains($0.from) || registrars.contains($0.to) }
         case .coordinatorOutage, .brokerOutage: false
-        case .slow(let name, _), .diskFull(let name): registrars.contains(name)
+        case .slow(let name, _), .diskFull(let name), .exchange(let name, _): registrars.contains(name)
         }
     }
 
@@ -125,6 +127,14 @@ extension World {
                 let crash = Fault.crash([name], withDisk: true, torn: 0)
                 queue.add(.fault(crash), at: now + length - .milliseconds(1))
             }
+        case .exchange(let name, let isFormer):
+            let node = nodes[name]!
+            guard node.isRunning, !node.isPaused, node.isFormer != isFormer,
+                !failedDisks.contains(name) || isSafeToLoseDisk(of: name)
+            else { return false }
+            trace.note(now, "\(fault)")
+            _ = crash(name, withDisk: true, torn: 0, isAlone: true)
+            exchanges += 1
         }
         record(.fault(begun, for: length))
         queue.add(.heal(begun), at: now + length)
@@ -189,11 +199,8 @@ extension World {
         activeFaults -= 1
         switch fault {
         case .crash(let names, _, _):
-            for name in names where !nodes[name]!.isRunning {
-                let reuses = options.plantedBug == .reusesIncarnation
-                let incarnation = nodes[name]!.incarnation + (reuses ? 0 : 1)
-                boot(name, nodes[name]!.role, incarnation: incarnation, disk: nodes[name]!.disk)
-            }
+            for name in names { restart(name, isFormer: nodes[name]!.isFormer) }
+        case .exchange(let name, let isFormer): restart(name, isFormer: isFormer)
         case .pause(let name):
             nodes[name]!.isPaused = false
             if let since = ended.removeValue(forKey: nodes[name]!.life) {
@@ -210,5 +217,11 @@ extension World {
         case .diskFull(let name): writeAnew(name)
         }
         trace.note(now, "over: \(fault)")
+    }
+
+    private mutating func restart(_ name: NodeName, isFormer: Bool) {
+        guard let node = nodes[name], !node.isRunning else { return }
+        let incarnation = node.incarnation + (has(.reusesIncarnation) ? 0 : 1)
+        boot(name, node.role, incarnation: incarnation, isFormer: isFormer, disk: node.disk)
     }
 }

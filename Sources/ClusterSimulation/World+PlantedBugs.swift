@@ -17,6 +17,12 @@ extension World {
         send(.reply(Reply(id: request.id, result: .registered(position, ttl: ttl))), from: name, to: sender.name)
     }
 
+    /// Whether the message is refused for what the version before did not say.
+    func lacksFields(_ message: Message) -> Bool {
+        guard has(.needsEveryField), case .heartbeat(let heartbeat) = message else { return false }
+        return heartbeat.wireVersion < WireVersion.current
+    }
+
     // MARK: Replicas
 
     mutating func shortened(_ entries: [LogEntry]) -> ArraySlice<LogEntry> {

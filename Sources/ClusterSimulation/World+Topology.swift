@@ -22,13 +22,18 @@ extension World {
     /// Plans over the faulty time when the last domain is removed, or put back. Drawn from a generator of their own, so
     /// that histories without them, and those of the first kind, are as they were before there were any.
     mutating func planTopologies(until end: MonotonicInstant, seed: UInt64) {
-        var random = SplitMix64(seed: seed ^ 0x746f_706f_6c6f_6779)
-        guard random.chance(0.25) else { return }
+        guard var random = Self.topologyChance(seed: seed) else { return }
         var time = now + .seconds(3)
         while time < end {
             queue.add(.topology, at: time)
             time += random.duration(1_000...6_000)
         }
+    }
+
+    /// What changes of the topology are drawn from; nil in histories without.
+    static func topologyChance(seed: UInt64) -> SplitMix64? {
+        var random = SplitMix64(seed: seed ^ 0x746f_706f_6c6f_6779)
+        return random.chance(0.25) ? random : nil
     }
 
     /// An operator removes the last domain, or puts it back.
@@ -50,7 +55,7 @@ extension World {
     /// Gives a topology to whichever router holds itself to lead.
     mutating func activate(_ text: String) {
         for name in routers {
-            guard let node = nodes[name], node.isRunning, !node.isPaused, let machine = node.router,
+            guard let node = nodes[name], node.isRunning, !node.isPaused, !node.isFormer, let machine = node.router,
                 machine.leadingTerm(at: moment(of: name)) > 0,
                 let layout = Self.layout(of: text, nodes: layout.nodes, options)
             else { continue }

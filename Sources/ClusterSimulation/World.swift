@@ -59,6 +59,10 @@ struct World {
     var slowness: [NodeName: Int] = [:]
     /// How long each has stood still at most, with what had been sent to it.
     var longestPause: [NodeName: Duration] = [:]
+    /// Nodes that are or were of the wire version before.
+    var formers: Set<NodeName> = []
+    /// How many times another version of the program took a node's place.
+    var exchanges = 0
     var fullDisks: Set<NodeName> = []
     /// Whether faults come by chance, and not as they were written down.
     var drawsFaults = false
@@ -142,7 +146,9 @@ struct World {
             speeds[name] = options.drift > 0 ? Double.random(in: -options.drift...options.drift, using: &clocks) : 0
             wallOffsets[name] = options.drift > 0 ? Int64.random(in: -3_600_000...3_600_000, using: &clocks) : 0
         }
-        for (name, role) in roles { boot(name, role, incarnation: 1, disk: [:]) }
+        for (name, role) in roles {
+            boot(name, role, incarnation: 1, isFormer: options.former.contains(name), disk: [:])
+        }
         if options.vacancyHints { queue.add(.vacant, at: now + .milliseconds(200)) }
     }
 
@@ -168,14 +174,15 @@ struct World {
 
     /// Starts a process; `disk` is what an earlier one left.
     mutating func boot(
-        _ name: NodeName, _ role: NodeRole, incarnation: UInt64, disk: [DomainName: [SimulatedNode.Written]]
+        _ name: NodeName, _ role: NodeRole, incarnation: UInt64, isFormer: Bool,
+        disk: [DomainName: [SimulatedNode.Written]]
     ) {
         let moment = moment(of: name)
         let life = NodeID(name: name, incarnation: incarnation)
         let agent = NodeAgent(
             node: life, role: role, routers: routers.filter { $0 != name }, pid: 1, started: moment.monotonic,
             periods: periods)
-        let node = SimulatedNode(life, role: role, disk: disk, agent: agent)
+        let node = SimulatedNode(life, role: role, isFormer: isFormer, disk: disk, agent: agent)
         switch role {
         case .router:
             let (all, options) = (layout.nodes, options)
@@ -195,7 +202,8 @@ struct World {
         case .sg, .arbiter: preconditionFailure("the simulated cluster has no \(role.name): \(name)")
         }
         nodes[name] = node
-        trace.note(now, "boot \(life)")
+        if isFormer { formers.insert(name) }
+        trace.note(now, "boot \(life)" + (isFormer ? " of wire version \(FormerWire.version)" : ""))
         queue.add(.step(name, .tick), at: now + random.duration(0...40))
     }
 
@@ -253,40 +261,6 @@ struct World {
         case .notice(let notice, let domain, let life):
             if node.life == life { self.step(.destination(notice), of: domain, at: name) }
         }
-    }
-
-    // MARK: The network
-
-    mutating func send(_ message: Message, from name: NodeName, to peer: NodeName) {
-        guard let life = nodes[name]?.life, nodes[peer] != nil else { return }
-        let link = Link(from: name, to: peer)
-        let counter = (nodes[name]?.sentCounter[peer] ?? 0) + 1
-        nodes[name]?.sentCounter[peer] = counter
-        guard !blocked.contains(link), !(isLossy && random.chance(options.loss)) else { return }
-        let step = Step.deliver(message, from: life, counter: counter)
-        let delay = random.microseconds(100...(options.maximumDelay * 1_000))
-        var arrival = now + delay + .milliseconds((slowness[name] ?? 0) + (slowness[peer] ?? 0))
-        if isLossy, random.chance(options.reordering) {
-            arrival += random.duration(1...50)
-        } else {
-            arrival = max(arrival, lastArrival[link] ?? .distantPast)
-            lastArrival[link] = arrival
-        }
-        queue.add(.step(peer, step), at: arrival)
-        if isLossy, random.chance(options.duplication) {
-            queue.add(.step(peer, step), at: arrival + random.duration(0...80))
-        }
-    }
-
-    /// What a transport promises: at most once, in order, from the latest life of the sender.
-    private mutating func receive(_ message: Message, from sender: NodeID, _ counter: UInt64, at name: NodeName) {
-        guard let node = nodes[name] else { return }
-        if let last = node.taken[sender.name] {
-            guard (last.incarnation, last.counter) < (sender.incarnation, counter) else { return }
-        }
-        node.taken[sender.name] = (sender.incarnation, counter)
-        trace.message(now, message, from: sender, to: name)
-        handle(message, from: sender, at: name)
     }
 
     // MARK: The coordinator

@@ -13,6 +13,7 @@ struct SimulationTally {
     private var unknown = 0
     private var moves = 0
     private var removals = 0
+    private var exchanges = 0
     private var delivered = 0
     private var duplicates = 0
     private(set) var simulated: Duration = .zero
@@ -26,6 +27,7 @@ struct SimulationTally {
         let unknown: Int
         let moves: Int
         let removals: Int
+        let exchanges: Int
         let delivered: Int
         let duplicates: Int
         let simulated_h: Double
@@ -44,6 +46,7 @@ struct SimulationTally {
         unknown += outcome.unknown
         moves += outcome.moves
         removals += outcome.removals
+        exchanges += outcome.exchanges
         delivered += outcome.delivered
         duplicates += outcome.duplicates
         simulated += outcome.simulated
@@ -55,7 +58,7 @@ struct SimulationTally {
     func document(in time: Duration) -> Document {
         Document(
             ok: failing.isEmpty, histories: histories, steps: steps, acknowledged: acknowledged, unknown: unknown,
-            moves: moves, removals: removals, delivered: delivered, duplicates: duplicates,
+            moves: moves, removals: removals, exchanges: exchanges, delivered: delivered, duplicates: duplicates,
             simulated_h: Self.rounded(simulated / .seconds(3_600)), seconds: Self.rounded(time / .seconds(1)),
             histories_per_s: Self.rounded(rate(in: time)), broken: failing.count, failing_seeds: failing.sorted())
     }
@@ -65,7 +68,7 @@ struct SimulationTally {
         let speed = time.map { ", \(Self.rounded(rate(in: $0))) histories/s" } ?? ""
         let hours = Self.rounded(simulated / .seconds(3_600))
         return "\(histories) histories, \(steps) steps, \(acknowledged) acknowledged operations, \(moves) moves, "
-            + "\(removals) removals of domains, "
+            + "\(removals) removals of domains, \(exchanges) changes of version, "
             + "\(delivered) events delivered (\(duplicates) again), \(hours) simulated hours\(speed), "
             + "\(failing.count) broken"
     }

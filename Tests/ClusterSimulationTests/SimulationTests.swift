@@ -9,12 +9,14 @@ struct SimulationTests {
         var acknowledged = 0
         var moves = 0
         var removals = 0
+        var exchanges = 0
         var delivered = 0
         var duplicates = 0
         await ClusterSimulation.run(seeds: Array(1...40 as ClosedRange<UInt64>)) { outcome in
             acknowledged += outcome.acknowledged
             moves += outcome.moves
             removals += outcome.removals
+            exchanges += outcome.exchanges
             delivered += outcome.delivered
             duplicates += outcome.duplicates
             if !outcome.isGood { broken.append("seed \(outcome.seed): \(outcome.violations)") }
@@ -23,6 +25,7 @@ struct SimulationTests {
         #expect(acknowledged > 5_000, "histories without load prove nothing")
         #expect(moves > 20, "histories without moves prove nothing of them")
         #expect(removals > 3, "nor do histories in which no domain is removed")
+        #expect(exchanges > 10, "nor do those of a single version")
         #expect(delivered > 2_000 && duplicates > 50, "nor those in which the destination gets nothing, or all once")
     }
 
