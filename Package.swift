@@ -132,7 +132,7 @@ let package = Package(
         .rollcall(
             "AdminAPI",
             [
-                "AccessTokens", "ClusterRuntime", "Filtering", "RegistrarEvents", .httpTypes, .hummingbird,
+                "AccessTokens", "ClusterRuntime", "Filtering", "RegistrarEvents", "SIP", .httpTypes, .hummingbird,
                 .hummingbirdCore, .logging, .nioCore, .serviceLifecycle,
             ]),
 

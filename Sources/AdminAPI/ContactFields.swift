@@ -2,6 +2,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 import RegistrarEvents
+import SIP
 
 /// The members of a JSON object, taken out one by one, so that those nobody asked for can be named.
 struct ContactFields: Sendable {
@@ -62,6 +63,25 @@ struct ContactFields: Sendable {
         }
         guard text.utf8.count <= length else {
             throw AdminError(.badRequest, "\(name) has \(text.utf8.count) bytes; expected \(length) at most")
+        }
+        return text
+    }
+
+    /// Parameters that SIP devices are told behind a contact's address, as they are: what is none could be another
+    /// address there.
+    mutating func contactParameters(_ name: String) throws(AdminError) -> String {
+        let text = try string(name)
+        guard !text.isEmpty else { return text }
+        let contact: NameAddress
+        do throws(SIPParseError) {
+            contact = try NameAddress(parsing: SIPText("<sip:contact.invalid>;\(text)"))
+        } catch {
+            throw AdminError(
+                .badRequest, "\(name) is no list of SIP parameters; expected such as q=0.5;audio;description=\"a, b\"")
+        }
+        for (parameter, _) in contact.parameters.all where ContactField.isKeptApart(parameter) {
+            throw AdminError(
+                .badRequest, "\(name) has \(parameter.string), which follows from other fields; expected others only")
         }
         return text
     }

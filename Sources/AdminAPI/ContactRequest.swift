@@ -62,7 +62,7 @@ extension SIPUserDetails {
             contactURI: try fields.address("contact_uri", atMost: Self.maximumURILength),
             instanceID: try fields.address("instance_id", atMost: Self.maximumInstanceLength),
             regID: UInt32(try fields.integer("reg_id", 0...Int64(UInt32.max)) ?? 0),
-            parameters: try fields.string("contact_params"), userAgent: try fields.string("user_agent"),
+            parameters: try fields.contactParameters("contact_params"), userAgent: try fields.string("user_agent"),
             transport: try fields.string("transport"), path: try fields.strings("path"),
             callID: try fields.string("call_id"),
             cseq: UInt32(try fields.integer("cseq", 0...Int64(UInt32.max)) ?? 0),

@@ -26,6 +26,13 @@ public enum ContactField: Sendable {
             regID: found.regID.isAbsent ? nil : try Self.regID(text, found.regID))
     }
 
+    /// Whether a registrar keeps a parameter of this name by itself, and writes it into its answers on its own.
+    public static func isKeptApart(_ name: SIPText) -> Bool { keptApart.contains { name.matches($0) } }
+
+    private static let keptApart: [StaticString] = [
+        "expires", "+sip.instance", "reg-id", "pub-gruu", "temp-gruu", "temp-gruu-cookie",
+    ]
+
     /// `0`, `1`, or either with up to three decimals (`qvalue` of RFC 3261 section 25.1).
     private static func preference(_ text: SIPText, _ part: Part) throws(SIPParseError) -> UInt16 {
         var cursor = Cursor(SIPText(text.storage, part))

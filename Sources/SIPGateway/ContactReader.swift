@@ -69,18 +69,13 @@ struct ContactReader {
     private var otherParameters: String {
         var text = ""
         address.parameters.forEach { name, value in
-            let isApart = Self.keptApart.contains { name.matches($0) }
-            guard !isApart else { return }
+            guard !ContactField.isKeptApart(name) else { return }
             text += text.isEmpty ? name.string : ";" + name.string
             guard let value else { return }
             text += value.isToken ? "=" + value.string : "=\"" + value.escaped + "\""
         }
         return text
     }
-
-    private static let keptApart: [StaticString] = [
-        "expires", "+sip.instance", "reg-id", "pub-gruu", "temp-gruu", "temp-gruu-cookie",
-    ]
 }
 
 extension Via.Transport {

@@ -142,6 +142,22 @@ import Testing
                 + String(repeating: "i", count: 257) + #""}"#,
             "instance_id has 257 bytes; expected 256 at most"
         ),
+        (
+            #"{"kind":"sipuser","account":"a","contact_id":"c","ttl":60,"contact_params":"q=1, <sip:evil@x>"}"#,
+            "contact_params is no list of SIP parameters"
+        ),
+        (
+            #"{"kind":"sipuser","account":"a","contact_id":"c","ttl":60,"contact_params":"q=1;"}"#,
+            "contact_params is no list of SIP parameters"
+        ),
+        (
+            #"{"kind":"sipuser","account":"a","contact_id":"c","ttl":60,"contact_params":"d=\"open"}"#,
+            "contact_params is no list of SIP parameters"
+        ),
+        (
+            #"{"kind":"sipuser","account":"a","contact_id":"c","ttl":60,"contact_params":"q=1;Expires=9"}"#,
+            "contact_params has Expires, which follows from other fields"
+        ),
         (#"{"kind":"user","account":"a","contact_id":"","ttl":60}"#, "contact_id is missing"),
         (#"{"kind":"user","account":"a","contact_id":"c"}"#, "ttl is missing"),
         (#"{"kind":"user","account":"a","contact_id":"c","ttl":0}"#, "expected 1 to"),

@@ -53,7 +53,7 @@ import Testing
             "NIOCore", "NIOHTTP1", "NIOPosix", "NIOSSL", "ServerTLS", "ServiceLifecycle", "WebSocketFrames",
         ],
         "AdminAPI": [
-            "AccessTokens", "ClusterRuntime", "Filtering", "RegistrarEvents", "HTTPTypes", "Hummingbird",
+            "AccessTokens", "ClusterRuntime", "Filtering", "RegistrarEvents", "SIP", "HTTPTypes", "Hummingbird",
             "HummingbirdCore", "Logging", "NIOCore", "ServiceLifecycle",
         ],
 
