@@ -72,6 +72,7 @@ final class DatagramHandler: ChannelInboundHandler, SIPSocket {
     }
 
     private func write(_ bytes: [UInt8], to address: SocketAddress) {
+        guard bytes.count <= Route.maximumDatagram else { return counters.unsent.count() }
         burst.writeBytes(bytes)
         written.append((address, bytes.count))
     }

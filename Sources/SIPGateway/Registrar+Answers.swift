@@ -19,12 +19,38 @@ extension Registrar {
     }
 
     mutating func accept(_ waiting: Waiting, _ contacts: [LiveContact], at now: Moment, _ out: inout Outbox) {
+        let answer = answer(to: waiting.request, waiting.register, contacts, at: now)
+        guard waiting.request.route.takes(answer) else {
+            counters.tooLarge.count()
+            return refuse(waiting.request, .answerTooLarge, at: now, &out)
+        }
         counters.accepted.count()
+        finish(waiting.request, answer, at: now, &out)
+    }
+
+    /// Nothing is asked of the owner when what the request registers makes an answer already that no datagram holds.
+    /// What else the account has is known only afterwards.
+    func checkAnswer(to request: IncomingRequest, _ register: RegisterRequest, at now: Moment) throws(SIPRefusal) {
+        guard !request.route.isReliable, request.message.bytes.count > Self.harmlessRequest else { return }
+        let contacts = register.wishes.map { LiveContact(contact: $0.contact, ttl: 0) }
+        guard request.route.takes(answer(to: request, register, contacts, at: now)) else {
+            counters.tooLarge.count()
+            throw .answerTooLarge
+        }
+    }
+
+    /// The contacts of a smaller request fit into a datagram: beside what stands in the request, an answer has at most
+    /// 2.5 KiB more for each of 16.
+    private static let harmlessRequest = 16 << 10
+
+    private func answer(
+        to request: IncomingRequest, _ register: RegisterRequest, _ contacts: [LiveContact], at now: Moment
+    ) -> [UInt8] {
         let answer = RegisterAnswer(
-            register: waiting.register, contacts: contacts, now: now, serviceRoute: settings.listen.serviceRoute)
-        var writer = writer(200, waiting.request, room: answer.room)
+            register: register, contacts: contacts, now: now, serviceRoute: settings.listen.serviceRoute)
+        var writer = writer(200, request, room: answer.room)
         answer.write(into: &writer)
-        finish(waiting.request, consume writer, at: now, &out)
+        return writer.finish()
     }
 
     mutating func answer(_ waiting: Waiting, refusal: SIPRefusal, at now: Moment, _ out: inout Outbox) {
@@ -39,7 +65,12 @@ extension Registrar {
     mutating func finish(
         _ request: IncomingRequest, _ writer: consuming ResponseWriter, at now: Moment, _ out: inout Outbox
     ) {
-        let answer = writer.finish()
+        finish(request, writer.finish(), at: now, &out)
+    }
+
+    private mutating func finish(
+        _ request: IncomingRequest, _ answer: [UInt8], at now: Moment, _ out: inout Outbox
+    ) {
         if !request.route.isReliable { transactions.complete(request.transaction, answer, at: now.monotonic) }
         out.answers.append((answer, request.route.answering(request.essentials.via)))
     }

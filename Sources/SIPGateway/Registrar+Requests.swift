@@ -50,6 +50,7 @@ extension Registrar {
                 request: request, domain: domain, account: account, login: login ?? account, gruus: settings.gruus,
                 callID: request.essentials.callID.string)
             let register = try RegisterRequest(context, &random)
+            try checkAnswer(to: request, register, at: now)
             ask(Waiting(request: request, register: register), at: now, &out)
         } catch {
             if error.status == 404 { gate.annoyed(by: request.route.peer, at: now.monotonic) }

@@ -25,6 +25,12 @@ struct Route: Sendable {
         }
     }
 
+    /// The most bytes of a datagram over IPv4; over IPv6 it would be 20 more (RFC 768, RFC 791).
+    static let maximumDatagram = 65_507
+
+    /// Whether a message goes this way, as far as its length says.
+    func takes(_ message: [UInt8]) -> Bool { isReliable || message.count <= Self.maximumDatagram }
+
     /// Where an answer goes by the top Via: to the port that the request came from when it asks for that (`rport`),
     /// else to the port that it names. Source: RFC 3261 section 18.2.2, RFC 3581 section 4.
     func answering(_ via: Via) -> Route {

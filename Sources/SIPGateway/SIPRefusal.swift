@@ -18,6 +18,11 @@ struct SIPRefusal: Error {
         SIPRefusal(status: 423, headers: [("Min-Expires", "\(seconds)")])
     }
 
+    /// RFC 3261 section 10.3 wants every contact in the answer, and section 18 the answer in one datagram: a list that
+    /// is too long for it is told over a stream alone. Own decision.
+    static let answerTooLarge = SIPRefusal(
+        status: 513, reason: "Message Too Large (the answer is, for a datagram; use TCP)")
+
     static let methodNotAllowed = SIPRefusal(status: 405, headers: [("Allow", SIPCapabilities.allow)])
 }
 

@@ -17,8 +17,11 @@ public struct SIPStatistics: Sendable, Hashable {
     /// Messages, keep-alives and new connections of networks that are banned, and messages that came too soon after a
     /// wrong password.
     public var banned: UInt64 = 0
-    /// Datagrams that were not sent: too much waited to be sent already, or the system would not send there.
+    /// Datagrams that were not sent: too much waited to be sent already, the system would not send there, or they were
+    /// larger than a datagram may be.
     public var unsent: UInt64 = 0
+    /// Answers that list more contacts than a datagram holds: 513 was sent instead.
+    public var tooLarge: UInt64 = 0
     /// Registrations granted: answers 200 to REGISTER.
     public var accepted: UInt64 = 0
     /// Answers from 400 on, challenges apart.
@@ -54,6 +57,7 @@ final class SIPCounters: Sendable {
     let wrongPasswords = Atomic<UInt64>(0)
     let banned = Atomic<UInt64>(0)
     let unsent = Atomic<UInt64>(0)
+    let tooLarge = Atomic<UInt64>(0)
     let accepted = Atomic<UInt64>(0)
     let refused = Atomic<UInt64>(0)
     let unavailable = Atomic<UInt64>(0)
@@ -75,7 +79,7 @@ final class SIPCounters: Sendable {
             registers: read(registers), otherRequests: read(otherRequests), responses: read(responses),
             malformed: read(malformed), repetitions: read(repetitions), leftToRepeat: read(leftToRepeat),
             challenges: read(challenges), wrongPasswords: read(wrongPasswords), banned: read(banned),
-            unsent: read(unsent), accepted: read(accepted),
+            unsent: read(unsent), tooLarge: read(tooLarge), accepted: read(accepted),
             refused: read(refused), unavailable: read(unavailable), probes: read(probes), replaced: read(replaced),
             open: read(open), connections: read(connections), turnedAway: read(turnedAway),
             subscribes: read(subscribes), notifies: read(notifies), notifyRepetitions: read(notifyRepetitions),

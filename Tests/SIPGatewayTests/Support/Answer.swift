@@ -10,7 +10,8 @@ struct Answer {
 
     init(_ bytes: [UInt8]) throws {
         self.bytes = bytes
-        message = try SIPMessage.parse(bytes)
+        // A phone reads over a stream what is longer than a datagram.
+        message = try SIPMessage.parse(bytes, limits: SIPLimits(messageBytes: 1 << 20))
     }
 
     /// 0 of a request.
