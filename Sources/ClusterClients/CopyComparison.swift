@@ -44,11 +44,11 @@ package struct DescribedCopy: Codable, Hashable, Sendable {
 /// What comparing all copies of one domain gave.
 package struct CopyComparison: Codable, Hashable, Sendable {
     package enum Result: String, Codable, Sendable {
-        /// All copies are whole, at one position, and the same.
+        /// All copies are whole, and each was the same as its owner's at one position.
         case same
-        /// Two copies at one position differ, or a copy is ahead of its owner's log.
+        /// Two copies at one position differ.
         case different
-        /// Not all copies are at one position: nothing can be said of those that are behind.
+        /// Some copy was not met at a position of its owner: nothing can be said of it.
         case moving
         /// No node says that it owns the domain.
         case noOwner = "no_owner"
@@ -56,9 +56,16 @@ package struct CopyComparison: Codable, Hashable, Sendable {
 
     package let domain: String
     package let result: Result
+    /// Whether looking again would not change it.
+    package var isSettled: Bool { result == .same || result == .different }
     package let copies: [DescribedCopy]
 
-    package init(domain: String, copies: [DescribedCopy]) {
+    /// - Parameters:
+    ///   - copies: as they are now.
+    ///   - earlier: as they were at each look before, the latest last. Under traffic all copies may never be at one
+    ///     position at one time: it is enough that each was seen once where its owner was seen, at the same look or
+    ///     the one beside it. Later than that it would be one that lags.
+    package init(domain: String, copies: [DescribedCopy], earlier: [[DescribedCopy]] = []) {
         self.domain = domain
         self.copies = copies.sorted { ($0.rank, $0.node ?? "") < ($1.rank, $1.node ?? "") }
         // A deposed owner that has not heard of it yet is one of an earlier epoch.
@@ -67,43 +74,90 @@ package struct CopyComparison: Codable, Hashable, Sendable {
             result = .noOwner
             return
         }
-        let whole = copies.filter { $0.complete && $0.epoch == owner.epoch }
-        let byPosition = Dictionary(grouping: whole, by: \.seq)
-        let agree = byPosition.values.allSatisfy { same in
+        let looks = (earlier + [copies]).map { look in look.filter { $0.isWhole(in: owner.epoch) } }
+        let agree = Dictionary(grouping: looks.joined(), by: \.seq).values.allSatisfy { same in
             Set(same.map(\.digest)).count == 1 && Set(same.map(\.contacts)).count == 1
         }
-        if !agree {
+        guard agree else {
             result = .different
-        } else {
-            result = whole.count == copies.count && byPosition.count == 1 ? .same : .moving
+            return
         }
+        let met = Self.met(looks)
+        result = copies.allSatisfy { $0.isWhole(in: owner.epoch) && met.contains($0.node) } ? .same : .moving
+    }
+
+    /// The nodes whose copies were seen where their owner was.
+    private static func met(_ looks: [[DescribedCopy]]) -> Set<String?> {
+        var met: Set<String?> = []
+        for (index, look) in looks.enumerated() {
+            let near = looks[max(0, index - 1)...min(index + 1, looks.count - 1)].joined()
+            let positions = Set(near.filter { $0.role == "owner" }.map(\.seq))
+            for copy in look where positions.contains(copy.seq) { met.insert(copy.node) }
+        }
+        return met
     }
 }
 
 extension DescribedCopy {
+    fileprivate func isWhole(in epoch: UInt64) -> Bool { complete && self.epoch == epoch }
+
     fileprivate var rank: Int { ["owner", "standby", "follower"].firstIndex(of: role) ?? 3 }
 }
 
 extension ClusterClient {
-    /// Asks every node that holds copies for what it holds.
+    /// Asks every node that holds copies for what it holds, all at one time.
     /// - Returns: the copies, and the nodes that did not say.
     package func copies() async -> (copies: [DescribedCopy], silent: [String]) {
-        var copies: [DescribedCopy] = []
-        var silent: [String] = []
-        for node in topology.nodes(of: .sr) + topology.nodes(of: .wssubscr) {
-            // A node that is down holds nothing that could differ; it is named instead.
-            guard let answer = try? await get("/rest/v1/registrar/verify", from: node, timeout: .seconds(5)),
-                answer.isOK, let described = try? JSONDecoder().decode([DescribedCopy].self, from: answer.body)
-            else {
-                silent.append(node.name.rawValue)
-                continue
-            }
-            copies += described.map { copy in
-                var copy = copy
-                copy.node = node.name.rawValue
-                return copy
+        let nodes = topology.nodes(of: .sr) + topology.nodes(of: .wssubscr)
+        let held = await withTaskGroup(of: (Int, [DescribedCopy]?).self) { group in
+            for (index, node) in nodes.enumerated() { group.addTask { (index, await self.copies(at: node)) } }
+            return await group.reduce(into: Array(repeating: nil as [DescribedCopy]?, count: nodes.count)) {
+                $0[$1.0] = $1.1
             }
         }
-        return (copies, silent)
+        let silent = zip(nodes, held).filter { $0.1 == nil }.map(\.0.name.rawValue)
+        return (held.compactMap(\.self).flatMap(\.self), silent)
+    }
+
+    /// Looks again and again until the copies of each domain have been compared: each verdict is a difference at once,
+    /// sameness as soon as it was seen, otherwise what the last look gave.
+    /// - Returns: one comparison a domain, in the order given, and the nodes that did not answer the last time.
+    /// - Throws: `CancellationError`.
+    package func compareCopies(
+        of domains: [String], within patience: Duration, every interval: Duration = .milliseconds(50)
+    ) async throws -> (comparisons: [CopyComparison], silent: [String]) {
+        let deadline = SystemClock.monotonic() + patience
+        var found: [String: CopyComparison] = [:]
+        // Of those that are not settled: what was seen of them.
+        var seen: [String: [[DescribedCopy]]] = [:]
+        while true {
+            let (copies, silent) = await copies()
+            let byDomain = Dictionary(grouping: copies, by: \.domain)
+            for domain in domains where found[domain].map({ !$0.isSettled }) ?? true {
+                let now = byDomain[domain] ?? []
+                let comparison = CopyComparison(domain: domain, copies: now, earlier: seen[domain] ?? [])
+                found[domain] = comparison
+                seen[domain] = comparison.isSettled ? nil : (seen[domain] ?? []) + [now]
+            }
+            guard found.values.contains(where: { !$0.isSettled }), SystemClock.monotonic() < deadline else {
+                return (domains.compactMap { found[$0] }, silent)
+            }
+            try await Task.sleep(for: interval)
+        }
+    }
+
+    /// Nil when it does not say: a node that is down holds nothing that could differ, and is named instead.
+    private func copies(at node: NodeSpec) async -> [DescribedCopy]? {
+        // Why it does not say is for the node's own log.
+        guard let answer = try? await get("/rest/v1/registrar/verify", from: node, timeout: .seconds(5)),
+            answer.isOK,
+            // An answer of a later version that cannot be read says nothing either.
+            let described = try? JSONDecoder().decode([DescribedCopy].self, from: answer.body)
+        else { return nil }
+        return described.map { copy in
+            var copy = copy
+            copy.node = node.name.rawValue
+            return copy
+        }
     }
 }

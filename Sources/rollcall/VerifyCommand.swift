@@ -8,8 +8,9 @@ struct VerifyCommand: AsyncParsableCommand {
         commandName: "verify",
         abstract: "Compare owner, standbys and followers of each domain: count and digest.",
         discussion: """
-            Copies are compared at one position, so under live traffic it asks again for up to five seconds until they
-            are. Exits with 1 when two copies differ at the same position, or when that moment never came.
+            Copies are compared at one position, so under live traffic it asks again for up to five seconds until each
+            has been seen at a position of its owner. Exits with 1 when two copies differ at the same position, or when
+            one was never seen there.
 
             Example: rollcall verify topology/local.yaml --domain demo.example
             """)
@@ -20,7 +21,6 @@ struct VerifyCommand: AsyncParsableCommand {
     @OptionGroup var json: JSONOption
 
     static let patience: Duration = .seconds(5)
-    static let interval: Duration = .milliseconds(50)
 
     private struct Document: Encodable {
         let ok: Bool
@@ -32,7 +32,9 @@ struct VerifyCommand: AsyncParsableCommand {
         let loaded = try topology.load()
         if let domain { try loaded.requireDomain(domain) }
         let names = domain.map { [$0.rawValue] } ?? loaded.domains.map(\.name.rawValue)
-        let (settled, silent) = try await loaded.withClient { client in try await compare(names, client) }
+        let (settled, silent) = try await loaded.withClient { client in
+            try await client.compareCopies(of: names, within: Self.patience)
+        }
         guard silent.count < loaded.nodes(of: .sr).count + loaded.nodes(of: .wssubscr).count else {
             throw CommandFailure.unreachable(
                 "no node of \(loaded.file) says what it holds; is the cluster running? rollcall status \(loaded.file)")
@@ -44,29 +46,6 @@ struct VerifyCommand: AsyncParsableCommand {
             show(settled, silent)
         }
         guard isOK else { throw CommandFailure.no() }
-    }
-
-    /// Each domain's verdict: a difference at once, sameness as soon as it was seen, otherwise the last look.
-    private func compare(
-        _ names: [String], _ client: ClusterClient
-    ) async throws -> ([CopyComparison], silent: [String]) {
-        let deadline = SystemClock.monotonic() + Self.patience
-        var settled: [String: CopyComparison] = [:]
-        var silent: [String]
-        repeat {
-            let found = await client.copies()
-            silent = found.silent
-            for name in names {
-                let comparison = CopyComparison(domain: name, copies: found.copies.filter { $0.domain == name })
-                switch settled[name]?.result {
-                case .same, .different: break
-                case .moving, .noOwner, nil: settled[name] = comparison
-                }
-            }
-            if settled.values.allSatisfy({ $0.result == .same || $0.result == .different }) { break }
-            try await Task.sleep(for: Self.interval)
-        } while SystemClock.monotonic() < deadline
-        return (names.compactMap { settled[$0] }, silent)
     }
 
     private func show(_ comparisons: [CopyComparison], _ silent: [String]) {

@@ -187,6 +187,33 @@ import Testing
         #expect(result(copy("standby", 5)) == .noOwner)
     }
 
+    @Test func underTrafficEachCopyIsComparedWhereItWasMet() {
+        // The owner is always a step ahead of what the others are asked for next.
+        let first = [copy("owner", 5), copy("standby", 4), copy("follower", 3)]
+        let second = [copy("owner", 8, digest: "bb"), copy("standby", 5), copy("follower", 4)]
+        let third = [
+            copy("owner", 12, digest: "cc"), copy("standby", 11, digest: "dd"), copy("follower", 8, digest: "bb"),
+        ]
+        func result(_ copies: [DescribedCopy], after earlier: [DescribedCopy]...) -> CopyComparison.Result {
+            CopyComparison(domain: "d", copies: copies, earlier: earlier).result
+        }
+        #expect(result(second, after: first) == .moving, "the follower was not met yet")
+        #expect(result(third, after: first, second) == .same)
+        let other = [copy("owner", 12), copy("standby", 8, digest: "xx"), copy("follower", 8, digest: "bb")]
+        #expect(result(other, after: first, second) == .different)
+        let refilled = [
+            copy("owner", 12, digest: "cc"), copy("standby", 5, complete: false), copy("follower", 8, digest: "bb"),
+        ]
+        #expect(result(refilled, after: first, second) == .moving)
+    }
+
+    @Test func aCopyThatStaysBehindIsNotTheSameForHavingBeenPassedBy() {
+        let looks = (0..<6).map { [copy("owner", 5 + 3 * UInt64($0)), copy("follower", 11)] }
+        let late = Array(looks[4...])
+        #expect(CopyComparison(domain: "d", copies: late[1], earlier: [late[0]]).result == .moving)
+        #expect(CopyComparison(domain: "d", copies: looks[5], earlier: [looks[0], looks[4]]).result == .moving)
+    }
+
     private func result(_ copies: DescribedCopy...) -> CopyComparison.Result {
         CopyComparison(domain: "d", copies: copies).result
     }
