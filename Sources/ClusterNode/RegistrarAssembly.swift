@@ -23,7 +23,8 @@ extension NodeEnvironment {
                 node.assigned(assignments)
                 inlet.assigned(assignments)
             },
-            onLease: { node.extendLease(to: $0) }, onTopology: keeper.receive)
+            onLease: { node.extendLease(to: $0) }, onTopology: keeper.receive,
+            isJournalWritable: { node.isJournalWritable })
         register(node)
         var backend = makeBackend(
             assignment: { agent.assignment(of: $0) },

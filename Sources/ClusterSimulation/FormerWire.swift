@@ -14,7 +14,7 @@ enum FormerWire {
         case .heartbeat(var heartbeat):
             guard heartbeat.role != .arbiter else { return nil }
             heartbeat.wireVersion = version
-            (heartbeat.topology, heartbeat.needsRestart) = (0, false)
+            (heartbeat.topology, heartbeat.needsRestart, heartbeat.isJournalWritable) = (0, false, true)
             return .heartbeat(heartbeat)
         case .request(var request):
             request.sentAt = 0

@@ -184,6 +184,7 @@ extension World {
     /// The disk takes records again: everything is written anew.
     private mutating func writeAnew(_ name: NodeName) {
         failedDisks.remove(name)
+        nodes[name]?.agent.isJournalWritable = true
         guard fullDisks.remove(name) != nil, let node = nodes[name], node.isRunning else { return }
         for domain in domains {
             guard let replica = node.domains[domain]?.replica else { continue }

@@ -153,6 +153,7 @@ extension World {
     private mutating func keep(_ record: JournalRecord, of domain: DomainName, at node: SimulatedNode) {
         guard !fullDisks.contains(node.name) else {
             failedDisks.insert(node.name)
+            node.agent.isJournalWritable = false
             return
         }
         node.disk[domain, default: []].append(.init(moment: moment(of: node.name), record: record))

@@ -183,6 +183,7 @@ struct World {
             node: life, role: role, routers: routers.filter { $0 != name }, pid: 1, started: moment.monotonic,
             periods: periods)
         let node = SimulatedNode(life, role: role, isFormer: isFormer, disk: disk, agent: agent)
+        node.agent.isJournalWritable = !failedDisks.contains(name)
         switch role {
         case .router:
             let (all, options) = (layout.nodes, options)

@@ -29,6 +29,8 @@ public struct Membership: Sendable {
         public fileprivate(set) var upSince: MonotonicInstant?
         /// When it was found down, after it had been there; nil while it is there.
         public fileprivate(set) var goneSince: MonotonicInstant?
+        /// Since when this life has told that its journal does not take what it is given; nil while it does.
+        public fileprivate(set) var journalFailedSince: MonotonicInstant?
         fileprivate var refusedAt: MonotonicInstant?
 
         /// The latest life heard.
@@ -65,6 +67,7 @@ public struct Membership: Sendable {
             member.lastHeard = known.lastHeard
             member.upSince = known.upSince
             member.goneSince = known.goneSince
+            member.journalFailedSince = known.journalFailedSince
             member.refusedAt = known.refusedAt
             return member
         }
@@ -80,6 +83,13 @@ public struct Membership: Sendable {
         if life.incarnation < member.incarnation { return .down }
         if life.incarnation == member.incarnation || member.refusedAt != nil { return member.standing }
         return silenceCounts ? .down : .unknown
+    }
+
+    /// Since when nodes have told that their journals do not take what they are given.
+    var failedJournals: [NodeName: MonotonicInstant] {
+        members.reduce(into: [:]) { failed, member in
+            if let since = member.journalFailedSince { failed[member.node.name] = since }
+        }
     }
 
     public func isAlive(_ life: NodeID) -> Bool {
@@ -98,6 +108,7 @@ public struct Membership: Sendable {
             members[place].incarnation = life.incarnation
             members[place].refusedAt = nil
             members[place].standing = .unknown
+            members[place].journalFailedSince = nil
         } else if let refusedAt = members[place].refusedAt {
             // It may have been on its way when the process ended. Whoever lives says so again in a moment.
             if now - refusedAt < periods.heartbeat { return nil }
@@ -105,6 +116,8 @@ public struct Membership: Sendable {
         }
         members[place].heartbeat = heartbeat
         members[place].lastHeard = now
+        members[place].journalFailedSince =
+            heartbeat.isJournalWritable ? nil : members[place].journalFailedSince ?? now
         let changed = members[place].standing != .up
         if !members[place].isAlive { members[place].upSince = now }
         members[place].goneSince = nil

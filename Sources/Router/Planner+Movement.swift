@@ -60,7 +60,7 @@ extension Planner {
         guard let owner = current.owner else { return nil }
         let wishes = round.facts.wishes
         if let wanted = wishes.moves[current.domain], wanted != owner.name, !wishes.isDrained(wanted) {
-            return ranks[place].first { nodes[$0].name == wanted && isQuorate($0, facts: round.facts) }
+            return ranks[place].first { nodes[$0].name == wanted && mayTakeOn($0, round.facts) }
                 .flatMap(round.upLife)
         }
         guard mustLeave(owner.name, at: place, round.facts) else {
@@ -126,7 +126,7 @@ extension Planner {
     func handOver(_ next: inout Assignment, to node: NodeID, at place: Int, _ round: inout Round) {
         guard let owner = next.owner, let standby = next.standbys.firstIndex(where: { $0.node == node }),
             next.standbys[standby].inSync, round.facts.membership.standing(of: node) == .up,
-            mayServe(node.name, at: place), isQuorate(node, round), !round.facts.wishes.isDrained(node.name),
+            mayServe(node.name, at: place), round.place(of: node).map({ mayTakeOn($0, round.facts) }) ?? false,
             isWished(next, to: node, at: place, round) || isBalancing(next, to: node, at: place, round)
         else { return }
         next.standbys.remove(at: standby)

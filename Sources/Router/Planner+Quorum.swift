@@ -9,9 +9,10 @@ import RegistrarEvents
 /// owns moves to other sites by hand-over, as from drained nodes, so that nothing acknowledged is lost; where nobody
 /// elsewhere may take it, it stays.
 extension Planner {
-    /// Whether a node may be given a domain, as far as its site and operators say.
+    /// Whether a node may be given a domain, as far as its site, its journal and operators say.
     func mayTakeOn(_ node: Int, _ facts: Facts) -> Bool {
-        isQuorate(node, facts: facts) && !facts.wishes.isDrained(nodes[node].name)
+        isQuorate(node, facts: facts) && !hasFailedJournal(nodes[node].name, facts)
+            && !facts.wishes.isDrained(nodes[node].name)
     }
 
     func isQuorate(_ node: Int, facts: Facts) -> Bool { facts.quorums[nodes[node].site]?.isHeld ?? true }

@@ -29,7 +29,8 @@ extension Planner {
             }
         }
         if desired.allSatisfy(next.inSync.contains) {
-            next.standbys.removeAll { !desired.contains($0.node) }
+            let kept = desired + indispensable(next, desired: desired, round.facts)
+            next.standbys.removeAll { !kept.contains($0.node) }
         }
     }
 
@@ -52,7 +53,8 @@ extension Planner {
     }
 
     /// Each the highest ranked of those that are furthest from the owner and from one another: on another server
-    /// first, at another site next. Those of a site that has lost its quorum come last.
+    /// first, at another site next. Those of a site that has lost its quorum come last, and before them those that
+    /// cannot write their journals.
     private func desiredStandbys(
         at place: Int, owner: NodeID, present: [NodeID], _ round: Round
     ) -> [NodeID] {
@@ -66,13 +68,17 @@ extension Planner {
         var taken = nodes.filter { $0.name == owner.name }
         var desired: [NodeID] = []
         while desired.count < layout.domains[place].replicas - 1, let nearest = pool.indices.first {
-            func closeness(_ candidate: Int) -> (Int, Int, Int) {
-                let node = nodes[pool[candidate].node]
+            func closeness(_ candidate: Int) -> (Int, Int, Int, Int, Int) {
+                let (node, life) = (nodes[pool[candidate].node], pool[candidate].life)
+                let isNear = taken.contains { $0.site == node.site }
                 return (
                     // Nobody may promote it there.
                     hasLostQuorum(node.name, round.facts, for: restartGrace) ? 1 : 0,
+                    // Where the topology asks for another site, that is worth more than a journal.
+                    isNear && layout.domains[place].needsOtherSite ? 1 : 0,
+                    isLastChoice(life, isPresent: present.contains(life), round.facts) ? 1 : 0,
                     taken.contains { $0.server == node.server && $0.site == node.site } ? 1 : 0,
-                    taken.contains { $0.site == node.site } ? 1 : 0
+                    isNear ? 1 : 0
                 )
             }
             let best = pool.indices.reduce(nearest) { closeness($1) < closeness($0) ? $1 : $0 }
@@ -130,11 +136,13 @@ extension Planner {
         func place(of node: NodeID) -> Int? { places[node.name] }
 
         /// The highest ranked living node, unless it owns much more than its share: hashing few domains onto few
-        /// nodes is a matter of luck, and the next one in rank is as good an owner. Silent nodes come last.
+        /// nodes is a matter of luck, and the next one in rank is as good an owner. Silent nodes come last, and before
+        /// them those that cannot write their journals.
         func leastLopsided(_ ranks: [Int], of domains: Int) -> NodeID? {
             let living = ranks.filter { lives[$0] != nil }
             let up = living.filter { lives[$0].map(facts.membership.standing(of:)) == .up }
-            let candidates = up.isEmpty ? living : up
+            let writable = up.filter { facts.failedJournals[nodes[$0].name] == nil }
+            let candidates = [writable, up, living].first { !$0.isEmpty } ?? []
             guard let top = candidates.first else { return nil }
             let peers = candidates.filter { nodes[$0].order == nodes[top].order }
             let weights = peers.reduce(0) { $0 + max(1, nodes[$1].weight) }

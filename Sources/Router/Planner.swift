@@ -23,9 +23,13 @@ public struct Planner: Sendable {
     /// What a plan rests on.
     public struct Facts: Sendable {
         public var now: Moment
-        public var membership: Membership { didSet { quorums = membership.quorums } }
+        public var membership: Membership {
+            didSet { (quorums, failedJournals) = (membership.quorums, membership.failedJournals) }
+        }
         /// Of the sites that ask for one.
         public private(set) var quorums: [String: SiteQuorum]
+        /// Since when nodes have told that they cannot write their journals.
+        public private(set) var failedJournals: [NodeName: MonotonicInstant]
         public var copies: CopyCatalogue
         public var book: AssignmentBook
         /// What owners ask for, in the order of arrival. Requests that do not fit the assignment are passed over.
@@ -47,6 +51,7 @@ public struct Planner: Sendable {
             self.now = now
             self.membership = membership
             quorums = membership.quorums
+            failedJournals = membership.failedJournals
             self.copies = copies
             self.book = book
             self.isSettled = isSettled
@@ -116,7 +121,7 @@ public struct Planner: Sendable {
         var facts = facts
         facts.wishes = openWishes(facts)
         var round = Round(facts, nodes)
-        round.nextLook = quorumWait(facts)
+        round.nextLook = [quorumWait(facts), journalWait(facts)].compactMap(\.self).min()
         var plan = Plan()
         plan.wishes = facts.wishes
         let chosen = domains.map { $0.compactMap { places[$0] }.sorted() } ?? Array(layout.domains.indices)
@@ -285,16 +290,19 @@ extension Planner {
         if let holder = mostAdvanced(of: living, domain: current.domain, round) {
             return isQuorate(holder, round) ? (holder, .restart) : nil
         }
-        let open = round.living(round.open(ranks[place].filter { isQuorate($0, facts: facts) }, nodes))
+        let open = writableFirst(
+            round.living(round.open(ranks[place].filter { isQuorate($0, facts: facts) }, nodes)), facts)
         return (open.first { facts.membership.standing(of: $0) == .up } ?? open.first).map { ($0, .failover) }
     }
 
-    /// Any of these in-sync standbys may be promoted. One that the domain is pinned to need not give it away again, nor
-    /// need one that is not drained and of the right group.
+    /// Any of these in-sync standbys may be promoted. One that can write its journal keeps what it has; one that the
+    /// domain is pinned to need not give it away again, nor need one that is not drained and of the right group.
     private func promotable(_ inSync: [NodeID], at place: Int, _ round: Round) -> NodeID? {
         if let pinned = pinned(at: place, round), inSync.contains(pinned) { return pinned }
-        let staying = inSync.filter { !mustLeave($0.name, at: place, round.facts) }
-        return furthest(staying.isEmpty ? inSync : staying, domain: layout.domains[place].name, round)
+        let writable = inSync.filter { !hasFailedJournal($0.name, round.facts) }
+        let able = writable.isEmpty ? inSync : writable
+        let staying = able.filter { !mustLeave($0.name, at: place, round.facts) }
+        return furthest(staying.isEmpty ? able : staying, domain: layout.domains[place].name, round)
     }
 
     /// The furthest one spares the others the most. The first of equals.
@@ -320,7 +328,7 @@ extension Planner {
             guard let report = round.facts.copies.report(of: domain, by: $0), report.complete else { return false }
             return report.position > .start
         }
-        return furthest(holders, domain: domain, round)
+        return furthest(writableFirst(holders, round.facts), domain: domain, round)
     }
 
     private func first(of lives: [NodeID], position: (NodeID) -> Position) -> NodeID? {

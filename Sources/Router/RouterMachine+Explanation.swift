@@ -39,7 +39,8 @@ extension RouterMachine {
         return DomainExplanation.Candidate(
             name: node.name.rawValue, site: node.site, server: node.server, order: node.order, weight: node.weight,
             status: membership[node.name].map { describe($0, at: now).status } ?? .down, owns: owns,
-            part: assignment?.owner?.name == node.name ? .owner : isStandby ? .standby : .none)
+            part: assignment?.owner?.name == node.name ? .owner : isStandby ? .standby : .none,
+            journalWritable: membership[node.name]?.journalFailedSince == nil ? nil : false)
     }
 
     private func reasons(
@@ -79,6 +80,7 @@ extension RouterMachine {
         if assignment.inSync.count < domain.replicas - 1 {
             reasons.append("it has \(assignment.inSync.count) of \(domain.replicas - 1) standbys in sync")
         }
+        reasons += journalReasons(owner.name, assignment, at: place, leadership, facts)
         if domain.needsOtherSite { reasons += spreadReasons(owner.name, assignment, at: place, facts) }
         return reasons
     }

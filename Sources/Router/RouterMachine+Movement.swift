@@ -57,6 +57,9 @@ extension RouterMachine {
             if let site = siteWithoutQuorum(of: node, facts) {
                 return .refused("\(node) takes nothing on: \(site)")
             }
+            if planner.hasFailedJournal(node, facts) {
+                return .refused("\(node) takes nothing on: it cannot write its journal; is its disk full?")
+            }
             if let pinned = planner.outranking(node, at: place, facts) {
                 return .refused(
                     "\(domain) is pinned to \(pinned), which is up, and would go back there; change its pin "
@@ -86,13 +89,18 @@ extension RouterMachine {
         let group = membership[node]?.node.group
         // It has nothing to give away.
         guard planner.groupSizes[group] != nil else { return nil }
-        let others = membership.members.contains { member in
+        let others = membership.members.filter { member in
             member.node.role == .sr && member.node.name != node && member.standing == .up
                 && member.node.group == group && !facts.wishes.isDrained(member.node.name)
                 && facts.quorums[member.node.site]?.isHeld ?? true
         }
-        if others { return nil }
+        if others.contains(where: { !planner.hasFailedJournal($0.node.name, facts) }) { return nil }
         let name = group.map { "sr node of group \($0)" } ?? "sr node"
+        guard others.isEmpty else {
+            return .refused(
+                "no other \(name) can write its journal (\(others.map(\.node.name.rawValue).joined(separator: ", "))), "
+                    + "so nobody could take its domains safely; are their disks full?")
+        }
         return .refused("no other \(name) is up and not drained, so nobody could take its domains")
     }
 

@@ -13,6 +13,7 @@ extension RouterMachine {
             }
             leadership?.due = .everything
         }
+        noteJournal(of: life, wasFailing: before.map { $0.life == life && $0.journalFailedSince != nil } ?? false)
         answer(heartbeat, of: life, at: now.monotonic)
         if heartbeat.topology < topology.version { sendTopology(to: life, at: now.monotonic) }
     }

@@ -61,6 +61,7 @@ extension RouterMachine {
         if status != .down, let heartbeat = member.heartbeat {
             described.topology = heartbeat.topology
             described.needsRestart = heartbeat.needsRestart ? true : nil
+            described.journalWritable = heartbeat.isJournalWritable ? nil : false
         }
         return described
     }

@@ -22,6 +22,8 @@ public enum RouterNotice: Hashable, Sendable, CustomStringConvertible {
     case retired(DomainName)
     case quorumLost(site: String, SiteQuorum)
     case quorumHeld(site: String, SiteQuorum)
+    case journalFailed(NodeID)
+    case journalWritable(NodeID)
     case heldUp(Duration)
     case coordinatorFailed(CoordinatorError)
     case coordinatorAnswers
@@ -29,10 +31,10 @@ public enum RouterNotice: Hashable, Sendable, CustomStringConvertible {
     public var isWarning: Bool {
         switch self {
         case .steppedDown, .foreignWire, .nodeSilent, .nodeDown, .moveGivenUp, .heldUp, .coordinatorFailed,
-            .topologyUnreadable, .quorumLost:
+            .topologyUnreadable, .quorumLost, .journalFailed:
             true
         case .leading, .standingBy, .nodeUp, .ownerChanged, .ownersChanged, .draining, .undrained, .coordinatorAnswers,
-            .topology, .retired, .quorumHeld:
+            .topology, .retired, .quorumHeld, .journalWritable:
             false
         }
     }
@@ -62,6 +64,9 @@ public enum RouterNotice: Hashable, Sendable, CustomStringConvertible {
         case .quorumHeld(let site, let quorum): "site \(site) has its quorum again: \(quorum.text)"
         case .undrained(let node): "\(node) may serve domains again"
         case .moveGivenUp(let domain, let node): "\(domain) is not moved to \(node), which is down or drained"
+        case .journalFailed(let node):
+            "\(node) cannot write its journal: domains go elsewhere as long as there is another node for them"
+        case .journalWritable(let node): "\(node) can write its journal again"
         case .heldUp(let duration):
             "this process was held up for \(duration.milliseconds) ms; silence counts from now on"
         case .coordinatorFailed(let error): error.description

@@ -63,7 +63,8 @@ struct ExplanationText {
                 }
             table.row(
                 String(rank + 1), node.name, node.site, node.server, String(node.order), String(node.weight),
-                node.status.rawValue, String(node.owns), part)
+                node.status.rawValue + (node.journalWritable == false ? ", journal not writable" : ""),
+                String(node.owns), part)
         }
         return table.text
     }

@@ -9,9 +9,10 @@ struct StatusCommand: AsyncParsableCommand {
         abstract: "Show routers, nodes and domains as the active router sees them.",
         discussion: """
             A node that is suspect or down, a domain without owner or without a standby in sync are marked in the last
-            column. While no router leads, one that stands by tells what it sees. A coordinator that a router cannot
-            reach is told in the first line. The exit code is 0 whenever a router could be asked, and 3 when none
-            answers; what the nodes' own health addresses say is printed then.
+            column; nodes that cannot write their journals are named below the nodes. While no router leads, one that
+            stands by tells what it sees. A coordinator that a router cannot reach is told in the first line. The exit
+            code is 0 whenever a router could be asked, and 3 when none answers; what the nodes' own health addresses
+            say is printed then.
 
             Example: rollcall status topology/local.yaml --watch
             """)
@@ -85,7 +86,7 @@ struct StatusText {
 
     var text: String {
         ([status.coordinator?.complaint, wireVersions].compactMap(\.self)
-            + [routers, sites, nodes, topology, domains].compactMap(\.self)).joined(separator: "\n\n")
+            + [routers, sites, nodes, journals, topology, domains].compactMap(\.self)).joined(separator: "\n\n")
     }
 
     /// During a rolling upgrade: who speaks what; nil when all speak the same.
@@ -126,6 +127,13 @@ struct StatusText {
                 isUp && node.pid != 0 ? String(node.pid) : "", isUp ? Self.uptime(node.uptimeSeconds) : "")
         }
         return table.text
+    }
+
+    /// Nil while all can be written.
+    private var journals: String? {
+        let failed = status.nodes.filter { $0.journalWritable == false }.map(\.name)
+        guard !failed.isEmpty else { return nil }
+        return "journal cannot be written: \(failed.joined(separator: ", ")) <- nothing is moved there"
     }
 
     /// Nil as long as every node goes by its own file.

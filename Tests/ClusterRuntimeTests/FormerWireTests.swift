@@ -32,7 +32,7 @@ struct FormerWireTests {
     private func former(_ message: Message) -> Message {
         guard case .heartbeat(var heartbeat) = message else { return message }
         heartbeat.wireVersion = WireVersion.first
-        (heartbeat.topology, heartbeat.needsRestart) = (0, false)
+        (heartbeat.topology, heartbeat.needsRestart, heartbeat.isJournalWritable) = (0, false, true)
         return .heartbeat(heartbeat)
     }
 

@@ -42,7 +42,8 @@ struct MessageSamples {
             .heartbeat(
                 Heartbeat(
                     role: role, sentAt: signed(), revision: number(), pid: number(), uptimeMilliseconds: number(),
-                    term: number(), topology: number(), needsRestart: random.happens(50))),
+                    term: number(), topology: number(), needsRestart: random.happens(50),
+                    isJournalWritable: random.happens(50))),
             .lead(Lead(term: number(), echo: signed())),
             .assignments(
                 AssignmentUpdate(

@@ -16,11 +16,11 @@ enum MessageVectors {
     private static let node = NodeID(name: NodeName("sr1"), incarnation: 1_700_000_000_000)
 
     static let all: [Vector] = [
-        Vector(name: "heartbeat", hexadecimal: "9a0101ce075bcd152acd1267cdea60000203c3") {
+        Vector(name: "heartbeat", hexadecimal: "9b0101ce075bcd152acd1267cdea60000203c3c2") {
             .heartbeat(
                 Heartbeat(
                     role: .sr, sentAt: 123_456_789, revision: 42, pid: 4_711, uptimeMilliseconds: 60_000, term: 0,
-                    topology: 3, needsRestart: true))
+                    topology: 3, needsRestart: true, isJournalWritable: false))
         },
         Vector(name: "topology", hexadecimal: "97100303cf0000018bcfe568000002c4026869") {
             .topology(

@@ -19,8 +19,12 @@ func domain(_ name: String) -> DomainName {
     return domain
 }
 
-func heartbeat(_ role: NodeRole = .sr, revision: UInt64 = 0, sentAt: Int64 = 0) -> Heartbeat {
-    Heartbeat(role: role, sentAt: sentAt, revision: revision, pid: 1, uptimeMilliseconds: 0)
+func heartbeat(
+    _ role: NodeRole = .sr, revision: UInt64 = 0, sentAt: Int64 = 0, isJournalWritable: Bool = true
+) -> Heartbeat {
+    Heartbeat(
+        role: role, sentAt: sentAt, revision: revision, pid: 1, uptimeMilliseconds: 0,
+        isJournalWritable: isJournalWritable)
 }
 
 func standby(_ node: NodeID, inSync: Bool = true) -> Assignment.Standby {
@@ -83,6 +87,16 @@ struct Scene {
         }
         _ = membership.sweep(at: now.monotonic)
     }
+
+    /// The node has told for so many milliseconds that it cannot write its journal.
+    mutating func cannotWrite(_ node: NodeID, for milliseconds: Int64 = 0) {
+        canWrite(node)
+        for time in [now.monotonic - .milliseconds(milliseconds), now.monotonic] {
+            _ = membership.heard(heartbeat(isJournalWritable: false), from: node, at: time)
+        }
+    }
+
+    mutating func canWrite(_ node: NodeID) { _ = membership.heard(heartbeat(), from: node, at: now.monotonic) }
 
     mutating func holds(_ node: NodeID, _ reports: CopyReport...) {
         copies.take(CopyReports(reports: reports), from: node)

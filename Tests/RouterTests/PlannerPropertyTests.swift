@@ -26,8 +26,10 @@ import Testing
             var scene = Scene(cluster, alive: alive)
             scene.assignments = assignments
             if random.chance(50) { scene.lostSince = overdue(assignments) }
+            let full = alive.filter { _ in random.chance(15) }
+            for node in full { scene.cannotWrite(node, for: random.chance(50) ? 0 : 60_000) }
             let plan = scene.plan()
-            check(plan, against: assignments, alive: alive, "seed \(seed)")
+            check(plan, against: assignments, alive: alive, full: full, "seed \(seed)")
             scene.carryOut(plan)
             #expect(scene.plan().changes == [], "seed \(seed): the plan was not enough")
 
@@ -56,7 +58,7 @@ import Testing
     }
 
     private func check(
-        _ plan: Planner.Plan, against before: [Assignment], alive: [NodeID], _ comment: Comment
+        _ plan: Planner.Plan, against before: [Assignment], alive: [NodeID], full: [NodeID], _ comment: Comment
     ) {
         #expect(Set(plan.changes.map(\.assignment.domain)).count == plan.changes.count, comment)
         for change in plan.changes {
@@ -76,6 +78,8 @@ import Testing
             if !promotable.isEmpty {
                 #expect(promotable.contains { $0 == next.owner }, comment)
                 #expect(next.cause == .failover, comment)
+                let able = promotable.filter { !full.contains($0) }
+                #expect(able.isEmpty || able.contains { $0 == next.owner }, "its journal cannot be written; \(comment)")
             }
             #expect(next.inSync.allSatisfy(old.inSync.contains), comment)
         }

@@ -45,6 +45,8 @@ public struct NodeAgent: Sendable {
     public private(set) var topologyVersion: UInt64
     /// Whether some of that topology waits for this node's next start; told in its heartbeats.
     public var needsRestart = false
+    /// Of an `sr` node: whether its journal holds all that it was given; told in its heartbeats.
+    public var isJournalWritable = true
     /// Of a router's agent: the term in which the router leads, 0 while it does not. Told in its heartbeats.
     public var leadingTerm: UInt64 = 0
 
@@ -136,6 +138,6 @@ public struct NodeAgent: Sendable {
             Heartbeat(
                 role: role, sentAt: now.nanoseconds, revision: table.revision, pid: pid,
                 uptimeMilliseconds: UInt64(max(0, (now - started).milliseconds)), term: leadingTerm,
-                topology: topologyVersion, needsRestart: needsRestart))
+                topology: topologyVersion, needsRestart: needsRestart, isJournalWritable: isJournalWritable))
     }
 }

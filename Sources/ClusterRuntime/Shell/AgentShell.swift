@@ -10,16 +10,19 @@ public final class AgentShell: Sendable {
     private let onAssigned: @Sendable ([Assignment]) -> Void
     private let onLease: @Sendable (MonotonicInstant) -> Void
     private let onTopology: @Sendable (ActiveTopology) -> Void
+    private let isJournalWritable: @Sendable () -> Bool
 
     /// - Parameters:
     ///   - onAssigned: called in order of revision with assignments that changed; must return soon.
     ///   - onLease: called when the owner lease is extended.
     ///   - onTopology: called with each newer version of the active topology; must return soon.
+    ///   - isJournalWritable: of an `sr` node, for its heartbeats; must not wait for a disk.
     public init(
         agent: NodeAgent, transport: any Transport, heartbeat: Duration,
         onAssigned: @escaping @Sendable ([Assignment]) -> Void,
         onLease: @escaping @Sendable (MonotonicInstant) -> Void = { _ in },
-        onTopology: @escaping @Sendable (ActiveTopology) -> Void = { _ in }
+        onTopology: @escaping @Sendable (ActiveTopology) -> Void = { _ in },
+        isJournalWritable: @escaping @Sendable () -> Bool = { true }
     ) {
         self.agent = Mutex(agent)
         self.transport = transport
@@ -27,6 +30,7 @@ public final class AgentShell: Sendable {
         self.onAssigned = onAssigned
         self.onLease = onLease
         self.onTopology = onTopology
+        self.isJournalWritable = isJournalWritable
     }
 
     /// The assignment of a domain as far as this node knows.
@@ -76,6 +80,7 @@ public final class AgentShell: Sendable {
     /// Decisions and their effects happen under one lock, so that effects keep the order of decisions.
     private func perform(_ event: NodeAgent.Event) {
         agent.withLock { agent in
+            agent.isJournalWritable = isJournalWritable()
             for directive in agent.handle(event, at: SystemClock.now()) {
                 switch directive {
                 case .send(let message, let peer): transport.send(message, to: peer)

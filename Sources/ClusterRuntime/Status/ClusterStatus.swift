@@ -115,6 +115,8 @@ public struct ClusterStatus: Codable, Hashable, Sendable {
         public var topology: UInt64?
         /// True when some of the active topology waits for its next start.
         public var needsRestart: Bool?
+        /// False while the node cannot write its journal, as when its disk is full; else nil.
+        public var journalWritable: Bool?
 
         public init(
             name: String, roles: [String], site: String, server: String, incarnation: UInt64, status: Status,
@@ -134,6 +136,7 @@ public struct ClusterStatus: Codable, Hashable, Sendable {
         enum CodingKeys: String, CodingKey {
             case name, roles, site, server, incarnation, status, pid, topology
             case needsRestart = "needs_restart"
+            case journalWritable = "journal_writable"
             case uptimeSeconds = "uptime_s"
             case wireVersion = "wire_version"
         }

@@ -39,10 +39,12 @@ public struct DomainExplanation: Codable, Hashable, Sendable {
         public var owns: Int
         /// Its part in this domain.
         public var part: Part
+        /// False while the node cannot write its journal; else nil.
+        public var journalWritable: Bool?
 
         public init(
             name: String, site: String, server: String, order: Int, weight: Int, status: ClusterStatus.Node.Status,
-            owns: Int, part: Part
+            owns: Int, part: Part, journalWritable: Bool? = nil
         ) {
             self.name = name
             self.site = site
@@ -52,6 +54,12 @@ public struct DomainExplanation: Codable, Hashable, Sendable {
             self.status = status
             self.owns = owns
             self.part = part
+            self.journalWritable = journalWritable
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case name, site, server, order, weight, status, owns, part
+            case journalWritable = "journal_writable"
         }
     }
 

@@ -34,7 +34,8 @@ extension Message {
                     uptimeMilliseconds: try fields.unsigned(5), term: try fields.unsigned(6),
                     wireVersion: try fields.unsigned(7, default: WireVersion.first),
                     topology: try fields.unsigned(8, default: 0),
-                    needsRestart: fields.count > 9 ? try fields.boolean(9) : false))
+                    needsRestart: fields.count > 9 ? try fields.boolean(9) : false,
+                    isJournalWritable: fields.count > 10 ? try fields.boolean(10) : true))
         case .lead:
             self = .lead(Lead(term: try fields.unsigned(1), echo: try fields.integer(2)))
         case .assignments:

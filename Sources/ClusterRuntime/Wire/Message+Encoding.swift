@@ -80,7 +80,7 @@ extension MessagePackWriter {
     }
 
     fileprivate mutating func heartbeat(_ heartbeat: Heartbeat) {
-        begin(.heartbeat, 9)
+        begin(.heartbeat, 10)
         unsigned(UInt64(heartbeat.role.rawValue))
         integer(heartbeat.sentAt)
         unsigned(heartbeat.revision)
@@ -90,6 +90,7 @@ extension MessagePackWriter {
         unsigned(heartbeat.wireVersion)
         unsigned(heartbeat.topology)
         boolean(heartbeat.needsRestart)
+        boolean(heartbeat.isJournalWritable)
     }
 
     fileprivate mutating func topology(_ part: TopologyPart) {

@@ -37,10 +37,14 @@ public struct Heartbeat: Sendable, Hashable {
     public var topology: UInt64
     /// Whether some of that topology waits for the sender's next start.
     public var needsRestart: Bool
+    /// Of an `sr` node: whether its journal holds all that it was given. True of other roles, and of nodes that do not
+    /// say.
+    public var isJournalWritable: Bool
 
     public init(
         role: NodeRole, sentAt: Int64, revision: UInt64, pid: UInt64, uptimeMilliseconds: UInt64, term: UInt64 = 0,
-        wireVersion: UInt64 = WireVersion.current, topology: UInt64 = 0, needsRestart: Bool = false
+        wireVersion: UInt64 = WireVersion.current, topology: UInt64 = 0, needsRestart: Bool = false,
+        isJournalWritable: Bool = true
     ) {
         self.role = role
         self.sentAt = sentAt
@@ -51,6 +55,7 @@ public struct Heartbeat: Sendable, Hashable {
         self.wireVersion = wireVersion
         self.topology = topology
         self.needsRestart = needsRestart
+        self.isJournalWritable = isJournalWritable
     }
 }
 
