@@ -177,6 +177,9 @@ let package = Package(
         // Tests.
         .target(
             name: "EtcdFixture", dependencies: ["NodeProcesses"], path: "Tests/EtcdFixture", swiftSettings: strict),
+        .target(
+            name: "AnswerFixture", dependencies: [.nioCore, .nioPosix], path: "Tests/AnswerFixture",
+            swiftSettings: strict),
         .tests("MessagePackTests", ["MessagePack"]),
         .tests("DigestsTests", ["Digests"]),
         .tests("RegistrarEventsTests", ["RegistrarEvents", "MessagePack"]),
@@ -194,7 +197,7 @@ let package = Package(
         .tests(
             "RouterTests",
             [
-                "Router", "EmbeddedCoordinator", "EtcdCoordinator", "EtcdFixture", "ClusterRuntime",
+                "AnswerFixture", "Router", "EmbeddedCoordinator", "EtcdCoordinator", "EtcdFixture", "ClusterRuntime",
                 "NodeProcesses", "RegistrarEvents", .logging, .nioCore,
             ]),
         .tests(
@@ -234,8 +237,8 @@ let package = Package(
         .tests(
             "ClusterTests",
             [
-                "ClusterClients", "ClusterNode", "ClusterRuntime", "Drills", "EtcdFixture", "NodeProcesses",
-                "RegistrarEvents", .nioCore, .nioHTTP1,
+                "AnswerFixture", "ClusterClients", "ClusterNode", "ClusterRuntime", "Drills", "EtcdFixture",
+                "NodeProcesses", "RegistrarEvents", .nioCore, .nioHTTP1,
             ]),
         .tests(
             "FuzzTests",

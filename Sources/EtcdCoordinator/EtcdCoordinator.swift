@@ -28,7 +28,7 @@ public final class EtcdCoordinator: Coordinator {
     private let ledger = Mutex<Ledger?>(nil)
     /// How long an endpoint is given to answer: short, so that another can be asked while the lease lasts.
     private let patience: Duration
-    /// Pages of everything are larger.
+    /// Pages of everything are larger, and may cross a slow line; none of their bytes may be late by `leadership`.
     private let readPatience: Duration
 
     /// Prepares the way; nothing is asked yet.
@@ -36,7 +36,7 @@ public final class EtcdCoordinator: Coordinator {
     /// - Throws: `unavailable` when a file of the TLS settings cannot be used.
     public init(_ spec: EtcdSpec, leadership: Duration, logger: Logger) throws(CoordinatorError) {
         patience = leadership / 4
-        readPatience = leadership
+        readPatience = leadership * 4
         gateway = try EtcdGateway(spec, connecting: leadership / 8, reading: leadership, logger: logger)
         keys = Keyspace(prefix: spec.prefix)
     }

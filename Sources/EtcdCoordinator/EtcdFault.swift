@@ -11,6 +11,8 @@ enum EtcdFault: Error, Hashable, CustomStringConvertible {
     case unreachable(String)
     /// It left. Whether it was carried out is not known: no answer came, or the member could not ask the others.
     case unanswered(String)
+    /// This member is behind with what is stored already, and does nothing more before it has caught up; others may.
+    case overloaded(String)
     /// Etcd does not do it.
     case refused(code: Int, String)
     /// Something answered that is not an etcd.
@@ -20,7 +22,9 @@ enum EtcdFault: Error, Hashable, CustomStringConvertible {
 
     var description: String {
         switch self {
-        case .unreachable(let what), .unanswered(let what), .foreign(let what), .damaged(let what): what
+        case .unreachable(let what), .unanswered(let what), .overloaded(let what), .foreign(let what),
+            .damaged(let what):
+            what
         case .refused(_, let what): "etcd refuses: \(what)"
         }
     }
@@ -29,8 +33,10 @@ enum EtcdFault: Error, Hashable, CustomStringConvertible {
 extension EtcdFault {
     /// Of gRPC: the codes that mean something here.
     enum Code {
+        static let unknown = 2
         static let deadlineExceeded = 4
         static let permissionDenied = 7
+        static let resourceExhausted = 8
         static let failedPrecondition = 9
         static let outOfRange = 11
         static let unavailable = 14
@@ -60,6 +66,7 @@ extension EtcdFault {
         case let error as EtcdFault: self = error
         case let error as HTTPClientError where connecting.contains(error):
             self = .unreachable("no connection in time")
+        case is TimeLimitExceeded: self = .unanswered("no answer in time")
         case let error as HTTPClientError where error == .deadlineExceeded || error == .readTimeout:
             self = .unanswered("no answer in time")
         case let error as HTTPClientError where error == .remoteConnectionClosed:

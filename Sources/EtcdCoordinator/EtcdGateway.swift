@@ -84,7 +84,8 @@ final class EtcdGateway: Sendable {
     /// Asks one endpoint after the other until one answers.
     /// - Parameters:
     ///   - method: the path after `/v3/`.
-    ///   - limit: for each endpoint. What was carried out nevertheless is asked for once more at the next one.
+    ///   - limit: for the whole answer of each endpoint. What was carried out nevertheless is asked for once more at
+    ///     the next one.
     ///   - isUrgent: whether to begin with the endpoint that answered last, instead of the one whose turn it is.
     func call<Answer: Gateway.Reply>(
         _ method: String, _ question: some Encodable & Sendable, within limit: Duration, isUrgent: Bool = false
@@ -105,7 +106,7 @@ final class EtcdGateway: Sendable {
             try await self.authorised(url, within: limit) { token throws(EtcdFault) in
                 let response = try await self.post(
                     url, "watch", body, token: token, through: self.watcher, within: limit)
-                guard response.status == .ok else { throw await self.refusal(in: response, of: url) }
+                guard response.status == .ok else { throw await self.refusal(in: response, within: limit) }
                 return response
             }
         }
@@ -144,7 +145,7 @@ extension EtcdGateway {
                     // The endpoint is well; another would say the same.
                     note(index, urls[index], nil)
                     throw error
-                case .unreachable, .unanswered, .foreign: break
+                case .unreachable, .unanswered, .overloaded, .foreign: break
                 }
                 // An endpoint is not to blame for a caller that gave up.
                 if Task.isCancelled { throw error }
@@ -182,14 +183,19 @@ extension EtcdGateway {
     private func exchange<Answer: Gateway.Reply>(
         _ url: String, _ method: String, _ body: ByteBuffer, token: String?, within limit: Duration
     ) async throws(EtcdFault) -> Answer {
-        let response = try await post(url, method, body, token: token, through: client, within: limit)
-        guard response.status == .ok else { throw await refusal(in: response, of: url) }
-        let answer: Answer
+        let status: HTTPResponseStatus
+        let text: ByteBuffer
         do {
-            answer = try decode(try await response.body.collect(upTo: Self.maximumAnswer))
+            // An answer that begins in time and does not end is none either.
+            (status, text) = try await withTimeLimit(limit) {
+                let response = try await self.post(url, method, body, token: token, through: self.client, within: limit)
+                return (response.status, try await response.body.collect(upTo: Self.maximumAnswer))
+            }
         } catch {
             throw EtcdFault(error)
         }
+        guard status == .ok else { throw refusal(status, text) }
+        let answer: Answer = try decode(text)
         try check(answer.header, of: url)
         return answer
     }
@@ -210,15 +216,24 @@ extension EtcdGateway {
         }
     }
 
-    /// Etcd's own words; whatever else answers is not etcd, or one that was told not to speak JSON.
-    private func refusal(in response: HTTPClientResponse, of url: String) async -> EtcdFault {
+    private func refusal(in response: HTTPClientResponse, within limit: Duration) async -> EtcdFault {
         do {
-            let body = try await response.body.collect(upTo: Self.maximumAnswer)
+            let text = try await withTimeLimit(limit) { try await response.body.collect(upTo: Self.maximumAnswer) }
+            return refusal(response.status, text)
+        } catch {
+            return EtcdFault(error)
+        }
+    }
+
+    /// Etcd's own words; whatever else answers is not etcd, or one that was told not to speak JSON.
+    private func refusal(_ status: HTTPResponseStatus, _ body: ByteBuffer) -> EtcdFault {
+        do {
             let refusal = try JSONDecoder().decode(Gateway.Refusal.self, from: Data(body.readableBytesView))
-            let text = (refusal.message ?? refusal.error ?? "no reason given")
-                .replacing("etcdserver: ", with: "", maxReplacements: 1)
+            let text = refusal.text.replacing("etcdserver: ", with: "", maxReplacements: 1)
             switch refusal.code {
             case EtcdFault.Code.unavailable, EtcdFault.Code.deadlineExceeded: return .unanswered(text)
+            case EtcdFault.Code.unknown where text.contains("context deadline exceeded"): return .unanswered(text)
+            case EtcdFault.Code.resourceExhausted where text.contains("too many requests"): return .overloaded(text)
             case EtcdFault.Code.permissionDenied:
                 return .refused(
                     code: refusal.code,
@@ -227,7 +242,7 @@ extension EtcdGateway {
             }
         } catch {
             return .foreign(
-                "HTTP \(response.status.code) and nothing of etcd's; expected an etcd of version 3.4 or later with its"
+                "HTTP \(status.code) and nothing of etcd's; expected an etcd of version 3.4 or later with its"
                     + " gRPC gateway on")
         }
     }

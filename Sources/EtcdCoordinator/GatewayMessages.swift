@@ -166,12 +166,24 @@ enum Gateway {
         var result: Result?
     }
 
-    /// Why a call was refused. Both spellings of the text are in use.
+    /// Why a call was refused: `{"error":"…","message":"…","code":14}`, with either text or both; of a stream
+    /// `{"error":{"grpc_code":14,"message":"…",…}}`, or with `code` from etcd 3.6 on.
     struct Refusal: Decodable, Sendable {
         /// Of gRPC.
-        var code: Int
-        var message: String?
-        var error: String?
+        let code: Int
+        let text: String
+
+        private enum Keys: String, CodingKey { case code, grpc_code, message, error }
+
+        init(from decoder: any Decoder) throws {
+            var fields = try decoder.container(keyedBy: Keys.self)
+            // Of a call that streams nothing it is a text, or missing.
+            if let stream = try? fields.nestedContainer(keyedBy: Keys.self, forKey: .error) { fields = stream }
+            code = try fields.decodeIfPresent(Int.self, forKey: .grpc_code) ?? fields.decode(Int.self, forKey: .code)
+            text =
+                try fields.decodeIfPresent(String.self, forKey: .message)
+                ?? fields.decodeIfPresent(String.self, forKey: .error) ?? "no reason given"
+        }
     }
 
     protocol Reply: Decodable, Sendable {
