@@ -13,8 +13,6 @@ actor Supervisor {
     private var nodes: [NodeName]
     /// Nodes that are to end and stay so.
     private var leaving: Set<NodeName> = []
-    /// Nodes that are stopped to be started again at once.
-    private var renewing: Set<NodeName> = []
     /// Nodes that are to be started.
     private let arrivals = AsyncStream<NodeName>.makeStream()
     /// Nodes that are being run, those between two lives included.
@@ -88,12 +86,6 @@ actor Supervisor {
         await stop(gone)
     }
 
-    /// Ends nodes and starts them again, so that they take up what only a start can.
-    func renew(_ nodes: [NodeName]) async {
-        renewing.formUnion(nodes)
-        await stop(nodes)
-    }
-
     private func stop(_ some: [NodeName]) async {
         await withDiscardingTaskGroup { group in
             for node in some {
@@ -127,7 +119,6 @@ actor Supervisor {
             let start = SystemClock.monotonic()
             let (ending, wasAsked) = await runOnce(node)
             guard !isStopping, !leaving.contains(node) else { return }
-            if renewing.remove(node) != nil { continue }
             let life = SystemClock.monotonic() - start
             // A life that is over at once is a fault, whatever it says.
             if wasAsked, life >= Self.settledAfter {

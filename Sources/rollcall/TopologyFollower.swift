@@ -52,11 +52,13 @@ struct TopologyFollower: Sendable {
             "version \(news.version) of the topology is active"
                 + (joining.isEmpty ? "" : "; starting \(joining.map(\.rawValue).joined(separator: ", "))"))
         await supervisor.run(wanted.map(\.name))
-        // What concerns all nodes is for a rolling restart, by an operator.
-        let listeners = difference.nodesChanged.map(\.name).filter { name in
-            difference.settings.isEmpty && difference.restarts.contains(name) && wanted.contains { $0.name == name }
+        // Every machine learns of it in the same second: nodes that were started again now would be away together.
+        let waiting = difference.restarts.filter { name in wanted.contains { $0.name == name } }
+        if !waiting.isEmpty {
+            Console.error(
+                "some of it waits for a restart of \(waiting.map(\.rawValue).joined(separator: ", ")): "
+                    + "rollcall restart \(new.file) --rolling")
         }
-        await supervisor.renew(listeners)
         return new
     }
 }

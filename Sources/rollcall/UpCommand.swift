@@ -12,8 +12,8 @@ struct UpCommand: AsyncParsableCommand {
             at first, later after up to 5 s. Each node logs to var/log/NODE.log beside the topology file. Ctrl-C stops
             all. It says when everything is healthy, and where. Exits with 3 when the addresses of all nodes are in use.
 
-            When another topology is activated (rollcall apply), it starts and stops nodes accordingly, and starts those
-            again whose listeners have changed.
+            When another topology is activated (rollcall apply), it starts and stops nodes accordingly. What only a
+            node's start takes up waits for `rollcall restart --rolling`.
 
             Example: rollcall up topology/local.yaml
                      rollcall up topology/local.yaml --only sr1,sr2

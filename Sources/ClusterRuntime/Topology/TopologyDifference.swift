@@ -99,8 +99,8 @@ public struct TopologyDifference: Sendable {
     private static let nodeKeys = ["clusterPort": "cluster", "adminPort": "admin"]
     /// What only routers go by.
     private static let placement: Set = ["order", "weight", "group", "includeDomains", "site", "server"]
-    /// By what other nodes know the node.
-    private static let fixed: Set = ["role", "address", "clusterPort"]
+    /// By what other nodes and commands know the node.
+    private static let fixed: Set = ["role", "address", "clusterPort", "adminPort"]
 
     // MARK: Settings
 
