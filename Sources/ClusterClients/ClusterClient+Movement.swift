@@ -66,7 +66,7 @@ extension ClusterClient {
         // Not the one that leads, or not at the moment.
         case 307, 421, 500...: return .unanswered("HTTP \(answer.status) \(answer.text)")
         default:
-            return .refused(JSONValue.decode(answer.body)?.object?["error"]?.object?["message"]?.text ?? answer.text)
+            return .refused(answer.message)
         }
     }
 

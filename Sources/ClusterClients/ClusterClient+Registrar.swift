@@ -56,6 +56,9 @@ extension ClusterClient {
         }
     }
 
+    /// How long a list may take from its first byte to its last: that of a million contacts is some 300 MB.
+    private static let listTimeout: Duration = .seconds(300)
+
     /// The owner's list as it came.
     package func contactsJSON(
         of domain: DomainName, account: String?, timeout: Duration = .seconds(20)
@@ -68,7 +71,8 @@ extension ClusterClient {
         var refusals: [String] = []
         for node in topology.nodes {
             do throws(Failure) {
-                let answer = try await send(.GET, path, to: node, timeout: timeout)
+                let answer = try await send(
+                    .GET, path, to: node, timeout: timeout, bodyTimeout: Self.listTimeout)
                 if answer.isOK { return answer.body }
                 refusals.append("\(node.name): HTTP \(answer.status) \(answer.text)")
             } catch {

@@ -28,7 +28,7 @@ extension ClusterClient {
         } catch {
             return .unanswered("\(error)")
         }
-        let message = JSONValue.decode(answer.body)?.object?["error"]?.object?["message"]?.text ?? answer.text
+        let message = answer.message
         switch answer.status {
         case 200..<300: return .accepted
         case 412: return .anotherLife

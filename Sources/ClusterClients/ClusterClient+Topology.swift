@@ -15,14 +15,16 @@ extension ClusterClient {
     }
 
     /// The topology that the cluster goes by, by the active router.
-    /// - Returns: nil when no router that leads answers.
+    /// - Returns: nil when no router that leads answers, or one turns us away.
     package func activeTopology(within limit: Duration = .seconds(10)) async -> ActiveTopology? {
         let deadline = SystemClock.monotonic() + limit
         repeat {
             for router in topology.nodes(of: .router) {
                 // A router that is down or stands by has nothing to say: the others are asked as well.
-                guard let answer = try? await get(Self.topologyPath, from: router), answer.isOK,
-                    let shown = try? JSONDecoder().decode(Shown.self, from: answer.body)  // the same
+                guard let answer = try? await get(Self.topologyPath, from: router) else { continue }
+                // No later answer would be another one.
+                if [401, 403].contains(answer.status) { return nil }
+                guard answer.isOK, let shown = try? JSONDecoder().decode(Shown.self, from: answer.body)  // the same
                 else { continue }
                 return ActiveTopology(version: shown.version, text: shown.text, since: shown.since)
             }
@@ -56,7 +58,7 @@ extension ClusterClient {
                 // A router that is down or stands by has nothing to say: the others are asked as well.
                 let answer = try? await send(
                     .POST, "\(Self.topologyPath)/preview", to: router, body: ByteBuffer(bytes: body),
-                    timeout: Self.topologyTimeout), answer.isOK
+                    timeout: Self.topologyTimeout, bodyTimeout: Self.topologyTimeout), answer.isOK
             else { continue }
             // What cannot be read is no answer either.
             return try? JSONDecoder().decode([PlannedMovement].self, from: answer.body)
@@ -79,7 +81,8 @@ extension ClusterClient {
         }
         return await askLeader(within: limit) { router async throws(Failure) in
             try await self.send(
-                .PUT, Self.topologyPath, to: router, body: ByteBuffer(bytes: body), timeout: Self.topologyTimeout)
+                .PUT, Self.topologyPath, to: router, body: ByteBuffer(bytes: body), timeout: Self.topologyTimeout,
+                bodyTimeout: Self.topologyTimeout)
         }
     }
 }

@@ -4,6 +4,7 @@ import Foundation
 package import NIOCore
 package import NIOHTTP1
 import NIOPosix
+import RegistrarEvents
 
 /// Speaks to the admin addresses of a topology's nodes, over connections that are kept open.
 package final class ClusterClient: Sendable {
@@ -14,6 +15,12 @@ package final class ClusterClient: Sendable {
         package var isOK: Bool { (200..<300).contains(status) }
         /// The body as text, for messages.
         package var text: String { String(buffer: body).trimmingCharacters(in: .whitespacesAndNewlines) }
+        /// What a refusal says, for people.
+        package var message: String {
+            JSONValue.decode(body)?.object?["error"]?.object?["message"]?.text ?? text
+        }
+        /// Where it would be answered, by a redirection.
+        fileprivate var location: String?
     }
 
     /// Why there was no answer.
@@ -33,17 +40,21 @@ package final class ClusterClient: Sendable {
 
     /// Largest answer taken, in bytes: the list of a million contacts.
     static let maximumAnswer = 1 << 30
+    /// How long the rest of an answer may take once it has begun.
+    package static let bodyTimeout: Duration = .seconds(10)
     /// Requests that may be under way to one node.
     static let connectionsPerNode = 128
 
     package let topology: Topology
     private let http: HTTPClient
     private let token: String?
+    private let routerURLs: Set<String>
 
     /// - Parameter token: for the admin addresses; nil where they are open.
     package init(topology: Topology, token: String?) {
         self.topology = topology
         self.token = token
+        routerURLs = Set(topology.nodes(of: .router).map(\.adminURL))
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
         configuration.timeout.connect = .seconds(1)
         configuration.connectionPool.retryConnectionEstablishment = false
@@ -59,12 +70,26 @@ package final class ClusterClient: Sendable {
         try? await http.shutdown()
     }
 
+    /// Asks a node. Should it name a router as the one that leads which the topology does not have, that one is
+    /// asked: a topology may be about to replace it.
+    /// - Parameters:
+    ///   - timeout: until an answer begins.
+    ///   - bodyTimeout: from then until it is whole. A node that stops amid its answer is not waited for longer.
     package func send(
         _ method: HTTPMethod, _ path: String, to node: NodeSpec, body: ByteBuffer? = nil,
-        timeout: Duration = .seconds(10)
+        timeout: Duration = .seconds(10), bodyTimeout: Duration = ClusterClient.bodyTimeout
     ) async throws(Failure) -> Answer {
-        let host = node.address.contains(":") ? "[\(node.address)]" : node.address
-        var request = HTTPClientRequest(url: "http://\(host):\(node.adminPort)\(path)")
+        let answer = try await exchange(method, node.adminURL + path, body, timeout, bodyTimeout)
+        guard answer.status == 307, let location = answer.location, location.hasPrefix("http://"),
+            location.hasSuffix(path), !routerURLs.contains(String(location.dropLast(path.count)))
+        else { return answer }
+        return try await exchange(method, location, body, timeout, bodyTimeout)
+    }
+
+    private func exchange(
+        _ method: HTTPMethod, _ url: String, _ body: ByteBuffer?, _ timeout: Duration, _ bodyTimeout: Duration
+    ) async throws(Failure) -> Answer {
+        var request = HTTPClientRequest(url: url)
         request.method = method
         if let token { request.headers.add(name: "Authorization", value: "Bearer \(token)") }
         if let body {
@@ -73,8 +98,13 @@ package final class ClusterClient: Sendable {
         }
         do {
             let response = try await http.execute(request, timeout: .nanoseconds(timeout.nanoseconds))
-            let body = try await response.body.collect(upTo: Self.maximumAnswer)
-            return Answer(status: response.status.code, body: body)
+            let body = try await withTimeLimit(bodyTimeout) {
+                try await response.body.collect(upTo: Self.maximumAnswer)
+            }
+            return Answer(
+                status: response.status.code, body: body, location: response.headers.first(name: "Location"))
+        } catch is TimeLimitExceeded {
+            throw .unanswered("the answer began, and did not end in \(bodyTimeout.components.seconds) s")
         } catch let error as HTTPClientError where error == .connectTimeout {
             throw .unreachable("\(error)")
         } catch let error as NIOConnectionError {
@@ -121,12 +151,29 @@ package final class ClusterClient: Sendable {
         }
     }
 
+    private static let statusPath = "/rest/v1/cluster/status"
+
     private func status(of router: NodeSpec, timeout: Duration) async -> ClusterStatus? {
         // A router that is down, or knows of another one that leads, has nothing to say: the others are asked for that.
-        guard let answer = try? await get("/rest/v1/cluster/status", from: router, timeout: timeout), answer.isOK
+        guard let answer = try? await get(Self.statusPath, from: router, timeout: timeout), answer.isOK
         else { return nil }
         // What cannot be read is no status either: the others are asked for that, too.
         return try? JSONDecoder().decode(ClusterStatus.self, from: answer.body)
+    }
+
+    /// Why no router that leads has answered, a line for each router: what it says when it is asked for the status.
+    package func whatRoutersSay(timeout: Duration = .seconds(2)) async -> [String] {
+        var lines: [String] = []
+        for router in topology.nodes(of: .router) {
+            do throws(Failure) {
+                let answer = try await get(Self.statusPath, from: router, timeout: timeout)
+                lines.append(
+                    "\(router.name): " + (answer.isOK ? "it answers" : "HTTP \(answer.status) \(answer.message)"))
+            } catch {
+                lines.append("\(router.name): \(error)")
+            }
+        }
+        return lines
     }
 }
 

@@ -71,8 +71,7 @@ struct NodeEnvironment: Sendable {
 
     /// The admin address of another node, as a URL.
     func adminAddress(of node: NodeName?) -> String? {
-        guard let node, let spec = topology.node(named: node) else { return nil }
-        return "http://\(spec.address):\(spec.adminPort)"
+        node.flatMap { topology.node(named: $0) }?.adminURL
     }
 
     func makeBackend(

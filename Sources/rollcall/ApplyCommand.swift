@@ -2,6 +2,7 @@ import ArgumentParser
 import ClusterClients
 import ClusterRuntime
 import RegistrarEvents
+import Synchronization
 
 struct ApplyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -15,8 +16,8 @@ struct ApplyCommand: AsyncParsableCommand {
             The registrations of a domain that is removed end (delete_aor, then clear): that takes --yes. Ends when the
             cluster has all of it: every domain owned and with its standbys in sync, none moving, removed ones gone.
 
-            Exits with 0 when it is done or nothing differs, 1 when it is refused or not done in time (it goes on then),
-            2 when the file is bad, 3 when no router that leads answers.
+            Exits with 0 when it is done or nothing differs, 1 when it is refused or not done in time (what was
+            activated goes on then), 2 when the file is bad, 3 when no router that leads answers.
 
             Example: rollcall apply topology/local.yaml --dry-run
                      rollcall apply topology/local.yaml
@@ -47,20 +48,28 @@ struct ApplyCommand: AsyncParsableCommand {
         let new = try topology.load()
         let (timeout, isDry, mayEnd) = (timeout.duration, isDry, mayEnd)
         let start = SystemClock.monotonic()
-        let outcome = try await TerminationSignals.run {
-            try await new.withClient { client in
-                let application = try await TopologyApplication(new, client, timeout: timeout)
-                application.show()
-                if isDry {
-                    let movements = try await application.preview()
-                    return (application.version, application.difference, Optional(movements))
+        let emptied = EmptiedNodes()
+        let outcome: (UInt64, TopologyDifference, [PlannedMovement]?)?
+        do {
+            outcome = try await TerminationSignals.run {
+                try await new.withClient { client in
+                    let application = try await TopologyApplication(new, client, timeout: timeout)
+                    application.show()
+                    if isDry {
+                        let movements = try await application.preview()
+                        return (application.version, application.difference, Optional(movements))
+                    }
+                    try await application.carryOut(endsRegistrations: mayEnd, emptied)
+                    return (application.version, application.difference, nil)
                 }
-                try await application.carryOut(endsRegistrations: mayEnd)
-                return (application.version, application.difference, nil)
             }
+        } catch let failure as CommandFailure {
+            throw failure.adding(emptied.remark)
         }
         guard let (version, difference, movements) = outcome else {
-            throw CommandFailure.no("interrupted; what was activated goes on: rollcall status \(new.file)")
+            throw CommandFailure.no(
+                emptied.remark.map { "interrupted; \($0)" }
+                    ?? "interrupted; what was activated goes on: rollcall status \(new.file)")
         }
         let isChanged = !difference.isEmpty && !isDry
         if json.isOn {
@@ -71,9 +80,33 @@ struct ApplyCommand: AsyncParsableCommand {
                     seconds: (SystemClock.monotonic() - start).seconds))
         } else if isChanged {
             Console.line("The cluster goes by version \(version + 1) of its topology.")
+            if !difference.restarts.isEmpty {
+                let all = difference.restarts.count + difference.nodesAdded.count == new.nodes.count
+                let only = all ? "" : " --only \(difference.restarts.map(\.rawValue).joined(separator: ","))"
+                Console.error("To have all of it taken up: rollcall restart \(new.file) --rolling\(only)")
+            }
         } else if difference.isEmpty {
             Console.line("\(new.file) is what the cluster goes by (version \(version)).")
         }
+    }
+}
+
+/// The nodes that were drained since a topology has them no more, as long as that is not activated.
+final class EmptiedNodes: Sendable {
+    private let nodes = Mutex<[NodeName]>([])
+
+    func add(_ node: NodeName) { nodes.withLock { $0.append(node) } }
+    func remove(_ node: NodeName) { nodes.withLock { nodes in nodes.removeAll { $0 == node } } }
+
+    /// They are not part of the cluster any more.
+    func clear() { nodes.withLock { $0 = [] } }
+
+    /// For whoever has to go on by hand; nil when there is nothing to do.
+    var remark: String? {
+        let nodes = nodes.withLock(\.self).map(\.rawValue)
+        guard !nodes.isEmpty else { return nil }
+        return "not activated, as far as is known, and \(nodes.joined(separator: ", ")) stays drained: repeat apply, "
+            + "or take it back by the file that has it: rollcall undrain FILE \(nodes[0])"
     }
 }
 
@@ -91,7 +124,8 @@ struct TopologyApplication {
 
     init(_ new: Topology, _ client: ClusterClient, timeout: Duration) async throws {
         guard let active = await client.activeTopology() else {
-            throw CommandFailure.unreachable("no router of \(new.file) that leads answers")
+            throw CommandFailure.unreachable(
+                "no router of \(new.file) that leads answers\n\(await new.whyNoRouterLeads(client))")
         }
         do throws(TopologyError) {
             // Where its paths lead matters only in comparison.
@@ -115,7 +149,8 @@ struct TopologyApplication {
         for refusal in difference.refusals { Console.error("would be refused: \(refusal)") }
         guard difference.refusals.isEmpty, !difference.isEmpty else { return [] }
         guard let movements = await client.preview(of: new.source) else {
-            throw CommandFailure.unreachable("no router of \(new.file) that leads says what would move")
+            throw CommandFailure.unreachable(
+                "no router of \(new.file) that leads says what would move\n\(await new.whyNoRouterLeads(client))")
         }
         for movement in movements.prefix(Self.shownMovements) {
             Console.error(
@@ -129,8 +164,9 @@ struct TopologyApplication {
 
     private static let shownMovements = 200
 
+    /// - Parameter emptied: is told which nodes are drained, until the topology is activated.
     /// - Throws: `CommandFailure`.
-    func carryOut(endsRegistrations: Bool) async throws {
+    func carryOut(endsRegistrations: Bool, _ emptied: EmptiedNodes) async throws {
         guard difference.refusals.isEmpty else {
             throw CommandFailure.no(difference.refusals.map { "\(new.file): \($0)" }.joined(separator: "\n"))
         }
@@ -143,15 +179,20 @@ struct TopologyApplication {
         }
         let deadline = SystemClock.monotonic() + timeout
         for node in difference.nodesRemoved where node.role == .sr {
-            try answered(await client.order(.drain(node.name)))
-            try await wait(until: deadline) { Self.look(at: node.name.rawValue, $0) }
+            // From before it is ordered: the order may be taken although nobody hears so.
+            emptied.add(node.name)
+            let answer = await client.order(.drain(node.name))
+            if case .refused = answer { emptied.remove(node.name) }
+            try answered(answer)
+            try await wait(until: deadline, "the drain of \(node.name) goes on") {
+                Self.look(at: node.name.rawValue, $0)
+            }
         }
         try answered(await client.activate(new.source, after: version))
+        emptied.clear()
         Console.error("version \(version + 1) is activated")
-        let look = TopologyProgress(
-            topology: new, version: version + 1, removed: difference.domainsRemoved,
-            added: Set(difference.nodesAdded.map(\.name.rawValue)), movesDomains: difference.movesDomains)
-        try await wait(until: deadline) { look.look(at: $0) }
+        let progress = TopologyProgress(new, version: version + 1, difference)
+        try await wait(until: deadline, "it goes on") { progress.look(at: $0) }
     }
 
     private func answered(_ answer: OrderAnswer) throws {
@@ -164,7 +205,7 @@ struct TopologyApplication {
     }
 
     /// Whether a node that is to go is empty.
-    private static func look(at node: String, _ status: ClusterStatus) -> MovementProgress.Look {
+    private static func look(at node: String, _ status: ClusterStatus) -> ProgressLook {
         let held = status.domains.count { domain in
             domain.owner == node || domain.standbys.contains { $0.name == node }
         }
@@ -173,8 +214,9 @@ struct TopologyApplication {
         return .underWay("\(node) still serves \(held) of \(status.domains.count) domains")
     }
 
+    /// - Parameter rest: what happens when nobody waits any more.
     private func wait(
-        until deadline: MonotonicInstant, _ judge: (ClusterStatus) -> MovementProgress.Look
+        until deadline: MonotonicInstant, _ rest: String, _ judge: (ClusterStatus) -> ProgressLook
     ) async throws {
         var told: String?
         var isAnswered = true
@@ -193,40 +235,7 @@ struct TopologyApplication {
         }
         throw isAnswered
             ? CommandFailure.no(
-                "not done within \(timeout.components.seconds) s; it goes on: rollcall status \(new.file)")
-            : CommandFailure.unreachable("no router answers any more; it goes on when one leads again")
-    }
-}
-
-/// How far a cluster is with an activated topology.
-struct TopologyProgress: Sendable {
-    let topology: Topology
-    let version: UInt64
-    let removed: [DomainName]
-    /// Nodes that join. What was down before need not come up for this.
-    let added: Set<String>
-    /// Whether domains that are on the move are waited for.
-    let movesDomains: Bool
-
-    func look(at status: ClusterStatus) -> MovementProgress.Look {
-        guard let active = status.topology, active >= version else {
-            return .underWay("waiting for a router that leads by version \(version)")
-        }
-        guard active == version else { return .givenUp("version \(active) was activated meanwhile") }
-        var missing: [String] = []
-        let behind = status.nodes.filter { $0.status != .down && $0.topology ?? 0 < version }
-        if !behind.isEmpty { missing.append("\(behind.map(\.name).joined(separator: ", ")) to take it up") }
-        let down = status.nodes.filter { $0.status == .down && added.contains($0.name) }
-        if !down.isEmpty { missing.append("\(down.map(\.name).joined(separator: ", ")) to be up (rollcall up)") }
-        let present = Set(status.domains.map(\.name))
-        let leaving = removed.count { present.contains($0.rawValue) }
-        if leaving > 0 { missing.append("\(leaving) removed domains to end") }
-        let unowned = status.domains.count { $0.owner == nil && $0.isBeingRemoved != true }
-        if unowned > 0 { missing.append("\(unowned) domains to be owned") }
-        let moving = movesDomains ? status.domains.count { $0.movingTo != nil } : 0
-        if moving > 0 { missing.append("\(moving) domains to move") }
-        let short = status.shortOfStandbys(topology).count
-        if short > 0 { missing.append("\(short) domains to have their standbys in sync") }
-        return missing.isEmpty ? .done : .underWay("waiting for " + missing.joined(separator: "; "))
+                "not done within \(timeout.components.seconds) s; \(rest): rollcall status \(new.file)")
+            : CommandFailure.unreachable("no router answers any more; \(rest) when one leads again")
     }
 }

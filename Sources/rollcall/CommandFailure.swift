@@ -24,6 +24,12 @@ struct CommandFailure: Error, Hashable {
         CommandFailure(code: .unreachable, message: message)
     }
 
+    /// The same with something more to say.
+    func adding(_ remark: String?) -> CommandFailure {
+        guard let remark else { return self }
+        return CommandFailure(code: code, message: message.isEmpty ? remark : "\(message)\n\(remark)")
+    }
+
     private init(code: Code, message: String) {
         self.code = code
         self.message = message

@@ -1,4 +1,5 @@
 import ArgumentParser
+import ClusterClients
 import ClusterRuntime
 
 /// How long a verb that moves something waits for it.
@@ -54,7 +55,7 @@ struct DrainCommand: AsyncParsableCommand {
             topology: loaded, order: .drain(NodeName(node)), what: "the drain", timeout: timeout.duration)
         let status = try await progress.run { Self.look(at: node, $0) }
         let elapsed = SystemClock.monotonic() - start
-        let short = status.shortOfStandbys(loaded)
+        let short = StandbyNeeds(loaded).shortOfReplicas(status)
         for domain in short { Console.error("\(domain) has fewer standbys in sync than its topology asks for") }
         if json.isOn {
             try Console.json(Document(node: node, done: true, seconds: elapsed.seconds, short_of_standbys: short))
@@ -63,7 +64,7 @@ struct DrainCommand: AsyncParsableCommand {
         }
     }
 
-    private static func look(at node: String, _ status: ClusterStatus) -> MovementProgress.Look {
+    private static func look(at node: String, _ status: ClusterStatus) -> ProgressLook {
         let owned = status.domains.filter { $0.owner == node }.count
         let kept = status.domains.filter { domain in domain.standbys.contains { $0.name == node } }.count
         let entry = status.nodes.first { $0.name == node }

@@ -24,10 +24,13 @@ struct ExplainCommand: AsyncParsableCommand {
     func run() async throws {
         let loaded = try topology.load()
         try loaded.requireDomain(domain)
-        let explanation = try await loaded.withClient { client in await client.explanation(of: domain) }
-        guard let explanation else {
-            throw CommandFailure.unreachable(
-                "no active router of \(loaded.file) answers; is the cluster running? rollcall status \(loaded.file)")
+        let explanation = try await loaded.withClient { client in
+            guard let explanation = await client.explanation(of: domain) else {
+                throw CommandFailure.unreachable(
+                    "no active router of \(loaded.file) answers; is the cluster running? rollcall status "
+                        + "\(loaded.file)\n\(await loaded.whyNoRouterLeads(client))")
+            }
+            return explanation
         }
         if json.isOn { try Console.json(explanation) } else { Console.line(ExplanationText(explanation).text) }
     }

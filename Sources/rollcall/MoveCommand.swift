@@ -1,4 +1,5 @@
 import ArgumentParser
+import ClusterClients
 import ClusterRuntime
 import RegistrarEvents
 import Synchronization

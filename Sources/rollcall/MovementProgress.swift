@@ -12,20 +12,11 @@ struct MovementProgress: Sendable {
 
     static let interval: Duration = .milliseconds(100)
 
-    /// What a look at the status says.
-    enum Look: Hashable, Sendable {
-        /// What is left to do, in words; printed when it changes.
-        case underWay(String)
-        case done
-        /// It will not come about, for this reason.
-        case givenUp(String)
-    }
-
     /// - Parameter judge: what a status means for the order.
     /// - Returns: the status in which it was done.
     /// - Throws: `CommandFailure`: 1 when it was refused, given up, interrupted or not done in time, 3 when no router
     ///   took the order or none answers any more.
-    func run(_ judge: @escaping @Sendable (ClusterStatus) -> Look) async throws -> ClusterStatus {
+    func run(_ judge: @escaping @Sendable (ClusterStatus) -> ProgressLook) async throws -> ClusterStatus {
         let topology = topology
         let status = try await TerminationSignals.run {
             try await topology.withClient { client in
@@ -52,7 +43,7 @@ struct MovementProgress: Sendable {
     }
 
     private func watch(
-        _ client: ClusterClient, _ judge: (ClusterStatus) -> Look
+        _ client: ClusterClient, _ judge: (ClusterStatus) -> ProgressLook
     ) async throws -> ClusterStatus {
         let deadline = SystemClock.monotonic() + timeout
         var told: String?
@@ -74,15 +65,5 @@ struct MovementProgress: Sendable {
         throw isAnswered
             ? CommandFailure.no("not done within \(seconds) s; \(what) goes on: rollcall status \(topology.file)")
             : CommandFailure.unreachable("no router answers any more; \(what) goes on when one leads again")
-    }
-}
-
-extension ClusterStatus {
-    /// Domains with fewer standbys in sync than their topology asks for.
-    func shortOfStandbys(_ topology: Topology) -> [String] {
-        domains.filter { domain in
-            guard let spec = topology.domains.first(where: { $0.name.rawValue == domain.name }) else { return false }
-            return domain.standbys.filter(\.inSync).count < spec.replicas - 1
-        }.map(\.name)
     }
 }

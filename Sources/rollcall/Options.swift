@@ -64,6 +64,15 @@ extension Topology {
         }
     }
 
+    /// Why no router that leads has answered: what each says, and why no token was sent if none was.
+    func whyNoRouterLeads(_ client: ClusterClient) async -> String {
+        var lines = await client.whatRoutersSay()
+        if !adminIsOpen, case .file(let path) = secret, !FileManager.default.fileExists(atPath: path) {
+            lines.append("without the cluster's secret, \(path), nobody is let in")
+        }
+        return lines.map { "  \($0)" }.joined(separator: "\n")
+    }
+
     private func adminToken() async throws -> String? {
         guard !adminIsOpen else { return nil }
         let tokens = try await tokens()

@@ -51,7 +51,7 @@ struct RestartCommand: AsyncParsableCommand {
             if json.isOn { try Console.json(report) } else { show(report) }
             if let left {
                 Console.error(
-                    "\(left) is still drained, for no router took the order: rollcall undrain \(loaded.file) \(left)")
+                    "\(left.node) may still be drained: rollcall undrain \(loaded.file) \(left.node)\n\(left.why)")
             }
             try conclude(result, report, loaded)
         }

@@ -51,7 +51,7 @@ struct StartAnnouncement {
         var table = Table("node", "role", "admin", "clients")
         for node in nodes {
             table.row(
-                node.name.rawValue, node.role.name, "http://\(node.address):\(node.adminPort)",
+                node.name.rawValue, node.role.name, node.adminURL,
                 clientAddresses(of: node))
         }
         let domains = topology.domains.prefix(5).map(\.name.rawValue).joined(separator: ", ")

@@ -67,11 +67,12 @@ struct StatusCommand: AsyncParsableCommand {
             case .unhealthy(let reasons): health = "unhealthy: \(reasons)"
             case .silent: health = "no"
             }
-            table.row(node.name.rawValue, node.role.name, "http://\(node.address):\(node.adminPort)/health", health)
+            table.row(node.name.rawValue, node.role.name, "\(node.adminURL)/health", health)
         }
         return .unreachable(
             """
             no router of \(topology.file) answers
+            \(await topology.whyNoRouterLeads(client))
             \(table.text)
             Not started yet? rollcall up \(topology.file)
             """)

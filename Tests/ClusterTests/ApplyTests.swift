@@ -52,6 +52,79 @@ struct ApplyTests {
         }
     }
 
+    /// All machines learn of a topology at one time: none of their nodes may be restarted for it then.
+    @Test func listenersWaitForARollingRestartAndTheRouterThatLeadsCanBeReplaced() async throws {
+        let cluster = try TestCluster(sparePorts: 1)
+        defer { cluster.remove() }
+        let original = try String(contentsOfFile: cluster.topologyFile, encoding: .utf8)
+        let file = cluster.topologyFile
+        try await cluster.whileUp { cluster, _ in
+            let stranger = "\(cluster.directory)/elsewhere/test.yaml"
+            try FileManager.default.createDirectory(
+                atPath: "\(cluster.directory)/elsewhere", withIntermediateDirectories: true)
+            try original.write(toFile: stranger, atomically: true, encoding: .utf8)
+            for verb in ["apply", "status"] {
+                let (ending, text) = try await cluster.run(verb, stranger)
+                #expect(ending == .exited(3), "\(text)")
+                #expect(text.contains("HTTP 401") && text.contains("elsewhere/var/secret, nobody is let in"), "\(text)")
+            }
+
+            let port = try #require(cluster.topology.node(named: NodeName("ws1"))?.websocket?.port)
+            let moved = original.replacing("listen: \(port) ", with: "listen: \(cluster.sparePorts[0]) ")
+            try Self.write(moved, cluster)
+            let before = try await cluster.status().nodes.first { $0.name == "ws1" }?.incarnation
+            let (applied, text) = try await cluster.run("apply", file)
+            #expect(applied == .exited(0) && text.contains("--rolling --only ws1"), "\(text)")
+            try await eventually("up has seen it") { cluster.output("up").contains("waits for a restart of ws1") }
+            let waiting = try await cluster.status().nodes.first { $0.name == "ws1" }
+            #expect(waiting?.incarnation == before && waiting?.needsRestart == true)
+            let (restarted, output) = try await cluster.run("restart", file, "--rolling", "--only", "ws1")
+            #expect(restarted == .exited(0), "\(output)")
+            let fresh = try await cluster.status().nodes.first { $0.name == "ws1" }
+            #expect(fresh?.incarnation != before && fresh?.needsRestart == nil)
+
+            let leader = try #require(try await cluster.status().routers.first { $0.state == .active }?.name)
+            let lines = moved.split(separator: "\n", omittingEmptySubsequences: false)
+            try Self.write(lines.filter { !$0.contains("name: \(leader),") }.joined(separator: "\n"), cluster)
+            let (replaced, said) = try await cluster.run("apply", file)
+            #expect(replaced == .exited(0), "\(said)")
+            try await eventually("the other router leads") {
+                let status = try await cluster.status()
+                return status.topology == 2 && status.routers.map(\.state) == [.active]
+                    && status.routers.first?.name != leader
+            }
+        }
+    }
+
+    /// An owner that is stopped hands nothing over, and is not found to be down for long.
+    @Test func aChangeThatIsNotActivatedSaysWhatItHasDrained() async throws {
+        let cluster = try TestCluster()
+        defer { cluster.remove() }
+        let original = try String(contentsOfFile: cluster.topologyFile, encoding: .utf8)
+            .replacing("restart_grace: 1s", with: "down: 20s, restart_grace: 20s, request_deadline: 40s")
+            // No server is left without nodes, whichever of them owns the domain.
+            .replacing(
+                "      - name: host-c\n        address: 127.0.0.1\n        nodes:\n", with: "")
+        try Self.write(original, cluster)
+        let file = cluster.topologyFile
+        try await cluster.whileUp { cluster, _ in
+            let owner = try #require(try await cluster.domainStatus().owner)
+            let lines = original.split(separator: "\n", omittingEmptySubsequences: false)
+            try Self.write(lines.filter { !$0.contains("name: \(owner),") }.joined(separator: "\n"), cluster)
+            #expect(NodeProcess.signal(SIGSTOP, NodeName(owner), of: file) != nil)
+            let (ending, text) = try await cluster.run("apply", file, "--timeout", "2")
+            #expect(NodeProcess.signal(SIGCONT, NodeName(owner), of: file) != nil)
+            #expect(ending == .exited(1), "\(text)")
+            #expect(text.contains("the drain of \(owner) goes on"), "\(text)")
+            #expect(text.contains("not activated, as far as is known, and \(owner) stays drained"), "\(text)")
+            #expect(try await cluster.status().topology == 0)
+            // The drain has gone on by itself, and what was missing follows.
+            let (repeated, said) = try await cluster.run("apply", file)
+            #expect(repeated == .exited(0), "\(said)")
+            #expect(try await cluster.status().topology == 1)
+        }
+    }
+
     // MARK: Steps
 
     private func grow(_ cluster: TestCluster, _ larger: String) async throws {

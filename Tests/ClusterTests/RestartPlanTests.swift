@@ -4,7 +4,7 @@ import Foundation
 import RegistrarEvents
 import Testing
 
-/// What a rolling restart decides from a status alone.
+/// What rolling restarts and changes of the topology decide from a status alone.
 struct RestartPlanTests {
     private let topology: Topology
 
@@ -135,6 +135,51 @@ struct RestartPlanTests {
         // While one of three is away, a domain with three copies makes do with two.
         #expect(complaints(absent: "sr3") { $0.domains[1].standbys.removeLast() } == [])
         #expect(complaints(absent: "sr3") { $0.domains[1].standbys.removeAll() }.count == 1)
+    }
+
+    /// Nodes of other groups stand in for nobody here.
+    @Test func whileANodeOfAGroupIsAwayItsDomainsMakeDoWithTheRestOfIt() throws {
+        let text = topology.source.replacing("replicas: 3", with: "replicas: 1")
+            .replacing("name: sr1,", with: "name: sr1, group: one, include_domains: [demo.example],")
+            .replacing("name: sr2,", with: "name: sr2, group: one,")
+        let grouped = try Topology.parse(text, path: "test.yaml")
+        let alone = status {
+            ($0.domains[0].owner, $0.domains[0].standbys) = ("sr2", [])
+            ($0.domains[1].owner, $0.domains[1].standbys) = ("sr3", [])
+        }
+        #expect(ClusterReadiness.complaints(of: alone, grouped, absent: NodeName("sr1")) == [])
+        #expect(ClusterReadiness.complaints(of: alone, grouped) == ["demo.example has 0 of 1 standbys in sync"])
+    }
+
+    @Test func aChangeDoesNotWaitForCopiesThatANodeWouldHoldThatWasDownBefore() {
+        let nothing = TopologyDifference(from: topology, to: topology)
+        let progress = TopologyProgress(topology, version: 1, nothing)
+        func look(_ change: (inout ClusterStatus) -> Void) -> ProgressLook {
+            var status = status {
+                $0.topology = 1
+                for index in $0.nodes.indices { $0.nodes[index].topology = 1 }
+            }
+            change(&status)
+            return progress.look(at: status)
+        }
+        #expect(look { _ in } == .done)
+        let missing = ProgressLook.underWay("waiting for 1 domains to have their standbys in sync")
+        #expect(look { $0.domains[1].standbys.removeLast() } == missing)
+        #expect(look { $0.domains[1].standbys[1].inSync = false } == missing)
+        for state in [ClusterStatus.Node.Status.down, .drained] {
+            func isAway(_ status: inout ClusterStatus) {
+                status.nodes[6].status = state
+                status.domains[1].standbys.removeLast()
+            }
+            #expect(look(isAway) == .done)
+            #expect(
+                look {
+                    isAway(&$0)
+                    $0.domains[1].standbys.removeAll()
+                } == missing)
+        }
+        let short = status { $0.domains[1].standbys.removeLast() }
+        #expect(StandbyNeeds(topology).shortOfReplicas(short) == ["acme.example"])
     }
 
     @Test func somebodyMustLeadAndTheCoordinatorMustAnswer() {

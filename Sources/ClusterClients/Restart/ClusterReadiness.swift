@@ -16,13 +16,16 @@ package enum ClusterReadiness {
     ) -> [String] {
         var complaints = [status.coordinator?.complaint].compactMap(\.self)
         if !status.routers.contains(where: { $0.state == .active }) { complaints.append("no router leads") }
+        let nodes = Dictionary(status.nodes.map { ($0.name, $0) }) { first, _ in first }
         complaints += topology.nodes.compactMap { node in
-            node.name == absent ? nil : complaint(of: node, status, isDrained: drained.contains(node.name))
+            guard node.name != absent else { return nil }
+            return complaint(of: node, nodes[node.name.rawValue], isDrained: drained.contains(node.name))
         }
-        let idle = drained.union([absent].compactMap(\.self))
-        let holders = topology.nodes(of: .sr).count { !idle.contains($0.name) }
+        let needs = StandbyNeeds(topology).standbys(without: drained.union([absent].compactMap(\.self)))
+        let entries = Dictionary(status.domains.map { ($0.name, $0) }) { first, _ in first }
         let domains = topology.domains.compactMap { domain in
-            complaint(of: domain, status, standbys: max(0, min(domain.replicas, holders) - 1))
+            let name = domain.name.rawValue
+            return complaint(of: domain, entries[name], standbys: needs[name] ?? 0)
         }
         complaints += domains.prefix(maximumNamed)
         if domains.count > maximumNamed {
@@ -31,8 +34,8 @@ package enum ClusterReadiness {
         return complaints
     }
 
-    private static func complaint(of node: NodeSpec, _ status: ClusterStatus, isDrained: Bool) -> String? {
-        guard let entry = status.nodes.first(where: { $0.name == node.name.rawValue }) else {
+    private static func complaint(of node: NodeSpec, _ entry: ClusterStatus.Node?, isDrained: Bool) -> String? {
+        guard let entry else {
             return "the routers do not know \(node.name): their topology is another one"
         }
         switch entry.status {
@@ -43,10 +46,10 @@ package enum ClusterReadiness {
         }
     }
 
-    private static func complaint(of domain: DomainSpec, _ status: ClusterStatus, standbys: Int) -> String? {
-        guard let entry = status.domains.first(where: { $0.name == domain.name.rawValue }), entry.owner != nil else {
-            return "nobody owns \(domain.name)"
-        }
+    private static func complaint(
+        of domain: DomainSpec, _ entry: ClusterStatus.Domain?, standbys: Int
+    ) -> String? {
+        guard let entry, entry.owner != nil else { return "nobody owns \(domain.name)" }
         if let target = entry.movingTo { return "\(domain.name) is being moved to \(target)" }
         if let standby = entry.standbys.first(where: { !$0.inSync }) {
             return "\(domain.name)'s standby \(standby.name) is not in sync"

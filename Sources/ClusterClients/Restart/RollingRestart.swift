@@ -65,12 +65,20 @@ package actor RollingRestart {
 
     /// Undrains what is drained still, and sees to it that the order is obeyed. Not to be called by a cancelled task,
     /// which cannot ask anything.
-    /// - Returns: what is left drained, if no router takes the order.
-    package func release() async -> NodeName? {
+    /// - Returns: what is left drained and why, if no router carries the order out.
+    package func release() async -> (node: NodeName, why: String)? {
         guard let node = held else { return nil }
+        var why = "it is still being drained"
         let deadline = SystemClock.monotonic() + .seconds(20)
         while SystemClock.monotonic() < deadline, !Task.isCancelled {
-            guard case .accepted = await client.order(.undrain(node), within: .seconds(5)) else { continue }
+            switch await client.order(.undrain(node), within: .seconds(5)) {
+            case .accepted: break
+            // No router will take it, as when the topology has the node no more.
+            case .refused(let reason): return (node, reason)
+            case .unanswered(let said):
+                why = "no router took the order\n\(said)"
+                continue
+            }
             // An order to drain that was under way when this was interrupted may have come after it.
             try? await Task.sleep(for: Self.interval * Self.looks)  // Cancelled: the loop's condition sees it.
             guard let status = await client.status() else { continue }
@@ -81,7 +89,7 @@ package actor RollingRestart {
             held = nil
             return nil
         }
-        return node
+        return (node, why)
     }
 
     // MARK: Before

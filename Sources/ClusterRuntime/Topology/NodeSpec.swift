@@ -51,6 +51,11 @@ public struct NodeSpec: Hashable, Sendable {
         self.sip = sip
     }
 
+    /// The node's HTTP address as a URL, such as `http://127.0.0.1:8080`.
+    public var adminURL: String {
+        "http://\(address.contains(":") ? "[\(address)]" : address):\(adminPort)"
+    }
+
     /// Every port the node listens on, with the key that sets it.
     var ports: [ListeningPort] {
         [ListeningPort(key: "cluster", .tcp, clusterPort), ListeningPort(key: "admin", .tcp, adminPort)]

@@ -158,7 +158,7 @@ struct DrillSession: Sendable {
         // It says itself why it stopped.
         try? await restart.run()
         let left = await restart.release()
-        restarts.ended(await restart.report, left: left)
+        restarts.ended(await restart.report, left: left?.node)
     }
 
     private func watch(_ fault: InjectedFault, until end: MonotonicInstant) async -> ObservedFault {
