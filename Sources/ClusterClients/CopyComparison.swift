@@ -50,6 +50,8 @@ package struct CopyComparison: Codable, Hashable, Sendable {
         case different
         /// Some copy was not met at a position of its owner: nothing can be said of it.
         case moving
+        /// What was compared is the same, but a node that should have a copy did not say what it has.
+        case partial
         /// No node says that it owns the domain.
         case noOwner = "no_owner"
     }
@@ -65,7 +67,10 @@ package struct CopyComparison: Codable, Hashable, Sendable {
     ///   - earlier: as they were at each look before, the latest last. Under traffic all copies may never be at one
     ///     position at one time: it is enough that each was seen once where its owner was seen, at the same look or
     ///     the one beside it. Later than that it would be one that lags.
-    package init(domain: String, copies: [DescribedCopy], earlier: [[DescribedCopy]] = []) {
+    ///   - holders: the nodes without whose copies nothing is said to be the same.
+    package init(
+        domain: String, copies: [DescribedCopy], earlier: [[DescribedCopy]] = [], holders: Set<String> = []
+    ) {
         self.domain = domain
         self.copies = copies.sorted { ($0.rank, $0.node ?? "") < ($1.rank, $1.node ?? "") }
         // A deposed owner that has not heard of it yet is one of an earlier epoch.
@@ -83,7 +88,11 @@ package struct CopyComparison: Codable, Hashable, Sendable {
             return
         }
         let met = Self.met(looks)
-        result = copies.allSatisfy { $0.isWhole(in: owner.epoch) && met.contains($0.node) } ? .same : .moving
+        guard copies.allSatisfy({ $0.isWhole(in: owner.epoch) && met.contains($0.node) }) else {
+            result = .moving
+            return
+        }
+        result = holders.isSubset(of: copies.compactMap(\.node)) ? .same : .partial
     }
 
     /// The nodes whose copies were seen where their owner was.
@@ -131,11 +140,15 @@ extension ClusterClient {
         // Of those that are not settled: what was seen of them.
         var seen: [String: [[DescribedCopy]]] = [:]
         while true {
+            let holders = Self.holders(await status())
             let (copies, silent) = await copies()
+            // Without a router that leads nobody knows what a silent node has.
+            let unknown = Set(topology.nodes(of: .sr).map(\.name.rawValue)).intersection(silent)
             let byDomain = Dictionary(grouping: copies, by: \.domain)
             for domain in domains where found[domain].map({ !$0.isSettled }) ?? true {
                 let now = byDomain[domain] ?? []
-                let comparison = CopyComparison(domain: domain, copies: now, earlier: seen[domain] ?? [])
+                let comparison = CopyComparison(
+                    domain: domain, copies: now, earlier: seen[domain] ?? [], holders: holders?[domain] ?? unknown)
                 found[domain] = comparison
                 seen[domain] = comparison.isSettled ? nil : (seen[domain] ?? []) + [now]
             }
@@ -144,6 +157,15 @@ extension ClusterClient {
             }
             try await Task.sleep(for: interval)
         }
+    }
+
+    /// Who has each domain in sync; nil while no router leads.
+    private static func holders(_ status: ClusterStatus?) -> [String: Set<String>]? {
+        guard let status, status.routers.contains(where: { $0.state == .active }) else { return nil }
+        let holders = status.domains.map { domain in
+            (domain.name, Set(domain.standbys.filter(\.inSync).map(\.name) + [domain.owner].compactMap(\.self)))
+        }
+        return Dictionary(holders) { first, _ in first }
     }
 
     /// Nil when it does not say: a node that is down holds nothing that could differ, and is named instead.

@@ -214,8 +214,15 @@ import Testing
         #expect(CopyComparison(domain: "d", copies: looks[5], earlier: [looks[0], looks[4]]).result == .moving)
     }
 
-    private func result(_ copies: DescribedCopy...) -> CopyComparison.Result {
-        CopyComparison(domain: "d", copies: copies).result
+    @Test func aCopyThatNobodyCouldLookAtIsNotTheSame() {
+        #expect(result(copy("owner", 5), holders: ["owner"]) == .same)
+        #expect(result(copy("owner", 5), holders: ["owner", "standby"]) == .partial)
+        #expect(result(copy("owner", 5), copy("standby", 5), holders: ["owner", "standby"]) == .same)
+        #expect(result(copy("owner", 5), copy("follower", 5, digest: "bb"), holders: ["standby"]) == .different)
+    }
+
+    private func result(_ copies: DescribedCopy..., holders: Set<String> = []) -> CopyComparison.Result {
+        CopyComparison(domain: "d", copies: copies, holders: holders).result
     }
 
     private func copy(
