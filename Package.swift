@@ -198,7 +198,7 @@ let package = Package(
             "RouterTests",
             [
                 "AnswerFixture", "Router", "EmbeddedCoordinator", "EtcdCoordinator", "EtcdFixture", "ClusterRuntime",
-                "NodeProcesses", "RegistrarEvents", .logging, .nioCore,
+                "MessagePack", "NodeProcesses", "RegistrarEvents", .logging, .nioCore,
             ]),
         .tests(
             "NanomsgTransportTests",

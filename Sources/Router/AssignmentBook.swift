@@ -15,8 +15,8 @@ public struct AssignmentBook: Sendable {
     /// Which domain each change was of, by revision. Of those of one domain only the last one counts.
     private var changes: [(revision: UInt64, domain: DomainName)] = []
 
-    /// Assignments in one update, so that it stays well within a frame. The rest follows when the node has told that
-    /// it has these.
+    /// Assignments in one update, fewer when those are more than `Limits.listBytes`. The rest follows when the node has
+    /// told that it has these.
     static let updateLimit = 4096
 
     public init(_ stored: StoredAssignments) {
@@ -65,13 +65,15 @@ public struct AssignmentBook: Sendable {
             if changes[middle].revision > known { high = middle } else { low = middle + 1 }
         }
         var missed: [Assignment] = []
+        var size = 0
         for change in changes[low...] {
             guard let assignment = assignments[change.domain], assignment.revision == change.revision else { continue }
-            if missed.count == Self.updateLimit {
+            if missed.count == Self.updateLimit || size >= Limits.listBytes {
                 let reached = missed[missed.count - 1].revision
                 return AssignmentUpdate(term: term, from: known, to: reached, assignments: missed)
             }
             missed.append(assignment)
+            size += assignment.messageBytes
         }
         return AssignmentUpdate(term: term, from: known, to: revision, assignments: missed)
     }
@@ -80,4 +82,10 @@ public struct AssignmentBook: Sendable {
 extension Assignment {
     /// How many of its standbys are not in sync.
     var catchingUp: Int { standbys.count { !$0.inSync } }
+
+    /// Its bytes in a message at most: beside the names only numbers.
+    fileprivate var messageBytes: Int {
+        let names = [owner?.name].compactMap(\.self) + standbys.map(\.node.name)
+        return names.reduce(48 + domain.rawValue.utf8.count) { $0 + $1.rawValue.utf8.count + 16 }
+    }
 }

@@ -91,7 +91,8 @@ extension DomainMachine {
 
     // MARK: Reading
 
-    /// Contacts in one page; the next page begins at the slot after the last.
+    /// Contacts in one page, fewer when those are more than `Limits.listBytes`; the next page begins at the slot after
+    /// the last.
     static let pageSize = 500
 
     /// Answered at once by who surely is the owner, and else as other requests that change nothing are.
@@ -115,10 +116,12 @@ extension DomainMachine {
         }
         var contacts: [LiveContact] = []
         var slot = Int(cursor)
-        while slot < replica.table.slotCount, contacts.count < Self.pageSize {
+        var size = 0
+        while slot < replica.table.slotCount, contacts.count < Self.pageSize, size < Limits.listBytes {
             if let found = replica.table.contact(inSlot: slot) {
                 contacts.append(
                     LiveContact(contact: found.contact, ttl: replica.remaining(found.deadline, at: now)))
+                size += found.contact.bytes.count
             }
             slot += 1
         }

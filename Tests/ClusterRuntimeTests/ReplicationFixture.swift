@@ -13,17 +13,21 @@ enum ReplicationFixture {
     static let seeds: [UInt64] = [1, 2, 3, 4, 5, 6, 7, 8]
 
     /// A contact of account number `account`; every third account is a `user`.
-    /// - Parameter version: what a renewal changes.
-    static func contact(_ account: Int, _ contact: Int, version: Int = 0) throws -> PackedContact {
+    /// - Parameters:
+    ///   - version: what a renewal changes.
+    ///   - padding: bytes that make it larger.
+    static func contact(_ account: Int, _ contact: Int, version: Int = 0, padding: Int = 0) throws -> PackedContact {
+        let padding = String(repeating: "x", count: padding)
         let registration =
             account % 3 == 0
             ? Registration(
                 account: "u\(account)", contact: "c\(contact)",
-                user: UserDetails(sessionID: "s\(version)", app: "desk", caps: ["audio"], peerPort: 443))
+                user: UserDetails(sessionID: "s\(version)", app: "desk" + padding, caps: ["audio"], peerPort: 443))
             : Registration(
                 account: "p\(account)", contact: "c\(contact)",
                 sipuser: SIPUserDetails(
-                    login: "p\(account)", contactURI: "sip:p\(account)@192.0.2.1", callID: "call", cseq: UInt32(version)
+                    login: "p\(account)" + padding, contactURI: "sip:p\(account)@192.0.2.1", callID: "call",
+                    cseq: UInt32(version)
                 ))
         return try #require(PackedContact(registration))
     }

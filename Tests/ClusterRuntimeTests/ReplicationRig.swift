@@ -37,6 +37,8 @@ struct ReplicationRig {
     private(set) var alarms: [String] = []
     private(set) var resyncs = 0
     private(set) var chunksSent = 0
+    /// Bytes of the contacts of the largest chunk.
+    private(set) var largest = 0
     private(set) var chunksArrived = 0
     /// What a consumer of the follower, or the journal of the standby, holds.
     private(set) var kept = DomainReplica()
@@ -45,7 +47,7 @@ struct ReplicationRig {
     private var online: Set<[UInt8]> = []
     private var isWhole = false
 
-    init(role: Follow.Role, seed: UInt64, ringEntries: Int = 100_000, contacts: Int = 200) throws {
+    init(role: Follow.Role, seed: UInt64, ringEntries: Int = 100_000, contacts: Int = 200, padding: Int = 0) throws {
         print("seed \(seed)")
         domain = try ReplicationFixture.domain()
         self.role = role
@@ -53,7 +55,8 @@ struct ReplicationRig {
         ring = EventRing(maximumEntries: ringEntries, maximumBytes: 64 << 20)
         receiver = ReplicaReceiver(domain: domain, role: role)
         for account in 0..<contacts {
-            source.table.put(try ReplicationFixture.contact(account, 0), deadline: milliseconds + 9_000_000)
+            source.table.put(
+                try ReplicationFixture.contact(account, 0, padding: padding), deadline: milliseconds + 9_000_000)
         }
         beginEpoch()
         assign()
@@ -127,7 +130,10 @@ struct ReplicationRig {
             replica: source, mayRestart: mayRestart, nextSnapshot: &nextSnapshot, at: now)
         self.feed = feed
         for var message in messages {
-            if case .chunk = message { chunksSent += 1 }
+            if case .chunk(let chunk) = message {
+                chunksSent += 1
+                largest = max(largest, chunk.contacts.reduce(0) { $0 + $1.contact.bytes.count })
+            }
             tamper?(&message)
             if !isDeaf { toReplica += copies(of: message) }
         }

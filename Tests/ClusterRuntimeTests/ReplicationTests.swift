@@ -33,6 +33,17 @@ struct ReplicationTests {
         #expect(rig.alarms.isEmpty)
     }
 
+    /// The slots of a chunk are as many as fit; one that is made again covers the same.
+    @Test(arguments: ReplicationFixture.seeds.prefix(2), [Follow.Role.standby, .follower])
+    func chunksOfLargeContactsAreCutToFitAFrame(seed: UInt64, role: Follow.Role) throws {
+        var rig = try ReplicationRig(role: role, seed: seed, ringEntries: 150, contacts: 600, padding: 3_000)
+        for _ in 0..<100 { try rig.step(writes: rig.random.below(8)) }
+        try rig.expectToConverge()
+        #expect(rig.snapshots > 0 && rig.chunksSent > 6)
+        #expect(rig.alarms.isEmpty)
+        #expect(rig.largest >= Limits.listBytes && rig.largest < 2 * Limits.listBytes - 10_000)
+    }
+
     /// It may get entries from the log long after they were made.
     @Test(arguments: ReplicationFixture.seeds.prefix(4), [Follow.Role.standby, .follower])
     func aReplicaThatComesLateCountsTimesToLiveFromTheirBeginning(seed: UInt64, role: Follow.Role) throws {

@@ -98,6 +98,24 @@ struct DomainMachineRequestTests {
         #expect(try accounts.sorted() == cluster.accounts("a"))
     }
 
+    @Test func pagesOfLargeContactsAreCutToFitAFrame() throws {
+        var cluster = try MachineCluster.alone()
+        let padding = String(repeating: "x", count: 900)
+        for number in 0..<600 { try cluster.register("u\(number)" + padding, "c" + padding) }
+        var (cursor, accounts) = (UInt32(0), [String]())
+        repeat {
+            let id = cluster.request(.list(cursor: cursor, account: nil))
+            guard case .page(let contacts, let next, _) = cluster.replies[id] else {
+                Issue.record("expected a page, got \(String(describing: cluster.replies[id]))")
+                return
+            }
+            #expect(contacts.reduce(0) { $0 + $1.contact.bytes.count + 16 } < 2 * Limits.listBytes)
+            accounts += try contacts.map { try $0.contact.key().account.name }
+            cursor = next
+        } while cursor != 0
+        #expect(try accounts.sorted() == cluster.accounts("a"))
+    }
+
     @Test func thePageOfAnAccountHasAllItsContacts() throws {
         var cluster = try MachineCluster.alone()
         for contact in ["one", "two"] { try cluster.register("alice", contact) }

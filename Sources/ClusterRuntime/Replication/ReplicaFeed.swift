@@ -35,8 +35,7 @@ public struct ReplicaFeed: Sendable {
     public enum Window {
         public static let entries: UInt64 = 8_192
         public static let chunks = 16
-        /// A chunk holds what is in so many slots, so that a chunk made again after a loss covers the same ones. The
-        /// longest contacts there may be fill 7 MiB of a frame of 8.
+        /// A chunk holds what is in so many slots, fewer when that is more than `Limits.listBytes`.
         public static let slotsPerChunk = 448
         public static let entriesPerMessage = 512
         public static let bytesPerMessage = 128 * 1_024
@@ -70,10 +69,19 @@ public struct ReplicaFeed: Sendable {
         /// Chunks before this one are taken in.
         var acknowledged: UInt32 = 0
         var nextChunk: UInt32 = 0
-        /// Chunks before this one have been sent, some of them perhaps to be sent again.
-        var end: UInt32 = 0
+        /// The first slots of the chunks from `acknowledged` on that have been sent, some of them perhaps to be sent
+        /// again, and of the one after them: a chunk that is made again covers the same slots.
+        var starts = [0]
         var isSealed = false
         var outstanding: UInt32 { nextChunk - acknowledged }
+        /// Chunks before this one have been sent.
+        var end: UInt32 { acknowledged + UInt32(starts.count - 1) }
+
+        mutating func acknowledge(chunksBefore next: UInt32) {
+            starts.removeFirst(Int(next - acknowledged))
+            acknowledged = next
+            nextChunk = max(nextChunk, next)
+        }
     }
 
     static let heartbeatInterval = Duration.milliseconds(500)
@@ -116,8 +124,7 @@ public struct ReplicaFeed: Sendable {
         guard var current = snapshot, next <= current.end else { return }
         current.isTaken = true
         if next > current.acknowledged {
-            current.acknowledged = next
-            current.nextChunk = max(current.nextChunk, next)
+            current.acknowledge(chunksBefore: next)
             waitingSince = now
         }
         snapshot = current
@@ -236,21 +243,26 @@ public struct ReplicaFeed: Sendable {
     ) -> SnapshotChunk? {
         guard var current = snapshot, !current.isSealed, current.outstanding < Window.chunks else { return nil }
         let slots = replica.table.slotCount
-        let start = min(Int(current.nextChunk) * Window.slotsPerChunk, slots)
-        let end = min(start + Window.slotsPerChunk, slots)
+        let place = Int(current.outstanding)
+        let isAnew = place + 1 < current.starts.count
+        var slot = min(current.starts[place], slots)
+        let end = min(isAnew ? current.starts[place + 1] : slot + Window.slotsPerChunk, slots)
         var contacts: [LiveContact] = []
-        for slot in start..<end {
+        var size = 0
+        while slot < end, isAnew || size < Limits.listBytes {
+            defer { slot += 1 }
             guard let found = replica.table.contact(inSlot: slot) else { continue }
             contacts.append(LiveContact(contact: found.contact, ttl: replica.remaining(found.deadline, at: now)))
+            size += found.contact.bytes.count
         }
-        current.isSealed = end == slots
+        if !isAnew { current.starts.append(slot) }
+        current.isSealed = slot == slots
         let seal = SnapshotChunk.Seal(
             seq: ring.lastSeq, count: UInt64(replica.table.count), digest: replica.table.digest)
         let chunk = SnapshotChunk(
             domain: source.domain, epoch: source.epoch, snapshot: current.id, index: current.nextChunk, after: sent,
             contacts: contacts, seal: current.isSealed ? seal : nil)
         current.nextChunk += 1
-        current.end = max(current.end, current.nextChunk)
         snapshot = current
         return chunk
     }

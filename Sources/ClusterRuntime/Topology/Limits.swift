@@ -50,6 +50,13 @@ public struct Limits: Hashable, Sendable {
 }
 
 extension Limits {
+    /// Where a message that lists something is closed, in bytes: what is left goes into another one. An element may
+    /// take it over the limit, by less than as much again; so the smallest frame that may be had holds twice as much.
+    public static let listBytes = 256 << 10
+
+    /// Bytes of a frame around its one message, generously: header, array length and tag.
+    public static let frameOverhead = 128
+
     /// A limit's key in a topology file, where it is stored, the range it may have, and whether it is a size.
     struct Field: Sendable {
         enum Unit: Sendable { case count, bytes }
@@ -71,7 +78,7 @@ extension Limits {
     }
 
     static let fields: [Field] = [
-        Field("frame_bytes", \.frameBytes, 64 << 10...64 << 20, .bytes),
+        Field("frame_bytes", \.frameBytes, 2 * listBytes...64 << 20, .bytes),
         Field("ring_entries", \.ringEntries, 16...16_777_216),
         Field("ring_bytes", \.ringBytes, 64 << 10...8 << 30, .bytes),
         Field("contacts_per_domain", \.contactsPerDomain, 1...100_000_000),

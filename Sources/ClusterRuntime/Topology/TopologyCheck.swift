@@ -15,14 +15,17 @@ struct TopologyCheck {
         let sites: Int
         let secret: Int
         let admin: Int
+        let limits: Int
     }
 
     func run() {
         checkDomainNames()
+        checkReports()
         checkNodeNames()
         checkPorts()
         checkLoopback()
         if nodesAreComplete {
+            checkNodeCount()
             checkRouters()
             checkPlacement()
             checkQuorums()
@@ -43,6 +46,18 @@ struct TopologyCheck {
         }
     }
 
+    /// Bytes of one domain in a node's report of what it holds, beside its name, at most.
+    private static let reportBytes = 64
+
+    /// A node reports all domains that it holds in one message.
+    private func checkReports() {
+        let size = domains.reduce(Limits.frameOverhead) { $0 + $1.value.name.rawValue.utf8.count + Self.reportBytes }
+        guard size > topology.limits.frameBytes else { return }
+        problems.report(
+            line: lines.limits, "limits.frame_bytes is \(topology.limits.frameBytes)",
+            expected: "at least \(size), so that a node can report \(domains.count) domains in one frame")
+    }
+
     private func checkNodeNames() {
         var first: [NodeName: Int] = [:]
         for node in nodes {
@@ -54,6 +69,16 @@ struct TopologyCheck {
                 first[node.value.name] = node.line
             }
         }
+    }
+
+    /// nanomsg has 512 sockets a process (NN_MAX_SOCKETS); a node needs one a peer and some for itself.
+    static let maximumNodes = 500
+
+    private func checkNodeCount() {
+        guard nodes.count > Self.maximumNodes else { return }
+        problems.report(
+            line: lines.sites, "\(nodes.count) nodes",
+            expected: "at most \(Self.maximumNodes) in all: a node has a socket for each of the others")
     }
 
     private func checkPorts() {

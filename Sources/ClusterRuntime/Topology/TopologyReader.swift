@@ -43,7 +43,7 @@ struct TopologyReader {
             nodesAreComplete: sitesAreComplete,
             lines: .init(
                 sites: top["sites"]?.line ?? root.line, secret: top["secret"]?.line ?? root.line,
-                admin: top["admin"]?.line ?? root.line)
+                admin: top["admin"]?.line ?? root.line, limits: top["limits"]?.line ?? root.line)
         ).run()
         return topology
     }
