@@ -10,6 +10,8 @@ final class Intake: Sendable {
         var sessionChanged = false
         /// The peer has said hello: it is there, even when our connection to it is not.
         var peerIsThere = false
+        /// The peer's hello was the first of another life.
+        var peerHasRestarted = false
         /// The peer is none of ours any more: nothing is to be sent to it from now on.
         var peerIsGone = false
     }
@@ -65,11 +67,12 @@ final class Intake: Sendable {
     }
 
     /// From the receive thread: something about the session with the peer is new.
-    func sessionChanged(with peer: NodeName, peerIsThere: Bool) {
+    func sessionChanged(with peer: NodeName, peerIsThere: Bool, peerHasRestarted: Bool = false) {
         let wake = state.withLock { state -> Bool in
             guard let index = state.indexes[peer] else { return false }
             state.work[index].sessionChanged = true
             state.work[index].peerIsThere = state.work[index].peerIsThere || peerIsThere
+            state.work[index].peerHasRestarted = state.work[index].peerHasRestarted || peerHasRestarted
             return state.touch(index)
         }
         if wake { signal.signal() }

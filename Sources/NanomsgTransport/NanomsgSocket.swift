@@ -21,7 +21,8 @@ final class NanomsgSocket: Sendable {
     }
 
     private let handle: Int32
-    private let closed = Atomic<Bool>(false)
+    /// Held by all that uses the number, but for waiting: the library gives numbers out again.
+    private let closed = Mutex(false)
 
     private init(protocol number: Int32) throws(Failure) {
         handle = nn_socket(AF_SP, number)
@@ -51,22 +52,36 @@ final class NanomsgSocket: Sendable {
     /// Starts connecting; the library goes on trying by itself.
     /// - Returns: what `disconnect` takes.
     func connect(to address: String) throws(Failure) -> Int32 {
-        let endpoint = nn_connect(handle, address)
-        guard endpoint >= 0 else { throw Self.failure("nn_connect") }
+        let (endpoint, failure) = closed.withLock { closed -> (Int32, Failure?) in
+            guard !closed else { return (-1, Failure(call: "nn_connect", code: EBADF)) }
+            let endpoint = nn_connect(handle, address)
+            return (endpoint, endpoint < 0 ? Self.failure("nn_connect") : nil)
+        }
+        if let failure { throw failure }
         return endpoint
     }
 
-    func disconnect(_ endpoint: Int32) { _ = nn_shutdown(handle, endpoint) }
+    func disconnect(_ endpoint: Int32) {
+        closed.withLock { closed in
+            if !closed { nn_shutdown(handle, endpoint) }
+        }
+    }
 
     func close() {
-        if !closed.exchange(true, ordering: .acquiringAndReleasing) { nn_close(handle) }
+        closed.withLock { closed in
+            if !closed { nn_close(handle) }
+            closed = true
+        }
     }
 
     func send(_ frame: [UInt8]) -> SendResult {
-        let sent = frame.withUnsafeBytes { nn_send(handle, $0.baseAddress, $0.count, NN_DONTWAIT) }
-        if sent >= 0 { return .sent }
-        let failure = Self.failure("nn_send")
-        return failure.code == EAGAIN ? .wouldBlock : .failed(failure)
+        closed.withLock { closed in
+            guard !closed else { return .failed(Failure(call: "nn_send", code: EBADF)) }
+            let sent = frame.withUnsafeBytes { nn_send(handle, $0.baseAddress, $0.count, NN_DONTWAIT) }
+            if sent >= 0 { return .sent }
+            let failure = Self.failure("nn_send")
+            return failure.code == EAGAIN ? .wouldBlock : .failed(failure)
+        }
     }
 
     /// Waits for a frame and lends it to `body`.
@@ -80,10 +95,14 @@ final class NanomsgSocket: Sendable {
     }
 
     /// Connections that stand now: 0 or 1 for an outbox.
-    var connections: UInt64 { nn_get_statistic(handle, NN_STAT_CURRENT_CONNECTIONS) }
+    var connections: UInt64 { statistic(NN_STAT_CURRENT_CONNECTIONS) }
 
-    /// Connections that ever stood.
-    var connectionsMade: UInt64 { nn_get_statistic(handle, NN_STAT_ESTABLISHED_CONNECTIONS) }
+    /// Connections that ever stood; 0 of a closed socket.
+    var connectionsMade: UInt64 { statistic(NN_STAT_ESTABLISHED_CONNECTIONS) }
+
+    private func statistic(_ number: Int32) -> UInt64 {
+        closed.withLock { $0 ? 0 : nn_get_statistic(handle, number) }
+    }
 
     /// A descriptor that polls readable while `send` would not block.
     func writableDescriptor() throws(Failure) -> Int32 {

@@ -40,7 +40,7 @@ extension NanomsgTransport {
             }
             precondition(secret == nil || secret?.count == 32, "the cluster's secret has 32 bytes")
             precondition(
-                batchBytes + PeerSender.frameOverhead <= maximumFrame && maximumFrame <= outboxBytes,
+                batchBytes + Limits.frameOverhead <= maximumFrame && maximumFrame <= outboxBytes,
                 "limits must grow: batch \(batchBytes), frame \(maximumFrame), outbox \(outboxBytes)")
             self.node = node
             self.bind = bind

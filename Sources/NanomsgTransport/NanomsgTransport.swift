@@ -22,6 +22,7 @@ public final class NanomsgTransport: Transport {
         shared.record(SendTally(), and: shared.intake.takeDrops())
         var statistics = shared.statistics.withLock { $0 }
         statistics.drop(.outboxFull, count: Int(loopback.dropped))
+        statistics.drop(.stopped, count: Int(loopback.droppedAfterwards))
         return statistics
     }
 
@@ -73,7 +74,7 @@ public final class NanomsgTransport: Transport {
         let turn = Mutex(())
         let inTurn: @Sendable (TransportEvent) -> Void = { event in turn.withLock { _ in deliver(event) } }
         loopback.open(inTurn)
-        defer { loopback.open(nil) }
+        defer { loopback.close() }
         try await withTaskCancellationHandler {
             await withDiscardingTaskGroup { [shared] group in
                 group.addTask {

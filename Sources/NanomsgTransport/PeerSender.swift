@@ -20,6 +20,7 @@ struct PeerSender {
     /// Since when the first body could not be sent.
     private var stalledSince: MonotonicInstant?
     private var connectedAnew = MonotonicInstant.distantPast
+    private var silence = PeerSilence()
 
     init(
         peer: NodeName, address: String, socket: NanomsgSocket, configuration: NanomsgTransport.Configuration
@@ -30,13 +31,10 @@ struct PeerSender {
         patience = configuration.patience
         outboxBytes = configuration.outboxBytes
         queue = OutboxQueue(
-            batchBytes: configuration.batchBytes, maximumBody: configuration.maximumFrame - Self.frameOverhead)
+            batchBytes: configuration.batchBytes, maximumBody: configuration.maximumFrame - Limits.frameOverhead)
         endpoint = try socket.connect(to: address)
         writable = try socket.writableDescriptor()
     }
-
-    /// Header, array length and tag, generously.
-    static let frameOverhead = 128
 
     var backlog: Int { queue.bytes }
 
@@ -50,13 +48,23 @@ struct PeerSender {
         }
     }
 
-    /// The peer said hello, so it listens. When our own connection waits for its next try, try now.
-    mutating func peerIsThere(at now: MonotonicInstant) throws(NanomsgSocket.Failure) {
+    /// The peer said hello, so it listens. When our own connection waits for its next try, try now. When the peer has
+    /// restarted, the connection leads to a process that is no more, even if nobody has said so: its machine may have
+    /// lost its power.
+    mutating func peerIsThere(
+        hasRestarted: Bool, at now: MonotonicInstant
+    ) throws(NanomsgSocket.Failure) {
         // What waits from now on waits for a peer that is about to be ready.
         stalledSince = nil
-        guard socket.connections == 0, now - connectedAnew >= SessionPeriods.firstRetry else { return }
+        let isMissing = socket.connections == 0 && now - connectedAnew >= SessionPeriods.firstRetry
+        guard hasRestarted || isMissing else { return }
+        try connectAnew(at: now)
+    }
+
+    private mutating func connectAnew(at now: MonotonicInstant) throws(NanomsgSocket.Failure) {
         connectedAnew = now
         socket.disconnect(endpoint)
+        blocked = false
         endpoint = try socket.connect(to: address)
     }
 
@@ -74,7 +82,41 @@ struct PeerSender {
     mutating func flush(
         _ table: borrowing Mutex<SessionTable>, at now: MonotonicInstant, tally: inout SendTally
     ) -> MonotonicInstant? {
-        var due = table.withLock { $0.helloDue(to: peer) }
+        let helloDue = lookAtSilence(table, at: now, tally: &tally)
+        let next = sendAll(table, helloDue: helloDue, at: now, tally: &tally)
+        guard let next, let lookAgain = silence.due else { return next ?? silence.due }
+        return min(next, lookAgain)
+    }
+
+    /// - Returns: when the next hello is due.
+    private mutating func lookAtSilence(
+        _ table: borrowing Mutex<SessionTable>, at now: MonotonicInstant, tally: inout SendTally
+    ) -> MonotonicInstant? {
+        let (signs, helloDue) = table.withLock { $0.standing(with: peer) }
+        let isSending = !queue.isEmpty || helloDue.map { $0 <= now } ?? false
+        switch silence.look(signs, isSending: isSending, at: now) {
+        case .wait: break
+        case .ask:
+            return table.withLock {
+                $0.ask(peer)
+                return $0.helloDue(to: peer)
+            }
+        case .connectAnew:
+            do throws(NanomsgSocket.Failure) {
+                try connectAnew(at: now)
+            } catch {
+                tally.failures.append("\(peer): \(error)")
+            }
+        }
+        return helloDue
+    }
+
+    /// - Returns: when to come again without being woken; nil: never.
+    private mutating func sendAll(
+        _ table: borrowing Mutex<SessionTable>, helloDue: MonotonicInstant?, at now: MonotonicInstant,
+        tally: inout SendTally
+    ) -> MonotonicInstant? {
+        var due = helloDue
         if let instant = due, instant <= now, !blocked { due = sendHello(table, at: now, tally: &tally) }
         while !queue.isEmpty, !blocked, let sealed = sealFirst(table) {
             waiting = nil
@@ -124,8 +166,8 @@ struct PeerSender {
         return (ticket.seal(queue.first()), ticket.header.keyID)
     }
 
-    /// Drops everything when nothing could be sent for too long: whoever wanted it has asked again or given up, and a
-    /// peer that comes back must not be greeted with the past.
+    /// Drops everything when nothing could be sent for too long, and from then on at once what comes: whoever wanted it
+    /// has asked again or given up, and a peer that comes back must not be greeted with the past.
     /// - Returns: when that will be.
     private mutating func giveUp(at now: MonotonicInstant, tally: inout SendTally) -> MonotonicInstant? {
         guard !queue.isEmpty else { return nil }

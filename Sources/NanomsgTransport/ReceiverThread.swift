@@ -11,6 +11,9 @@ struct ReceiverThread {
     let deliver: @Sendable (TransportEvent) -> Void
     /// Of peers, by their present lives.
     private var clocks: [NodeName: (incarnation: UInt64, clock: PeerClock)] = [:]
+    /// Lives that have sent what could not be decoded: each is logged once.
+    private var undecodable: Set<NodeID> = []
+    private static let loggedLives = 1_000
 
     init(
         shared: NanomsgTransport.Shared, inbox: NanomsgSocket, deliver: @escaping @Sendable (TransportEvent) -> Void
@@ -35,11 +38,11 @@ struct ReceiverThread {
 
     private mutating func take(_ frame: UnsafeRawBufferPointer) {
         switch shared.table.withLock({ $0.examine(frame) }) {
-        case .hello(let life, let sentAt):
+        case .hello(let life, let sentAt, let hasRestarted):
             if let sentAt { _ = isLate(sentAt, from: life) }
             let peer = life.name
             shared.statistics.withLock { $0.hellosIn += 1 }
-            shared.intake.sessionChanged(with: peer, peerIsThere: true)
+            shared.intake.sessionChanged(with: peer, peerIsThere: true, peerHasRestarted: hasRestarted)
         case .dropped(let reason, let peer):
             drop(reason)
             if let peer { shared.intake.sessionChanged(with: peer, peerIsThere: false) }
@@ -65,7 +68,9 @@ struct ReceiverThread {
             if !timely.isEmpty { deliver(.received(timely, from: sender)) }
         } catch {
             drop(.undecodable)
-            shared.logger.warning("undecodable frame from \(sender): \(error)")
+            guard undecodable.count < Self.loggedLives, undecodable.insert(sender).inserted else { return }
+            shared.logger.warning(
+                "undecodable frame from \(sender): \(error); from now on its like is only counted")
         }
     }
 

@@ -29,6 +29,8 @@ struct SenderThread {
             var tally = SendTally()
             var changed: [Bool] = []
             let busy = try takeWork(&changed, &tally)
+            // Those that are writable again must not wait for a turn in which nobody has anything to send.
+            if busy, senders.contains(where: { $0?.blocked == true }) { pollSockets(upTo: 0) }
             let now = SystemClock.monotonic()
             for index in senders.indices where changed[index] || (due[index].map { $0 <= now } ?? false) {
                 flush(index, at: now, &tally)
@@ -77,7 +79,8 @@ struct SenderThread {
                 item.messages, at: SystemClock.monotonic(), scratch: &scratch.writer, tally: &tally)
             guard item.peerIsThere else { continue }
             do throws(NanomsgSocket.Failure) {
-                try senders[index]?.peerIsThere(at: SystemClock.monotonic())
+                try senders[index]?.peerIsThere(
+                    hasRestarted: item.peerHasRestarted, at: SystemClock.monotonic())
             } catch {
                 tally.failures.append("\(senders[index]?.peer.rawValue ?? "nobody"): \(error)")
             }
@@ -94,14 +97,19 @@ struct SenderThread {
     }
 
     private mutating func sleep() {
+        let next = due.compactMap(\.self).min()
+        let now = SystemClock.monotonic()
+        pollSockets(upTo: next.map { Int32(clamping: max(0, ($0 - now).milliseconds + 1)) } ?? -1)
+    }
+
+    /// Waits until there is work or a blocked socket is writable.
+    private mutating func pollSockets(upTo milliseconds: Int32) {
         var entries = [pollfd(fd: shared.wake.descriptor, events: Int16(POLLIN), revents: 0)]
         let blocked = senders.indices.filter { senders[$0]?.blocked == true }
         for index in blocked {
             entries.append(pollfd(fd: senders[index]?.writable ?? -1, events: Int16(POLLIN), revents: 0))
         }
-        let next = due.compactMap(\.self).min()
-        let now = SystemClock.monotonic()
-        wait(&entries, upTo: next.map { Int32(clamping: max(0, ($0 - now).milliseconds + 1)) } ?? -1)
+        wait(&entries, upTo: milliseconds)
         if entries[0].revents != 0 { shared.wake.clear() }
         for (index, entry) in zip(blocked, entries.dropFirst()) where entry.revents != 0 {
             senders[index]?.becameWritable()

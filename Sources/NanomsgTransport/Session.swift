@@ -34,7 +34,7 @@ struct Session {
         /// The receiver's nonce, as far as the sender knows it, or empty.
         var echo: [UInt8]
         var receiver: NodeName
-        /// The sender has not had its own nonce echoed yet.
+        /// The sender has not had its own nonce echoed yet, or has heard nothing for long.
         var wantsAnswer: Bool
         /// The sender's clock, in nanoseconds; nil from earlier versions.
         var sentAt: Int64?
@@ -42,22 +42,32 @@ struct Session {
 
     private(set) var receiving: Receiving?
     private(set) var sending: Sending?
+    /// Frames of the peer taken in so far.
+    private(set) var heard: UInt64 = 0
+    /// Hellos of the peer that wanted an answer although it has had one: it does not hear us.
+    private(set) var asked: UInt64 = 0
     /// Whether the peer should hear from us, apart from what we want ourselves.
     private var owesAnswer = false
+    /// Whether the next hello is to be answered although there is a session.
+    private var asks = false
     /// Hellos sent without getting an echo.
     private var attempts = 0
     private var lastHello: MonotonicInstant?
 
     // MARK: Receiving
 
-    /// - Returns: why the hello counts for nothing; nil: it was taken in.
+    /// - Returns: whether the hello began another life of the peer than the one known, or why it counts for nothing.
     mutating func receive(
         _ hello: Hello, from peer: NodeID, me: NodeName, own: [UInt8], crypto: SessionCrypto
-    ) -> DropReason? {
+    ) -> Result<Bool, DropReason> {
         if let receiving {
-            guard peer.incarnation >= receiving.peer.incarnation else { return .staleIncarnation }
-            if peer.incarnation == receiving.peer.incarnation && hello.nonce != receiving.nonce { return .forged }
+            guard peer.incarnation >= receiving.peer.incarnation else { return .failure(.staleIncarnation) }
+            if peer.incarnation == receiving.peer.incarnation && hello.nonce != receiving.nonce {
+                return .failure(.forged)
+            }
         }
+        let hasRestarted = receiving.map { $0.peer != peer } ?? false
+        if hello.echo == own && hello.wantsAnswer && sending?.peer == peer { asked += 1 }
         if receiving?.peer != peer {
             let key = crypto.directionKey(
                 sender: peer.name, senderNonce: hello.nonce, receiver: me, receiverNonce: own)
@@ -72,7 +82,8 @@ struct Session {
             attempts = 0
         }
         if hello.echo != own || hello.wantsAnswer { owesAnswer = true }
-        return nil
+        heard += 1
+        return .success(hasRestarted)
     }
 
     /// The key for a data frame by its header, or why there is none.
@@ -85,10 +96,19 @@ struct Session {
     }
 
     /// A frame with this header opened.
-    mutating func opened(_ header: FrameHeader) { receiving?.last = header.counter }
+    mutating func opened(_ header: FrameHeader) {
+        receiving?.last = header.counter
+        heard += 1
+    }
 
     /// A frame came under a key that we do not have: the peer must learn our nonce.
     mutating func owe() { owesAnswer = true }
+
+    /// The peer was silent for long: the next hello, which is due now, is to be answered.
+    mutating func ask() {
+        asks = true
+        owesAnswer = true
+    }
 
     // MARK: Sending
 
@@ -101,12 +121,14 @@ struct Session {
 
     func hello(own: [UInt8], to peer: NodeName, sentAt: Int64?) -> Hello {
         Hello(
-            nonce: own, echo: receiving?.nonce ?? [], receiver: peer, wantsAnswer: sending == nil, sentAt: sentAt)
+            nonce: own, echo: receiving?.nonce ?? [], receiver: peer, wantsAnswer: sending == nil || asks,
+            sentAt: sentAt)
     }
 
     mutating func helloSent(at now: MonotonicInstant) {
         lastHello = now
         owesAnswer = false
+        asks = false
         if sending == nil { attempts += 1 }
     }
 

@@ -12,6 +12,9 @@ struct SessionTable {
     private let maximumFrame: Int
     /// Never iterated.
     private var sessions: [NodeName: Session]
+    /// Of peers that have left the topology. Their lives may go on, and both sides' keys and counters with them: a key
+    /// that was begun anew would seal other bytes under counters that were used. As many as names were ever known.
+    private var departed: [NodeName: Session] = [:]
 
     /// - Parameter nonce: 32 bytes that no other life of this node has drawn.
     init(node: NodeID, peers: some Sequence<NodeName>, secret: [UInt8]?, nonce: [UInt8], maximumFrame: Int) {
@@ -23,10 +26,16 @@ struct SessionTable {
         sessions = Dictionary(uniqueKeysWithValues: peers.map { ($0, Session()) })
     }
 
-    mutating func join(_ peer: NodeName) { sessions[peer] = Session() }
+    /// Frames of the peer are taken from now on. One that was there before goes on where it left.
+    mutating func join(_ peer: NodeName) {
+        guard sessions[peer] == nil else { return }
+        sessions[peer] = departed.removeValue(forKey: peer) ?? Session()
+    }
 
     /// Frames of the peer are dropped from now on.
-    mutating func leave(_ peer: NodeName) { sessions[peer] = nil }
+    mutating func leave(_ peer: NodeName) {
+        if let session = sessions.removeValue(forKey: peer) { departed[peer] = session }
+    }
 
     func session(with peer: NodeName) -> Session? { sessions[peer] }
 
@@ -37,7 +46,8 @@ struct SessionTable {
         /// Open the body with this key, and tell `accept` when it opened.
         case data(FrameHeader, DirectionKey, headerLength: Int)
         /// A hello was taken in; the peer may be due one, or ready for data.
-        case hello(from: NodeID, sentAt: Int64?)
+        /// - Parameter hasRestarted: whether another life of the peer was known until now.
+        case hello(from: NodeID, sentAt: Int64?, hasRestarted: Bool)
         /// Dropped. The peer, when one is named, may be due a hello.
         case dropped(DropReason, peer: NodeName?)
     }
@@ -53,7 +63,8 @@ struct SessionTable {
             switch header.kind {
             case .hello:
                 switch receiveHello(header, frame: frame, headerLength: length) {
-                case .success(let hello): return .hello(from: header.sender, sentAt: hello.sentAt)
+                case .success((let hello, let hasRestarted)):
+                    return .hello(from: header.sender, sentAt: hello.sentAt, hasRestarted: hasRestarted)
                 case .failure(let reason): return .dropped(reason, peer: nil)
                 }
             case .data: return examineData(header, headerLength: length)
@@ -64,11 +75,13 @@ struct SessionTable {
     /// The frame of an examination opened.
     /// - Returns: why it is dropped all the same: the session moved on while the body was being opened.
     mutating func accept(_ header: FrameHeader) -> DropReason? {
-        guard case .failure(let reason)? = sessions[header.sender.name]?.key(for: header) else {
+        switch sessions[header.sender.name]?.key(for: header) {
+        case .success:
             sessions[header.sender.name]?.opened(header)
             return nil
+        case .failure(let reason): return reason
+        case nil: return .unknownSender
         }
-        return reason
     }
 
     private mutating func examineData(_ header: FrameHeader, headerLength: Int) -> Examination {
@@ -85,22 +98,31 @@ struct SessionTable {
 
     private mutating func receiveHello(
         _ header: FrameHeader, frame: UnsafeRawBufferPointer, headerLength: Int
-    ) -> Result<Session.Hello, DropReason> {
+    ) -> Result<(Session.Hello, hasRestarted: Bool), DropReason> {
         let headerBytes = UnsafeRawBufferPointer(rebasing: frame[..<headerLength])
         let body = UnsafeRawBufferPointer(rebasing: frame[headerLength...])
         guard let opened = crypto.openHello(body, header: headerBytes) else { return .failure(.forged) }
         // Any error in it is the same to us.
         guard let hello = try? Session.Hello(opened) else { return .failure(.undecodable) }
         guard hello.receiver == node.name else { return .failure(.misdirected) }
-        let reason = sessions[header.sender.name]?.receive(
+        let taken = sessions[header.sender.name]?.receive(
             hello, from: header.sender, me: node.name, own: nonce, crypto: crypto)
-        return reason.map { .failure($0) } ?? .success(hello)
+        return (taken ?? .failure(.unknownSender)).map { (hello, $0) }
     }
 
     // MARK: Frames to be sent
 
     /// When the next hello to the peer is due; nil: none is.
     func helloDue(to peer: NodeName) -> MonotonicInstant? { sessions[peer]?.helloDue }
+
+    /// What has been heard of the peer, and when the next hello to it is due.
+    func standing(with peer: NodeName) -> (signs: PeerSilence.Signs, helloDue: MonotonicInstant?) {
+        guard let session = sessions[peer] else { return (PeerSilence.Signs(heard: 0, asked: 0), nil) }
+        return (PeerSilence.Signs(heard: session.heard, asked: session.asked), session.helloDue)
+    }
+
+    /// Makes a hello due that the peer answers.
+    mutating func ask(_ peer: NodeName) { sessions[peer]?.ask() }
 
     /// - Parameters:
     ///   - entropy: 12 random bytes.

@@ -72,8 +72,8 @@ struct FrameVectorTests {
         for vector in vectors {
             bytes(vector.frame).withUnsafeBytes { frame in
                 switch table.examine(frame) {
-                case .hello(let peer, let sentAt):
-                    #expect(vector.type == "hello" && peer == first.sender.id && sentAt == nil)
+                case .hello(let peer, let sentAt, let hasRestarted):
+                    #expect(vector.type == "hello" && peer == first.sender.id && sentAt == nil && !hasRestarted)
                 case .dropped(let reason, _): Issue.record("\(vector.type) \(vector.counter ?? 0) dropped: \(reason)")
                 case .data(let header, let key, let length):
                     let opened = key.open(

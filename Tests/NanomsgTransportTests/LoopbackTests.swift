@@ -17,4 +17,22 @@ import Testing
         }
         #expect(loopback.dropped == 0)
     }
+
+    @Test func whatComesBeforeTheRunWaitsForItAndWhatComesAfterwardsIsCounted() async {
+        let loopback = Loopback(NodeID(name: NodeName("a"), incarnation: 1), limit: 16)
+        let (arrived, arrive) = AsyncStream.makeStream(of: Int.self)
+        loopback.add([numbered(1)])
+        loopback.add([numbered(2)])
+        loopback.open { event in
+            if case .received(let messages, _) = event { arrive.yield(messages.count) }
+        }
+        var arrivals = arrived.makeAsyncIterator()
+        var count = 0
+        while count < 2 { count += await arrivals.next() ?? 0 }
+        loopback.close()
+        loopback.add([numbered(3)])
+        loopback.add([numbered(4), numbered(5)])
+        #expect(await eventually { loopback.droppedAfterwards == 3 })
+        #expect(loopback.dropped == 0)
+    }
 }

@@ -133,6 +133,69 @@ struct SessionTests {
         #expect(b.receive(a.data("still there", to: "b")!) == .data("still there", Self.a1))
     }
 
+    /// Both lives go on, and with them their keys: a counter that was begun anew would be used twice.
+    @Test func aPeerThatLeftAndComesBackGoesOnWhereItWas() {
+        var (a, b) = Self.connected()
+        var recorded: [UInt8] = []
+        for number in 1...100 {
+            #expect(b.receive(a.data("\(number)", to: "b")!) == .data("\(number)", Self.a1))
+            recorded = b.data("\(number)", to: "a")!
+            #expect(a.receive(recorded) == .data("\(number)", NodeID(name: "b", incarnation: 1)))
+        }
+        a.table.leave("b")
+        #expect(a.receive(b.data("too late", to: "a")!) == .dropped(.unknownSender))
+        #expect(a.data("nobody", to: "b") == nil)
+        a.table.join("b")
+        #expect(a.table.ticket(to: "b")?.header.counter == 101)
+        #expect(b.receive(a.data("back", to: "b")!) == .data("back", Self.a1))
+        #expect(a.receive(recorded) == .dropped(.replayed))
+        #expect(a.receive(b.data("back too", to: "a")!) == .data("back too", NodeID(name: "b", incarnation: 1)))
+    }
+
+    /// It must not be taken without its counter: it could be taken again when the peer is back.
+    @Test func aFrameThatIsBeingOpenedWhenItsSenderLeavesIsDropped() {
+        var (a, b) = Self.connected()
+        let frame = b.data("x", to: "a")!
+        guard case .data(let header, _, _) = frame.withUnsafeBytes({ a.table.examine($0) }) else {
+            Issue.record("the frame is not taken")
+            return
+        }
+        a.table.leave("b")
+        #expect(a.table.accept(header) == .unknownSender)
+    }
+
+    @Test func aRestartIsToldByTheFirstHelloOfTheNewLifeAlone() {
+        var (a, b) = Self.connected()
+        func hasRestarted(_ hello: [UInt8]) -> Bool? {
+            guard case .hello(_, _, let hasRestarted) = hello.withUnsafeBytes({ b.table.examine($0) }) else {
+                return nil
+            }
+            return hasRestarted
+        }
+        let old = a.table.hello(to: "b", entropy: [UInt8](repeating: 1, count: 12))!
+        #expect(hasRestarted(old) == false)
+        var again = Life("a", incarnation: 2, nonce: 0xa2)
+        let first = again.hello(to: "b")!
+        #expect(hasRestarted(first) == true)
+        #expect(hasRestarted(first) == false)
+        #expect(hasRestarted(old) == nil)
+        #expect(a.canSend(to: "b"))
+    }
+
+    @Test func aQuestionIsAnsweredOnceAndKnownToBeOne() {
+        var (a, b) = Self.connected()
+        #expect(b.table.standing(with: "a").signs.asked == 0)
+        a.now += .seconds(1)
+        b.now += .seconds(1)
+        a.table.ask("b")
+        #expect(b.receive(a.hello(to: "b")!) == .hello)
+        #expect(b.table.standing(with: "a").signs.asked == 1)
+        let heard = a.table.standing(with: "b").signs.heard
+        #expect(a.receive(b.hello(to: "a")!) == .hello)
+        #expect(a.table.standing(with: "b").signs.heard == heard + 1)
+        #expect(a.hello(to: "b") == nil && b.hello(to: "a") == nil, "nothing is left to say")
+    }
+
     @Test func framesAreTakenOnceAndInOrder() {
         var (a, b) = Self.connected()
         let first = a.data("1", to: "b")!
