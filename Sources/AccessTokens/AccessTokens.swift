@@ -22,9 +22,18 @@ public final class AccessTokens: Sendable {
     public static let maximumTTL: Duration = .seconds(366 * 86_400)
 
     private struct Others {
+        /// The topology's.
+        let fixed: IssuerKeys
+        /// As in the settings.
+        var sets: [KeySet]
+        /// All of them.
         var keys: IssuerKeys
-        /// Of the key sets' files.
-        var stamps: [FileStamp?]
+
+        init(fixed: IssuerKeys, sets: [KeySet]) {
+            self.fixed = fixed
+            self.sets = sets
+            keys = fixed.adding(sets)
+        }
     }
 
     /// Nil when there is no secret.
@@ -44,8 +53,9 @@ public final class AccessTokens: Sendable {
     ) async throws(TokenKeyError) {
         self.now = now
         self.settings = settings
-        let stamps = Self.stamps(settings)
-        others = Mutex(Others(keys: try await IssuerKeys(settings), stamps: stamps))
+        var sets: [KeySet] = []
+        for spec in settings.keySets { sets.append(try await KeySet(spec)) }
+        others = Mutex(Others(fixed: try await IssuerKeys(settings.keys), sets: sets))
         guard let secret else {
             own = nil
             return
@@ -80,23 +90,26 @@ public final class AccessTokens: Sendable {
     /// Whether there is a file that `reloadIfChanged` has to look after.
     public var hasKeySets: Bool { !settings.keySets.isEmpty }
 
-    /// Reads other issuers' keys again when a key set's file has changed.
-    /// - Returns: whether it has.
-    /// - Throws: when a file cannot be used; the keys stay as they were until it has changed again.
-    public func reloadIfChanged() async throws(TokenKeyError) -> Bool {
-        let stamps = Self.stamps(settings)
-        let isChanged = others.withLock { others in
-            defer { others.stamps = stamps }
-            return others.stamps != stamps
-        }
-        guard isChanged else { return false }
-        let keys = try await IssuerKeys(settings)
-        others.withLock { $0.keys = keys }
-        return true
+    /// What came of a look at the key sets' files.
+    public struct KeySetNews: Hashable, Sendable {
+        /// Whether keys of any issuer are others now.
+        public var isChanged = false
+        /// Why files cannot be used, as far as it is news; the keys of those issuers stay as they were.
+        public var problems: [TokenKeyError] = []
     }
 
-    private static func stamps(_ settings: TokenSettings) -> [FileStamp?] {
-        settings.keySets.map { FileStamp(path: $0.path) }
+    /// Reads each key set again whose file has changed, or could not be used at the last look. A file that is gone, or
+    /// holds no key at all, takes back the keys of its issuer. Calls must not overlap.
+    public func reloadIfChanged() async -> KeySetNews {
+        var sets = others.withLock(\.sets)
+        var news = KeySetNews()
+        for index in sets.indices {
+            let former = sets[index].problem
+            if await sets[index].reloadIfChanged() { news.isChanged = true }
+            if let problem = sets[index].problem, problem != former { news.problems.append(problem) }
+        }
+        others.withLock { [sets] others in others = Others(fixed: others.fixed, sets: sets) }
+        return news
     }
 
     // MARK: Issuing

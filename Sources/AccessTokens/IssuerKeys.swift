@@ -17,11 +17,16 @@ struct IssuerKeys: Sendable {
 
     /// Reads the keys' files.
     /// - Throws: at the first that cannot be used.
-    init(_ settings: TokenSettings) async throws(TokenKeyError) {
-        for spec in settings.keys { insert(spec.keyID, try await Self.key(spec)) }
-        for spec in settings.keySets {
-            for (kid, key) in try await KeySetFile.read(spec) { insert(kid, key) }
+    init(_ specs: [TokenKeySpec]) async throws(TokenKeyError) {
+        for spec in specs { insert(spec.keyID, try await Self.key(spec)) }
+    }
+
+    func adding(_ sets: [KeySet]) -> IssuerKeys {
+        var keys = self
+        for set in sets {
+            for (kid, key) in set.keys { keys.insert(kid, key) }
         }
+        return keys
     }
 
     private mutating func insert(_ kid: String?, _ key: IssuerKey) {

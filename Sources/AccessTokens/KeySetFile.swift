@@ -5,7 +5,7 @@ import JWTKit
 /// A file of keys as issuers publish them. Source: RFC 7517 sections 4 and 5, RFC 7518 section 6, RFC 8037 section 2.
 ///
 /// Keys of other kinds, and those that are not for signatures, are passed over as section 5 asks; what is left must be
-/// whole, and at least one.
+/// whole, and at least one, unless there are none at all: so an issuer takes back what it has published.
 enum KeySetFile {
     static let maximumKeys = 64
     /// Shortest RSA modulus, in bytes (RFC 7518 section 3.3).
@@ -58,7 +58,7 @@ enum KeySetFile {
             }
             found.append((entry.kid, IssuerKey(algorithm, spec.trust, try await keys(entry, algorithm, spec.path))))
         }
-        guard !found.isEmpty else {
+        guard !found.isEmpty || file.keys.isEmpty else {
             throw TokenKeyError(spec.path, nil, "holds no key for signatures", "one for RS256, ES256 or EdDSA")
         }
         return found

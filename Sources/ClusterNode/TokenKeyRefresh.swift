@@ -2,7 +2,8 @@ import AccessTokens
 import ClusterRuntime
 import Logging
 
-/// Takes over changed key sets of other issuers. One that cannot be used leaves the keys as they were, and is logged.
+/// Takes over changed key sets of other issuers. One that cannot be used leaves that issuer's keys as they were, and is
+/// logged once.
 struct TokenKeyRefresh: Sendable {
     let tokens: AccessTokens
     let log: Logger
@@ -19,10 +20,8 @@ struct TokenKeyRefresh: Sendable {
     }
 
     private func turn() async {
-        do throws(TokenKeyError) {
-            if try await tokens.reloadIfChanged() { log.notice("the keys of other issuers were read again") }
-        } catch {
-            log.error("the keys of other issuers are kept as they were: \(error)")
-        }
+        let news = await tokens.reloadIfChanged()
+        if news.isChanged { log.notice("the keys of other issuers were read again") }
+        for problem in news.problems { log.error("the keys of an issuer are kept as they were: \(problem)") }
     }
 }

@@ -93,24 +93,86 @@ import Testing
         try write([try Self.jwk(old, kid: "1")])
         let tokens = try await tokens()
         #expect(tokens.hasKeySets)
-        #expect(try await tokens.reloadIfChanged() == false)
+        #expect(await tokens.reloadIfChanged().isNothing)
         try write([try Self.jwk(new, kid: "2")])
-        #expect(try await tokens.reloadIfChanged())
+        #expect(await tokens.reloadIfChanged().isChangeAlone)
         #expect(try await tokens.verify(try await Self.token(new, kid: "2")).scope == .service)
         let gone = try await Self.token(old, kid: "1")
         await #expect(throws: AccessTokenError.wrongSignature) { try await tokens.verify(gone) }
 
         try "{".write(toFile: path, atomically: true, encoding: .utf8)
-        let error = await #expect(throws: TokenKeyError.self) { _ = try await tokens.reloadIfChanged() }
-        #expect(error?.description == "\(path) is no JWKS; expected {\"keys\": […]} as RFC 7517 has it")
+        let problems = await tokens.reloadIfChanged().problems
+        #expect(
+            problems.map(\.description) == ["\(path) is no JWKS; expected {\"keys\": […]} as RFC 7517 has it"])
         // Said once, not at each look.
-        #expect(try await tokens.reloadIfChanged() == false)
-        try FileManager.default.removeItem(atPath: path)
-        await #expect(throws: TokenKeyError.self) { _ = try await tokens.reloadIfChanged() }
+        #expect(await tokens.reloadIfChanged().isNothing)
         #expect(try await tokens.verify(try await Self.token(new, kid: "2")).scope == .service)
         try write([try Self.jwk(old, kid: "1")])
-        #expect(try await tokens.reloadIfChanged())
+        #expect(await tokens.reloadIfChanged().isChanged)
         #expect(try await tokens.verify(gone).scope == .service)
+    }
+
+    @Test(arguments: [true, false])
+    func aFileWithoutKeysAndOneThatIsGoneTakeTheKeysBack(isGone: Bool) async throws {
+        let key = ES256PrivateKey()
+        try write([try Self.jwk(key, kid: "1")])
+        let tokens = try await tokens()
+        let token = try await Self.token(key, kid: "1")
+        #expect(try await tokens.verify(token).scope == .service)
+        if isGone { try FileManager.default.removeItem(atPath: path) } else { try write([]) }
+        #expect(await tokens.reloadIfChanged().isChangeAlone)
+        await #expect(throws: AccessTokenError.noSecret) { try await tokens.verify(token) }
+        #expect(await tokens.reloadIfChanged().isNothing)
+        try write([try Self.jwk(key, kid: "1")])
+        #expect(await tokens.reloadIfChanged().isChanged)
+        #expect(try await tokens.verify(token).scope == .service)
+    }
+
+    /// A key that leaked is taken back although another issuer's file cannot be used.
+    @Test func aBrokenFileHoldsUpNoOther() async throws {
+        let (leaked, fresh) = (ES256PrivateKey(), ES256PrivateKey())
+        let broken = "\(directory)/a.json"
+        try write([try Self.jwk(leaked, kid: "1")])
+        try FileManager.default.copyItem(atPath: path, toPath: broken)
+        let trust = IssuerTrust()
+        let tokens = try await AccessTokens(
+            nil, settings: TokenSettings(keySets: [.init(path: broken, trust: trust), .init(path: path, trust: trust)])
+        ) { 1_500_000 }
+        try write([try Self.jwk(fresh, kid: "2")])
+        try "{".write(toFile: broken, atomically: true, encoding: .utf8)
+        let news = await tokens.reloadIfChanged()
+        #expect(news.isChanged && news.problems.count == 1)
+        #expect(try await tokens.verify(try await Self.token(fresh, kid: "2")).scope == .service)
+        // The broken file's own keys stay until it can be used, or is gone.
+        #expect(try await tokens.verify(try await Self.token(leaked, kid: "1")).scope == .service)
+        try FileManager.default.removeItem(atPath: broken)
+        #expect(await tokens.reloadIfChanged().isChanged)
+        let token = try await Self.token(leaked, kid: "1")
+        await #expect(throws: AccessTokenError.wrongSignature) { try await tokens.verify(token) }
+    }
+
+    /// A read that failed for want of something else than the file's contents is tried again: nothing changes the file.
+    @Test func aFileThatCouldNotBeReadIsReadAtTheNextLook() async throws {
+        let (old, new) = (ES256PrivateKey(), ES256PrivateKey())
+        try write([try Self.jwk(old, kid: "1")])
+        let tokens = try await tokens()
+        // Bytes that are none for a while stand in for a read that fails: afterwards inode, size and time are the same.
+        try write([try Self.jwk(new, kid: "2")])
+        let good = try Data(contentsOf: URL(fileURLWithPath: path))
+        var status = stat()
+        #expect(stat(path, &status) == 0)
+        func put(_ bytes: Data) throws {
+            let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+            try file.write(contentsOf: bytes)
+            try file.close()
+            #expect(utimensat(AT_FDCWD, path, [status.st_atim, status.st_mtim], 0) == 0)
+        }
+        try put(Data(repeating: 0x7b, count: good.count))
+        #expect(await tokens.reloadIfChanged().problems.count == 1)
+        #expect(await tokens.reloadIfChanged().isNothing)
+        try put(good)
+        #expect(await tokens.reloadIfChanged().isChangeAlone)
+        #expect(try await tokens.verify(try await Self.token(new, kid: "2")).scope == .service)
     }
 
     @Test func aSetThatCannotBeUsedIsNamed() async throws {
@@ -123,7 +185,6 @@ import Testing
         incomplete["x"] = nil
         let short = ["kty": "RSA", "kid": "1", "n": String(repeating: "A", count: 100), "e": "AQAB"]
         let cases: [([[String: String]], wrong: String)] = [
-            ([], " holds no key for signatures; expected one for RS256, ES256 or EdDSA"),
             ([["kty": "oct", "k": "AAAA"]], " holds no key for signatures; expected one for RS256, ES256 or EdDSA"),
             ([privateKey], " (kid 1) holds a private key; expected public keys alone"),
             ([good, good], " (kid 1) holds two keys of that name; expected a kid of its own for each"),
@@ -138,4 +199,9 @@ import Testing
             #expect(error?.description == path + wrong)
         }
     }
+}
+
+extension AccessTokens.KeySetNews {
+    fileprivate var isNothing: Bool { !isChanged && problems.isEmpty }
+    fileprivate var isChangeAlone: Bool { isChanged && problems.isEmpty }
 }

@@ -7,6 +7,12 @@ package struct FileStamp: Hashable, Sendable {
     private let nanoseconds: Int
     private let size: Int
 
+    /// Whether there is surely no such file; false also where nobody can tell.
+    package static func isMissing(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) != 0 && [ENOENT, ENOTDIR].contains(errno)
+    }
+
     /// Nil when there is no such file. Take it before reading: a change in between is then read twice, never missed.
     package init?(path: String) {
         var status = stat()
