@@ -127,3 +127,17 @@ struct AdminErrors: RouterMiddleware {
         }
     }
 }
+
+/// Refuses changes at paths with an empty part. The router passes over such parts, so with a name left out by mistake
+/// the next one would take its place: of a contact's path the rest is that of all contacts of another account.
+struct WholePaths: RouterMiddleware {
+    func handle(
+        _ request: Request, context: AdminContext, next: (Request, AdminContext) async throws -> Response
+    ) async throws -> Response {
+        let changes = request.method != .get && request.method != .head
+        guard !changes || !request.uri.path.contains("//") else {
+            throw AdminError(.badRequest, "the path has an empty part; expected a name between any two slashes")
+        }
+        return try await next(request, context)
+    }
+}

@@ -44,6 +44,7 @@ public struct AdminService: Service {
             router: router(),
             server: .http1(
                 configuration: .init(
+                    additionalChannelHandlers: [StalledReaders(limit: TimeAmount(limits.stalled), logger: logger)],
                     idleTimeout: TimeAmount(limits.idle),
                     httpDecoderConfiguration: .init(
                         maxHeaderFieldSize: limits.headBytes, maxHeaderListSize: limits.headBytes,
@@ -63,6 +64,7 @@ public struct AdminService: Service {
     func router() -> Router<AdminContext> {
         let router = Router(context: AdminContext.self, options: .autoGenerateHeadEndpoints)
         router.add(middleware: AdminErrors())
+        router.add(middleware: WholePaths())
         let access = AdminAccess(tokens: backend.tokens, isOpen: backend.isOpen)
         NodeRoutes(backend: backend, access: access).add(to: router)
         BanRoutes(backend: backend, access: access).add(to: router)

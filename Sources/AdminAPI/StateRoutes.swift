@@ -132,10 +132,18 @@ struct StateRoutes: Sendable {
         }
         var names: Set<String> = []
         var cursor: UInt32 = 0
+        var epoch: UInt64?
         repeat {
             let result = await backend.registrar.perform(
                 .list(cursor: cursor, account: nil), on: domain, deadline: limits.deadline)
-            guard case .page(let contacts, let next, _) = result else { throw .unexpected(result, domain: domain) }
+            guard case .page(let contacts, let next, let position) = result else {
+                throw .unexpected(result, domain: domain)
+            }
+            // Another owner's pages are not numbered alike: accounts that are online would be in none of them.
+            guard epoch == nil || epoch == position.epoch else {
+                throw .tryAgain("the owner of \(domain) changed while the list was read")
+            }
+            epoch = position.epoch
             for live in contacts where live.contact.kind == kind {
                 // Unreadable ones raised an alarm where they came from.
                 if let key = try? live.contact.key() { names.insert(key.account.name) }

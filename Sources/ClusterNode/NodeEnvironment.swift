@@ -93,7 +93,9 @@ struct NodeEnvironment: Sendable {
     }
 
     func makeAdmin(_ backend: AdminBackend) -> AdminService {
-        AdminService(backend: backend, host: spec.address, port: spec.adminPort, logger: log)
+        AdminService(
+            backend: backend, host: spec.address, port: spec.adminPort, limits: AdminLimits(keeper.started.periods),
+            logger: log)
     }
 }
 

@@ -86,13 +86,14 @@ public enum NodeRunner {
         log.notice("\(spec.role.name) \(life) starts; cluster address \(spec.address):\(spec.clusterPort)")
         let transportService = LoopService { try await transport.run(deliver: assembled.receive) }
         let refresh = TokenKeyRefresh(tokens: tokens, log: log)
-        let group = ServiceGroup(
-            configuration: .init(
-                services: [.init(service: restart, successTerminationBehavior: .gracefullyShutdownGroup)]
-                    + ([transportService, LoopService { await refresh.run() }] + assembled.services).map {
-                        .init(service: $0)
-                    },
-                gracefulShutdownSignals: [.sigterm, .sigint], logger: log))
+        var configuration = ServiceGroupConfiguration(
+            services: [.init(service: restart, successTerminationBehavior: .gracefullyShutdownGroup)]
+                + ([transportService, LoopService { await refresh.run() }] + assembled.services).map {
+                    .init(service: $0)
+                },
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: log)
+        configuration.maximumGracefulShutdownDuration = longestFarewell(topology.periods)
+        let group = ServiceGroup(configuration: configuration)
         do {
             try await group.run()
         } catch {
@@ -104,6 +105,12 @@ public enum NodeRunner {
         log.notice("\(life) has stopped\(restart.isAsked ? ", to be started again" : "")")
         withExtendedLifetime(incarnation) {}
         return restart.isAsked ? .restarts : .stopped
+    }
+
+    /// How long a node may take to end: to answer the requests under way, to close its websockets, and then to end what
+    /// these had registered. What goes on after that is cancelled, so that the node ends whatever its clients do.
+    private static func longestFarewell(_ periods: Periods) -> Duration {
+        periods.requestDeadline + periods.drain + .seconds(15)
     }
 
     private static func configuration(

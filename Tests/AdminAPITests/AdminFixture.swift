@@ -119,6 +119,18 @@ struct AdminFixture: Sendable {
         }
     }
 
+    /// Runs a body while a connection has sent bytes, and takes none.
+    func whileNotReading(_ bytes: String, _ body: () async throws -> Void) async throws {
+        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .channelOption(.autoRead, value: false)
+            .channelOption(.socketOption(.so_rcvbuf), value: 4_096)
+            .connect(host: "127.0.0.1", port: port).get()
+        try await channel.writeAndFlush(ByteBuffer(string: bytes))
+        try await body()
+        // It may be closed already.
+        try? await channel.close()
+    }
+
     /// Follows no redirect.
     private static let client = HTTPClient(
         eventLoopGroupProvider: .singleton, configuration: .init(redirectConfiguration: .disallow))

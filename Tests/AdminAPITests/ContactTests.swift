@@ -103,6 +103,42 @@ import Testing
         }
     }
 
+    /// The router passes over empty parts: the contact's name would be taken for an account's.
+    @Test func anEmptyPartAmidThePathDeletesNothing() async throws {
+        try await AdminFixture.with { fixture in
+            try await fixture.register("user", "u1", "a")
+            try await fixture.register("sipuser", "u1", "a")
+            for path in ["/sipuser//u1", "//user/u1", "/user//u1/a", "//user/u1/a"] {
+                let answer = try await fixture.ask(.DELETE, AdminFixture.contacts + path)
+                #expect(answer.status == 400, "\(path)")
+                #expect(try answer.message().contains("empty part"))
+            }
+            #expect(try await fixture.ask(.GET, AdminFixture.contacts).array().count == 2)
+        }
+    }
+
+    /// What the cluster still carries out after the last attempt is counted from the cluster's own limit.
+    @Test func theOwnerIsWaitedForAsLongAsNodesWaitForEachOther() {
+        var periods = Periods()
+        periods.requestDeadline = .seconds(60)
+        #expect(AdminLimits(periods).deadline == .seconds(60))
+    }
+
+    /// There is one connection, and its client does not read: the next client is served nevertheless.
+    @Test func aClientThatDoesNotReadItsAnswerIsDisconnected() async throws {
+        var limits = AdminLimits()
+        limits.connections = 1
+        limits.stalled = .milliseconds(200)
+        try await AdminFixture.with(limits: limits) { fixture in
+            let long = String(repeating: "x", count: 15_000)
+            for number in 0..<1_000 { await fixture.registrar.put(.sipuser, "\(number)", "c", userAgent: long) }
+            try await fixture.whileNotReading("GET \(AdminFixture.contacts) HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n") {
+                let answer = try await fixture.ask(.GET, "/health")
+                #expect(answer.status == 200)
+            }
+        }
+    }
+
     @Test func clearingTheWholeDomainHasToBeConfirmed() async throws {
         try await AdminFixture.with { fixture in
             try await fixture.register("user", "u1", "a")

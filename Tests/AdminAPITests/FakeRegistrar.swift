@@ -15,11 +15,12 @@ actor FakeRegistrar: RegistrarClient {
     func always(_ result: Reply.Result?) { answer = result }
 
     /// Lets a contact be there.
-    func put(_ kind: AccountKind, _ account: String, _ contact: String) {
+    func put(_ kind: AccountKind, _ account: String, _ contact: String, userAgent: String = "") {
         let registration =
             switch kind {
             case .user: Registration(account: account, contact: contact, user: UserDetails())
-            case .sipuser: Registration(account: account, contact: contact, sipuser: SIPUserDetails())
+            case .sipuser:
+                Registration(account: account, contact: contact, sipuser: SIPUserDetails(userAgent: userAgent))
             }
         guard let packed = PackedContact(registration) else { preconditionFailure("\(registration) is too long") }
         contacts.append(LiveContact(contact: packed, ttl: 60_000))

@@ -179,6 +179,18 @@ import Testing
         }
     }
 
+    /// Pages of two owners do not make a whole.
+    @Test func aListIsNotMadeOfPagesOfTwoOwners() async throws {
+        try await AdminFixture.with { fixture in
+            for number in 0..<10 { await fixture.registrar.put(.sipuser, "20\(number)", "c") }
+            await fixture.registrar.changeOwner(afterPages: 2)
+            let answer = try await fixture.ask(.GET, "\(Self.path)?domain=demo.example")
+            #expect(answer.status == 503 && answer.headers["Retry-After"] == ["1"])
+            #expect(try answer.message().contains("the owner of demo.example changed"))
+            #expect(try await fixture.ask(.GET, "\(Self.path)?domain=demo.example").status == 200)
+        }
+    }
+
     /// More than a page of the directory, with others among them.
     @Test func aLongListIsInOrderAndWhole() async throws {
         try await AdminFixture.with { fixture in

@@ -22,7 +22,7 @@ import Testing
                 # HELP lost_total Kept elsewhere.
                 # TYPE lost_total counter
                 lost_total 9
-                # HELP rollcall_metrics_dropped_series Series that did not fit into the registry and are not shown.
+                # HELP rollcall_metrics_dropped_series Series that did not fit and are not shown.
                 # TYPE rollcall_metrics_dropped_series gauge
                 rollcall_metrics_dropped_series 0
 
@@ -66,6 +66,15 @@ import Testing
         }
         #expect(Self.lines(of: metrics, "many_total{").count == MetricsRegistry.maximumSeries)
         #expect(Self.lines(of: metrics, "dropped_series 5").count == 1)
+    }
+
+    @Test func samplesOverTheLimitCountToo() {
+        let metrics = MetricsRegistry()
+        metrics.gauges("many", help: "Many.") {
+            (0..<MetricsRegistry.maximumSeries + 7).map { .init(labels: [("number", "\($0)")], value: 1) }
+        }
+        for _ in 0..<2 { #expect(Self.lines(of: metrics, "dropped_series 7").count == 1) }
+        #expect(Self.lines(of: metrics, "many{").count == MetricsRegistry.maximumSeries)
     }
 
     @Test func countingFromManyTasksLosesNothing() async {

@@ -15,18 +15,24 @@ struct MetricFamily: Sendable {
     var series: [String: Source]
 
     /// Source: Prometheus, "Exposition formats", text format 0.0.4.
-    func render(as name: String, into text: inout String) {
+    /// - Returns: how many samples did not fit.
+    @discardableResult
+    func render(as name: String, into text: inout String) -> Int {
+        var left = 0
         text += "# HELP \(name) \(MetricText.help(help))\n# TYPE \(name) \(kind.rawValue)\n"
         for (labels, source) in series.sorted(by: { $0.key < $1.key }) {
             switch source {
             case .counter(let counter): text += "\(name)\(labels) \(counter.value)\n"
             case .reading(let read): text += "\(name)\(labels) \(MetricText.number(read()))\n"
             case .samples(let read):
-                for sample in read().prefix(MetricsRegistry.maximumSeries) {
+                let samples = read()
+                left += max(0, samples.count - MetricsRegistry.maximumSeries)
+                for sample in samples.prefix(MetricsRegistry.maximumSeries) {
                     text += "\(name)\(MetricText.labels(sample.labels)) \(MetricText.number(sample.value))\n"
                 }
             }
         }
+        return left
     }
 }
 

@@ -83,7 +83,8 @@ public final class MetricsRegistry: Sendable {
     }
 
     /// Gauges whose labels are known only when they are read, such as one for each domain that the node serves.
-    /// - Parameter read: called for each `/metrics`; must return at once. Samples over `maximumSeries` are left out.
+    /// - Parameter read: called for each `/metrics`; must return at once. Samples over `maximumSeries` are left out
+    ///   and counted.
     public func gauges(_ name: String, help: String, read: @escaping @Sendable () -> [Sample]) {
         state.withLock { $0.add(.samples(read), name, .gauge, help, labels: "") }
     }
@@ -93,10 +94,12 @@ public final class MetricsRegistry: Sendable {
         // Read outside the lock: what is read may itself ask for a counter.
         let (families, dropped) = state.withLock { ($0.families, $0.droppedSeries) }
         var text = ""
-        for (name, family) in families.sorted(by: { $0.key < $1.key }) { family.render(as: name, into: &text) }
+        var left = 0
+        for (name, family) in families.sorted(by: { $0.key < $1.key }) { left += family.render(as: name, into: &text) }
+        let missing = Double(dropped) + Double(left)
         MetricFamily(
-            kind: .gauge, help: "Series that did not fit into the registry and are not shown.",
-            series: ["": .reading { Double(dropped) }]
+            kind: .gauge, help: "Series that did not fit and are not shown.",
+            series: ["": .reading { missing }]
         ).render(as: "rollcall_metrics_dropped_series", into: &text)
         return text
     }
