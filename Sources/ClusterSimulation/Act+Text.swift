@@ -10,6 +10,7 @@ extension Act: CustomStringConvertible {
         case .order(.move(let domain, let node)): "move \(domain) to \(node)"
         case .order(.drain(let node)): "drain \(node)"
         case .order(.undrain(let node)): "undrain \(node)"
+        case .compact: "compact"
         case .serve(let domains): "serve " + domains.map(\.rawValue).joined(separator: " ")
         }
     }
@@ -43,6 +44,7 @@ extension World.Fault: CustomStringConvertible {
         case .cut(let links): "cut " + Self.text(links)
         case .coordinatorOutage: "stop coordinator"
         case .brokerOutage: "stop broker"
+        case .watchOutage: "stop watches"
         case .slow(let name, let delay): "slow \(name) by \(Act.text(.milliseconds(delay)))"
         case .diskFull(let name): "fill \(name)"
         case .exchange(let name, let isFormer): (isFormer ? "downgrade" : "upgrade") + " \(name)"

@@ -8,6 +8,8 @@ enum Act: Hashable {
     case fault(World.Fault, for: Duration)
     /// An operator orders a movement.
     case order(MovementOrder)
+    /// The coordinator forgets how what it has came about.
+    case compact
     /// An operator activates a topology with these domains.
     case serve([DomainName])
 }

@@ -68,6 +68,7 @@ public enum ClusterSimulation {
             world.planTopologies(until: end, seed: seed)
             world.planOutagesOfBroker(until: end, seed: seed)
             world.planVersions(until: end, seed: seed)
+            world.planWatches(until: end, seed: seed)
         }
         return world
     }

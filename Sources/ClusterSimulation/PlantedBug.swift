@@ -33,6 +33,8 @@ public enum PlantedBug: String, CaseIterable, Sendable, Hashable {
     case trustsSnapshots
     /// A reader does not take in what lacks the fields that came with its own wire version.
     case needsEveryField
+    /// A watch that asks for what was compacted goes on with what is left.
+    case goesOnAfterCompaction
 
     /// How many histories, from seed 1 on, it may take at most to find one. What each took is in docs/testing.md.
     public static let patience: UInt64 = 60

@@ -36,6 +36,7 @@ extension Scenario {
             "coordinator", Act.text(.milliseconds(options.coordinatorDelay)),
             when: options.coordinatorDelay != calm.coordinatorDelay)
         add("hints", "yes", when: options.vacancyHints)
+        add("watches", Act.text(.milliseconds(options.watchDelay)), when: options.hasWatches)
         add("broker", Act.text(.milliseconds(options.brokerDelay)), when: options.hasBroker)
         add("unanswered", "\(options.unanswered)", when: options.unanswered > 0)
         add("queue", "\(options.brokerQueueBytes)", when: options.brokerQueueBytes != calm.brokerQueueBytes)

@@ -19,6 +19,7 @@ extension ScenarioReader {
                 ? domain(rest[0]).map { .order(.move($0, to: NodeName(rest[2]))) } : nil
         case "drain": act = rest.count == 1 ? .order(.drain(NodeName(rest[0]))) : nil
         case "undrain": act = rest.count == 1 ? .order(.undrain(NodeName(rest[0]))) : nil
+        case "compact": act = rest.isEmpty ? .compact : nil
         case "serve":
             let domains = rest.compactMap { domain($0) }
             act = domains.isEmpty || domains.count < rest.count ? nil : .serve(domains)
@@ -79,7 +80,10 @@ extension ScenarioReader {
             let links = what.map { Self.links($0) }
             return links.contains([]) ? nil : .cut(links.flatMap(\.self))
         case "stop":
-            return what == ["coordinator"] ? .coordinatorOutage : what == ["broker"] ? .brokerOutage : nil
+            let parts: [String: World.Fault] = [
+                "coordinator": .coordinatorOutage, "broker": .brokerOutage, "watches": .watchOutage,
+            ]
+            return what.count == 1 ? parts[what[0]] : nil
         case "slow":
             guard what.count == 3, what[1] == "by", let delay = duration(what[2]) else { return nil }
             return .slow(NodeName(what[0]), Int(delay.milliseconds))
@@ -146,7 +150,7 @@ extension Act {
             .fault(.exchange(let name, _), _):
             [name]
         case .fault(.cut(let links), _): links.flatMap { [$0.from, $0.to] }
-        case .fault(.coordinatorOutage, _), .fault(.brokerOutage, _): []
+        case .fault(.coordinatorOutage, _), .fault(.brokerOutage, _), .fault(.watchOutage, _), .compact: []
         case .order(.drain(let name)), .order(.undrain(let name)), .order(.move(_, let name)): [name]
         case .serve: []
         }
@@ -158,7 +162,7 @@ extension Act {
         case .ask(let wish, _): [wish.domain]
         case .order(.move(let domain, _)): [domain]
         case .serve(let domains): domains
-        case .fault, .order(.drain), .order(.undrain): []
+        case .fault, .order(.drain), .order(.undrain), .compact: []
         }
     }
 }

@@ -92,6 +92,9 @@ struct ScenarioReader {
         case "hints":
             if !["yes", "no"].contains(text) { report("hints are `\(text)`", "yes or no") }
             scenario.options.vacancyHints = text == "yes"
+        case "watches":
+            scenario.options.hasWatches = true
+            scenario.options.watchDelay = milliseconds(text, in: 1...5_000) ?? 10
         case "broker":
             scenario.options.hasBroker = true
             scenario.options.brokerDelay = milliseconds(text, in: 1...1_000) ?? 20
@@ -119,7 +122,7 @@ struct ScenarioReader {
             report(
                 "there is no setting `\(name)`",
                 "nodes, domains, replicas, ring, delay, loss, duplication, reordering, drift, coordinator, hints, "
-                    + "group, pin, quorum, former, broker, unanswered, queue, spool, plant, chance, until or breaks")
+                    + "group, pin, quorum, former, watches, broker, unanswered, queue, spool, plant, chance, until or breaks")
         }
     }
 

@@ -114,6 +114,7 @@ public struct Shrinker {
             { $0.loss = 0 }, { $0.duplication = 0 }, { $0.reordering = 0 }, { $0.drift = 0 },
             { $0.vacancyHints = false }, { $0.groupSize = 0 }, { $0.quorumSize = 0 }, { $0.pin = [] },
             { $0.former = [] },
+            { $0.watchDelay = calm.watchDelay }, { $0.hasWatches = false },
             { $0.unanswered = 0 }, { $0.brokerDelay = min($0.brokerDelay, calm.brokerDelay) }, { $0.hasBroker = false },
             { $0.brokerQueueBytes = calm.brokerQueueBytes }, { $0.brokerSpoolBytes = calm.brokerSpoolBytes },
             { $0.coordinatorDelay = calm.coordinatorDelay },
@@ -184,7 +185,7 @@ extension Scenario {
             case .fault(.cut(let links), let length):
                 let rest = links.filter { names.contains($0.from) && names.contains($0.to) }
                 return rest.isEmpty ? nil : TimedAct(at: timed.at, act: .fault(.cut(rest), for: length))
-            case .fault, .order, .serve: return timed.act.nodes.allSatisfy(names.contains) ? timed : nil
+            case .fault, .order, .serve, .compact: return timed.act.nodes.allSatisfy(names.contains) ? timed : nil
             }
         }
     }

@@ -30,6 +30,8 @@ final class SimulatedNode {
     var followers: [DomainName: FollowerTwin] = [:]
     /// Of an `sr` node with a destination.
     var lane: LaneTwin?
+    /// Of a router that watches the coordinator.
+    var watch: WatchTwin?
     var gateway = GatewayTwin()
     /// The assignments that it knows.
     var told: [DomainName: Assignment] = [:]

@@ -42,6 +42,9 @@ public struct SimulationOptions: Sendable, Hashable {
     public var tornJournals = false
     /// Whether the coordinator tells routers that the leadership is vacant, sooner or later.
     public var vacancyHints = false
+    /// Whether routers watch the coordinator, and how long what they are told of a change takes at most, in milliseconds.
+    public var hasWatches = false
+    public var watchDelay = 10
     /// How long the coordinator takes for an answer at most, in milliseconds, and as long for the question.
     public var coordinatorDelay = 10
     /// How many clients ask at once every second; 0 without storms.
@@ -97,6 +100,15 @@ public struct SimulationOptions: Sendable, Hashable {
         place(seed: seed)
         addBroker(seed: seed)
         mixVersions(seed: seed)
+        addWatches(seed: seed)
+    }
+
+    /// Has some histories with watches of the coordinator, again from a generator of its own.
+    private mutating func addWatches(seed: UInt64) {
+        var random = SplitMix64(seed: seed ^ 0x6c61_6767_696e_6721)
+        guard random.chance(0.3) else { return }
+        hasWatches = true
+        watchDelay = random.chance(0.5) ? Int.random(in: 100...600, using: &random) : 10
     }
 
     /// Has some histories begin amid an upgrade, or before it, again from a generator of its own. A router of the

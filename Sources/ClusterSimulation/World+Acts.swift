@@ -24,6 +24,9 @@ extension World {
                 trace.note(now, "not done, since it is so already, or too much would be gone at once: \(act)")
             }
         case .order(let order): give(order)
+        case .compact:
+            record(.compact)
+            compact()
         case .serve(let domains): activate(domains.map(\.rawValue).joined(separator: " "))
         }
     }

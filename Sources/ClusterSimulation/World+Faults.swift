@@ -17,6 +17,8 @@ extension World {
         case diskFull(NodeName)
         /// The destination takes nothing.
         case brokerOutage
+        /// Watches of the coordinator break, and cannot be had.
+        case watchOutage
         /// The process ends, and a program of this version, or of the wire version before, is started in its place.
         case exchange(NodeName, isFormer: Bool)
     }
@@ -67,7 +69,7 @@ extension World {
         case .crash(let names, _, _): names.contains { registrars.contains($0) }
         case .pause(let name): registrars.contains(name)
         case .cut(let links): links.contains { registrars.contains($0.from) || registrars.contains($0.to) }
-        case .coordinatorOutage, .brokerOutage: false
+        case .coordinatorOutage, .brokerOutage, .watchOutage: false
         case .slow(let name, _), .diskFull(let name), .exchange(let name, _): registrars.contains(name)
         }
     }
@@ -112,6 +114,12 @@ extension World {
             guard !isCoordinatorAway else { return false }
             isCoordinatorAway = true
             trace.note(now, "\(fault)")
+            if options.hasWatches, watchChance.oneIn(2) { breakWatches() }
+        case .watchOutage:
+            guard options.hasWatches, !leaderRecord.isAway else { return false }
+            leaderRecord.isAway = true
+            trace.note(now, "\(fault)")
+            breakWatches()
         case .brokerOutage:
             guard !broker.isAway else { return false }
             broker.isAway = true
@@ -214,6 +222,7 @@ extension World {
         case .cut(let links): blocked.subtract(links)
         case .coordinatorOutage: isCoordinatorAway = false
         case .brokerOutage: broker.isAway = false
+        case .watchOutage: leaderRecord.isAway = false
         case .slow(let name, _): slowness[name] = nil
         case .diskFull(let name): writeAnew(name)
         }

@@ -9,7 +9,9 @@ extension World {
     mutating func tick(_ name: NodeName) {
         perform(nodes[name]!.agent.handle(.tick, at: moment(of: name)), at: name)
         switch nodes[name]!.role {
-        case .router: route(.tick, at: name)
+        case .router:
+            route(.tick, at: name)
+            checkWatch(of: name)
         case .sr:
             for domain in domains { step(.tick, of: domain, at: name) }
             handle(.tick, of: nodes[name]!.life)
@@ -96,7 +98,9 @@ extension World {
                 ask(.store(changes, wishes: wishes, term: term), from: life)
             case .activate(let topology, let term): ask(.activate(topology, term: term), from: life)
             case .answer(_, let outcome): trace.note(now, "\(name) answers an operator: \(outcome)")
-            case .resign(let term): if !isCoordinatorAway { coordinator.resign(term: term) }
+            case .resign(let term):
+                if !isCoordinatorAway { coordinator.resign(term: term) }
+                noteLeader()
             case .log(let notice):
                 if case .retired = notice { removals += 1 }
                 trace.note(now, "\(name) \(notice)")

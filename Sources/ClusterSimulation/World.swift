@@ -17,6 +17,7 @@ struct World {
         case start(ClientOperation)
         case lane(LaneMachine.Event, life: NodeID)
         case notice(DestinationNotice, DomainName, life: NodeID)
+        case watch(VacancyWatch.Event, ticket: UInt64, life: NodeID)
     }
 
     enum CoordinatorAnswer {
@@ -40,6 +41,8 @@ struct World {
         case vacant
         /// A batch comes to the broker.
         case broker(DestinationBatch, ticket: UInt64, from: NodeID)
+        /// What a router's watch asks for comes to the coordinator.
+        case watch(VacancyWatch.Directive, ticket: UInt64, life: NodeID)
         /// Many clients ask at once.
         case storm
         /// An operator removes a domain, or puts it back.
@@ -85,6 +88,9 @@ struct World {
     var busy: Set<History.ContactID> = []
     var broker = BrokerTwin()
     var brokerChance: Chance
+    /// What routers watch at the coordinator.
+    var leaderRecord = WatchedRecord()
+    var watchChance: Chance
     var isLoaded = true
     var activeFaults = 0
     /// Orders of operators given so far.
@@ -123,6 +129,7 @@ struct World {
         if options.drift > 0 { history.tolerance = .milliseconds(100) }
         clocks = seed.map { Chance(seed: $0 ^ 0x636c_6f63_6b73) } ?? .even
         domains = Array(Self.allDomains.prefix(options.domains))
+        watchChance = seed.map { Chance(seed: $0 ^ 0x7761_7463_6865_7321) } ?? .even
         brokerChance = seed.map { Chance(seed: $0 ^ 0x6272_6f6b_6572) } ?? .even
         routers = Self.names("r", options.routers)
         registrars = Self.names("s", options.registrars)
@@ -190,6 +197,10 @@ struct World {
             node.router = RouterMachine(
                 node: life, layout: layout, periods: periods, at: moment,
                 layoutOf: { Self.layout(of: $0, nodes: all, options) })
+            if options.hasWatches {
+                node.watch = WatchTwin()
+                queue.add(.step(name, .watch(.begin, ticket: 0, life: life)), at: now)
+            }
         case .sr:
             node.domains = restore(disk, life)
             node.lane = makeLane(of: life)
@@ -239,6 +250,7 @@ struct World {
             case .storm: rush()
             case .broker(let batch, let ticket, let life): arrive(batch, ticket, from: life)
             case .topology: changeTopology()
+            case .watch(let question, let ticket, let life): ask(question, ticket: ticket, of: life)
             }
             for violation in history.violations[known...] { trace.note(now, "broken: \(violation)") }
         }
@@ -261,6 +273,7 @@ struct World {
         case .lane(let event, let life): handle(event, of: life)
         case .notice(let notice, let domain, let life):
             if node.life == life { self.step(.destination(notice), of: domain, at: name) }
+        case .watch(let event, let ticket, let life): watch(event, ticket: ticket, of: life)
         }
     }
 
@@ -268,6 +281,8 @@ struct World {
 
     private mutating func ask(_ question: CoordinatorAnswer, for life: NodeID) {
         guard nodes[life.name]?.life == life else { return }
+        noteLeader()
+        defer { noteLeader() }
         let event: RouterMachine.Event
         switch question {
         case .answered(let answer):
@@ -275,8 +290,10 @@ struct World {
             return
         case .campaign:
             event = .campaigned(answer { [now, periods] in $0.campaign(as: life, lease: periods.leadership, at: now) })
-        case .load(let term): event = .loaded(answer { $0.load() }, term: term)
+        case .load(let term):
+            event = .loaded(isReadLost() ? Self.compactedAmidReading : answer { $0.load() }, term: term)
         case .store(let changes, let wishes, let term):
+            leaderRecord.revision += 1
             event = .stored(
                 isCoordinatorAway
                     ? .failure(.unavailable("simulated outage"))

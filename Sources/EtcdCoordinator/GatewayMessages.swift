@@ -152,6 +152,7 @@ enum Gateway {
         struct Event: Decodable, Sendable {
             /// Left out for a put.
             var type: String?
+            var kv: KeyValue
         }
 
         struct Result: Decodable, Sendable {

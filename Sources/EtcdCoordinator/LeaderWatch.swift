@@ -2,24 +2,15 @@ import ClusterRuntime
 import Foundation
 import Synchronization
 
-/// Follows the leader's key, and tells when it is gone.
-///
-/// A watch is taken up where the last one ended, so what happened while there was none is told as well. Where etcd has
-/// compacted that away, the key itself is looked at.
+/// Follows the leader's key, and tells when it is gone: the shell of `VacancyWatch`.
 final class LeaderWatch: Sendable {
-    private struct State {
-        /// Everything up to this of etcd's revisions is known; 0 before the key was first looked at.
-        var revision: Int64 = 0
-        var isVacant = false
-    }
-
     /// Between a watch and the next; after one that failed it is as long as an endpoint is given to answer.
     private static let pause: Duration = .milliseconds(100)
 
     private let gateway: EtcdGateway
     private let key: Data
     private let patience: Duration
-    private let state: Mutex<State>
+    private let machine: Mutex<VacancyWatch>
 
     /// - Parameters:
     ///   - patience: how long an endpoint is given to answer.
@@ -28,51 +19,58 @@ final class LeaderWatch: Sendable {
         self.gateway = gateway
         self.key = key
         self.patience = patience
-        state = Mutex(State(revision: revision))
+        machine = Mutex(VacancyWatch(after: revision))
     }
 
     /// Runs until cancelled.
     func run(_ vacant: @Sendable () -> Void) async {
+        var event = VacancyWatch.Event.begin
         while !Task.isCancelled {
-            var pause = Self.pause
-            do throws(EtcdFault) {
-                if state.withLock(\.revision) == 0 { try await look(vacant) }
-                try await follow(vacant)
-            } catch {
-                // Campaigns fail as well then, and say so. A refusal may also be of what was asked for: look anew.
-                if case .refused = error { state.withLock { $0.revision = 0 } } else { pause = patience }
+            // What is asked for comes last, and its answer is what happens next.
+            for directive in handle(event) {
+                do throws(EtcdFault) {
+                    switch directive {
+                    case .vacant: vacant()
+                    case .look: event = try await look()
+                    case .follow(let revision):
+                        try await follow(after: revision, vacant)
+                        event = .ended
+                    case .pause(let isLong):
+                        // Cancelled: the loop's condition sees it.
+                        try? await Task.sleep(for: isLong ? patience : Self.pause)
+                        event = .begin
+                    }
+                } catch {
+                    // Campaigns fail as well then, and say so. A refusal may also be of what was asked for.
+                    if case .refused = error { event = .refused } else { event = .failed }
+                }
             }
-            try? await Task.sleep(for: pause)  // Cancelled: the loop's condition sees it.
         }
     }
 
-    private func look(_ vacant: @Sendable () -> Void) async throws(EtcdFault) {
-        let reply: Gateway.RangeReply = try await gateway.call("kv/range", Gateway.Range(key: key), within: patience)
-        take(reply.header.revision, isVacant: reply.kvs?.isEmpty ?? true, vacant)
+    private func handle(_ event: VacancyWatch.Event) -> [VacancyWatch.Directive] {
+        machine.withLock { $0.handle(event) }
     }
 
-    private func follow(_ vacant: @Sendable () -> Void) async throws(EtcdFault) {
-        let start = state.withLock(\.revision) + 1
-        let create = Gateway.Watch(create_request: .init(key: key, start_revision: .init(start)))
+    private func look() async throws(EtcdFault) -> VacancyWatch.Event {
+        let reply: Gateway.RangeReply = try await gateway.call("kv/range", Gateway.Range(key: key), within: patience)
+        guard let revision = reply.header.revision?.value else { throw .foreign("an answer without a revision") }
+        return .looked(revision: revision, isVacant: reply.kvs?.isEmpty ?? true)
+    }
+
+    private func follow(after revision: Int64, _ vacant: @Sendable () -> Void) async throws(EtcdFault) {
+        let create = Gateway.Watch(create_request: .init(key: key, start_revision: .init(revision + 1)))
         try await gateway.watch(create, within: patience) { line throws(EtcdFault) in
             guard let result = line.result else { throw .unanswered("the watch ended") }
             guard result.canceled != true else {
                 throw .refused(code: EtcdFault.Code.outOfRange, result.cancel_reason ?? "compacted")
             }
             for event in result.events ?? [] {
-                self.take(result.header.revision, isVacant: event.type == "DELETE", vacant)
+                // The header may name a later revision, of which not everything has been sent yet.
+                let change = VacancyWatch.Event.changed(
+                    revision: event.kv.mod_revision.value, isVacant: event.type == "DELETE")
+                if self.handle(change).contains(.vacant) { vacant() }
             }
         }
-    }
-
-    private func take(_ revision: Gateway.Wide?, isVacant: Bool, _ vacant: @Sendable () -> Void) {
-        let isNews = state.withLock { state in
-            defer {
-                state.isVacant = isVacant
-                state.revision = max(state.revision, revision?.value ?? 0)
-            }
-            return isVacant && !state.isVacant
-        }
-        if isNews { vacant() }
     }
 }
