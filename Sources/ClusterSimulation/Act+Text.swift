@@ -11,7 +11,7 @@ extension Act: CustomStringConvertible {
         case .order(.drain(let node)): "drain \(node)"
         case .order(.undrain(let node)): "undrain \(node)"
         case .compact: "compact"
-        case .serve(let domains): "serve " + domains.map(\.rawValue).joined(separator: " ")
+        case .serve(let topology): "serve \(topology.text)"
         }
     }
 

@@ -10,8 +10,8 @@ enum Act: Hashable {
     case order(MovementOrder)
     /// The coordinator forgets how what it has came about.
     case compact
-    /// An operator activates a topology with these domains.
-    case serve([DomainName])
+    /// An operator activates a topology.
+    case serve(ServedTopology)
 }
 
 /// An act, and when it begins, counted from the beginning of the history.

@@ -18,6 +18,8 @@ public enum ClusterSimulation {
         public let removals: Int
         /// How many times a program of another wire version took a node's place.
         public let exchanges: Int
+        /// How many times a node was stopped, since the topology had it no more.
+        public let nodesRemoved: Int
         /// How many events the destination took, and how many of them it had taken before.
         public let delivered: Int
         public let duplicates: Int
@@ -95,8 +97,8 @@ public enum ClusterSimulation {
         return Outcome(
             seed: seed, violations: world.history.violations, steps: world.steps,
             acknowledged: world.history.acknowledged, unknown: world.history.unknown, moves: world.moves,
-            removals: world.removals, exchanges: world.exchanges, delivered: world.broker.taken,
-            duplicates: world.broker.duplicates,
+            removals: world.removals, exchanges: world.exchanges, nodesRemoved: world.nodesRemoved,
+            delivered: world.broker.taken, duplicates: world.broker.duplicates,
             simulated: world.now - World.beginning, trace: world.trace.lines)
     }
 }
@@ -123,6 +125,7 @@ extension World {
         guard owner.replica.table.currentCount == owner.replica.table.count else {
             return "\(domain) is not restated whole"
         }
+        if let wrong = formerLimits(of: domain, at: owner) { return wrong }
         guard owner.committed == position.seq else { return "\(domain) has entries that are not committed" }
         for standby in standbys where machine(of: domain, at: standby.node)?.report.position != position {
             return "standby \(standby.node) of \(domain) is not at \(position)"

@@ -35,6 +35,8 @@ public enum PlantedBug: String, CaseIterable, Sendable, Hashable {
     case needsEveryField
     /// A watch that asks for what was compacted goes on with what is left.
     case goesOnAfterCompaction
+    /// Routers hold to the pins of the topology that the history began with.
+    case keepsFormerPins
 
     /// How many histories, from seed 1 on, it may take at most to find one. What each took is in docs/testing.md.
     public static let patience: UInt64 = 60

@@ -44,6 +44,7 @@ extension Scenario {
         add("group", "\(options.groupSize)", when: options.groupSize > 0)
         add("quorum", "\(options.quorumSize)", when: options.quorumSize > 0)
         add("pin", options.pin.map { "s\($0 + 1)" }.joined(separator: " "), when: !options.pin.isEmpty)
+        add("spread", "site", when: options.spreads)
         add("former", options.former.map(\.rawValue).joined(separator: " "), when: !options.former.isEmpty)
         if let bug = options.plantedBug { settings.append(("plant", bug.rawValue)) }
         if let chance { settings.append(("chance", "\(chance)")) }

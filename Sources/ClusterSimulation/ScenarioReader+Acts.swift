@@ -21,8 +21,8 @@ extension ScenarioReader {
         case "undrain": act = rest.count == 1 ? .order(.undrain(NodeName(rest[0]))) : nil
         case "compact": act = rest.isEmpty ? .compact : nil
         case "serve":
-            let domains = rest.compactMap { domain($0) }
-            act = domains.isEmpty || domains.count < rest.count ? nil : .serve(domains)
+            let areKnown = rest.allSatisfy { $0.contains(":") || domain($0) != nil }
+            act = areKnown ? ServedTopology(rest.joined(separator: " ")).map { .serve($0) } : nil
         default: act = fault(words[1], rest)
         }
         guard let act else {
@@ -152,7 +152,7 @@ extension Act {
         case .fault(.cut(let links), _): links.flatMap { [$0.from, $0.to] }
         case .fault(.coordinatorOutage, _), .fault(.brokerOutage, _), .fault(.watchOutage, _), .compact: []
         case .order(.drain(let name)), .order(.undrain(let name)), .order(.move(_, let name)): [name]
-        case .serve: []
+        case .serve(let topology): (topology.pin ?? []) + topology.without
         }
     }
 
@@ -161,7 +161,7 @@ extension Act {
         switch self {
         case .ask(let wish, _): [wish.domain]
         case .order(.move(let domain, _)): [domain]
-        case .serve(let domains): domains
+        case .serve(let topology): topology.domains
         case .fault, .order(.drain), .order(.undrain), .compact: []
         }
     }

@@ -92,6 +92,9 @@ struct ScenarioReader {
         case "hints":
             if !["yes", "no"].contains(text) { report("hints are `\(text)`", "yes or no") }
             scenario.options.vacancyHints = text == "yes"
+        case "spread":
+            if !["site", "server"].contains(text) { report("spread is `\(text)`", "site or server") }
+            scenario.options.spreads = text == "site"
         case "watches":
             scenario.options.hasWatches = true
             scenario.options.watchDelay = milliseconds(text, in: 1...5_000) ?? 10
@@ -122,7 +125,8 @@ struct ScenarioReader {
             report(
                 "there is no setting `\(name)`",
                 "nodes, domains, replicas, ring, delay, loss, duplication, reordering, drift, coordinator, hints, "
-                    + "group, pin, quorum, former, watches, broker, unanswered, queue, spool, plant, chance, until or breaks")
+                    + "group, pin, quorum, spread, former, watches, broker, unanswered, queue, spool, plant, chance, until "
+                    + "or breaks")
         }
     }
 

@@ -113,7 +113,7 @@ public struct Shrinker {
         let changes: [(inout SimulationOptions) -> Void] = [
             { $0.loss = 0 }, { $0.duplication = 0 }, { $0.reordering = 0 }, { $0.drift = 0 },
             { $0.vacancyHints = false }, { $0.groupSize = 0 }, { $0.quorumSize = 0 }, { $0.pin = [] },
-            { $0.former = [] },
+            { $0.former = [] }, { $0.spreads = false },
             { $0.watchDelay = calm.watchDelay }, { $0.hasWatches = false },
             { $0.unanswered = 0 }, { $0.brokerDelay = min($0.brokerDelay, calm.brokerDelay) }, { $0.hasBroker = false },
             { $0.brokerQueueBytes = calm.brokerQueueBytes }, { $0.brokerSpoolBytes = calm.brokerSpoolBytes },

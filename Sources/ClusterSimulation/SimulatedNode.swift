@@ -33,6 +33,8 @@ final class SimulatedNode {
     /// Of a router that watches the coordinator.
     var watch: WatchTwin?
     var gateway = GatewayTwin()
+    /// The topology that it has heard of.
+    var topology: ActiveTopology?
     /// The assignments that it knows.
     var told: [DomainName: Assignment] = [:]
     var lastReport = MonotonicInstant.distantPast

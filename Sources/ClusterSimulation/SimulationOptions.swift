@@ -63,6 +63,14 @@ public struct SimulationOptions: Sendable, Hashable {
     /// Nodes that begin with a program of the wire version before this one.
     var former: [NodeName] = []
 
+    /// Whether standbys have to be at another site than owners: every other node is there.
+    public var spreads = false
+
+    /// - Parameter number: of a node, from the first registrar on.
+    func site(of number: Int, _ role: NodeRole) -> String {
+        needsQuorum(number, role) ? "strict" : spreads && role == .sr && number % 2 == 1 ? "other" : "main"
+    }
+
     /// - Parameter number: of a registrar, from 0.
     func needsQuorum(_ number: Int, _ role: NodeRole) -> Bool { role == .sr && number >= registrars - quorumSize }
 
@@ -101,6 +109,8 @@ public struct SimulationOptions: Sendable, Hashable {
         addBroker(seed: seed)
         mixVersions(seed: seed)
         addWatches(seed: seed)
+        var places = SplitMix64(seed: seed ^ 0x7370_7265_6164_2121)
+        spreads = places.chance(0.2)
     }
 
     /// Has some histories with watches of the coordinator, again from a generator of its own.
@@ -117,7 +127,7 @@ public struct SimulationOptions: Sendable, Hashable {
         var random = SplitMix64(seed: seed ^ 0x7665_7273_696f_6e73)
         guard random.chance(0.25) else { return }
         let share = random.chance(0.4) ? 1 : Double.random(in: 0.2...0.8, using: &random)
-        let changesTopology = World.topologyChance(seed: seed) != nil
+        let changesTopology = World.topologyChance(seed: seed) != nil || World.changeChance(seed: seed) != nil
         former = World.names(of: self).filter {
             random.chance(share) && !(changesTopology && $0.rawValue.hasPrefix("r"))
         }

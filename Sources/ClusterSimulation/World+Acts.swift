@@ -27,7 +27,7 @@ extension World {
         case .compact:
             record(.compact)
             compact()
-        case .serve(let domains): activate(domains.map(\.rawValue).joined(separator: " "))
+        case .serve(let topology): activate(topology)
         }
     }
 }

@@ -229,8 +229,13 @@ extension World {
         trace.note(now, "over: \(fault)")
     }
 
-    private mutating func restart(_ name: NodeName, isFormer: Bool) {
+    mutating func restart(_ name: NodeName, isFormer: Bool) {
         guard let node = nodes[name], !node.isRunning else { return }
+        guard !activeTopology.without.contains(name) else {
+            // Nobody starts it again.
+            stopped.insert(name)
+            return
+        }
         let incarnation = node.incarnation + (has(.reusesIncarnation) ? 0 : 1)
         boot(name, node.role, incarnation: incarnation, isFormer: isFormer, disk: node.disk)
     }

@@ -74,7 +74,8 @@ extension World {
         let life = node.life
         let concerns = assignment.owner == life || assignment.standbys.contains { $0.node == life }
         if node.domains[assignment.domain] == nil, concerns {
-            node.domains[assignment.domain] = DomainMachine(domain: assignment.domain, node: life, policy: policy)
+            node.domains[assignment.domain] = DomainMachine(
+                domain: assignment.domain, node: life, policy: policy(at: node))
         }
         step(.lease(until: node.agent.leaseUntil), of: assignment.domain, at: name)
         hearsFormerOwner(before: assignment, at: name)

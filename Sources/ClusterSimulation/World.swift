@@ -45,8 +45,10 @@ struct World {
         case watch(VacancyWatch.Directive, ticket: UInt64, life: NodeID)
         /// Many clients ask at once.
         case storm
-        /// An operator removes a domain, or puts it back.
-        case topology
+        /// An operator changes the topology.
+        case topology(TopologyChange)
+        /// Nodes are stopped and started as the topology has them.
+        case supervise
     }
 
     let options: SimulationOptions
@@ -99,6 +101,10 @@ struct World {
     var removals = 0
     /// Epochs that began with a move.
     var moves = 0
+    /// Nodes that were stopped since the topology has them no more, and how often one was.
+    var stopped: Set<NodeName> = []
+    var nodesRemoved = 0
+    var isSupervised = false
     var nextServerFault = MonotonicInstant.distantPast
     var steps = 0
     var trace: Trace
@@ -145,10 +151,10 @@ struct World {
             let isGrouped = node.1 == .sr && index - options.routers < options.groupSize
             return ClusterLayout.Node(
                 name: node.0, role: node.1,
-                site: options.needsQuorum(index - options.routers, node.1) ? "strict" : "main",
+                site: options.site(of: index - options.routers, node.1),
                 server: "host-\(index)", group: isGrouped ? "one" : nil)
         }
-        layout = Self.layout(domains, nodes, options)
+        layout = Self.layout(ServedTopology(domains: domains), nodes, options)
         for (name, _) in roles {
             speeds[name] = options.drift > 0 ? Double.random(in: -options.drift...options.drift, using: &clocks) : 0
             wallOffsets[name] = options.drift > 0 ? Int64.random(in: -3_600_000...3_600_000, using: &clocks) : 0
@@ -249,7 +255,8 @@ struct World {
             case .vacant: tellVacancy()
             case .storm: rush()
             case .broker(let batch, let ticket, let life): arrive(batch, ticket, from: life)
-            case .topology: changeTopology()
+            case .topology(let change): changeTopology(change)
+            case .supervise: supervise()
             case .watch(let question, let ticket, let life): ask(question, ticket: ticket, of: life)
             }
             for violation in history.violations[known...] { trace.note(now, "broken: \(violation)") }

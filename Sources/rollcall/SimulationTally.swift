@@ -13,6 +13,7 @@ struct SimulationTally {
     private var unknown = 0
     private var moves = 0
     private var removals = 0
+    private var nodesRemoved = 0
     private var exchanges = 0
     private var delivered = 0
     private var duplicates = 0
@@ -27,6 +28,7 @@ struct SimulationTally {
         let unknown: Int
         let moves: Int
         let removals: Int
+        let nodes_removed: Int
         let exchanges: Int
         let delivered: Int
         let duplicates: Int
@@ -46,6 +48,7 @@ struct SimulationTally {
         unknown += outcome.unknown
         moves += outcome.moves
         removals += outcome.removals
+        nodesRemoved += outcome.nodesRemoved
         exchanges += outcome.exchanges
         delivered += outcome.delivered
         duplicates += outcome.duplicates
@@ -58,7 +61,8 @@ struct SimulationTally {
     func document(in time: Duration) -> Document {
         Document(
             ok: failing.isEmpty, histories: histories, steps: steps, acknowledged: acknowledged, unknown: unknown,
-            moves: moves, removals: removals, exchanges: exchanges, delivered: delivered, duplicates: duplicates,
+            moves: moves, removals: removals, nodes_removed: nodesRemoved, exchanges: exchanges,
+            delivered: delivered, duplicates: duplicates,
             simulated_h: Self.rounded(simulated / .seconds(3_600)), seconds: Self.rounded(time / .seconds(1)),
             histories_per_s: Self.rounded(rate(in: time)), broken: failing.count, failing_seeds: failing.sorted())
     }
@@ -68,7 +72,7 @@ struct SimulationTally {
         let speed = time.map { ", \(Self.rounded(rate(in: $0))) histories/s" } ?? ""
         let hours = Self.rounded(simulated / .seconds(3_600))
         return "\(histories) histories, \(steps) steps, \(acknowledged) acknowledged operations, \(moves) moves, "
-            + "\(removals) removals of domains, \(exchanges) changes of version, "
+            + "\(removals) removals of domains, \(nodesRemoved) of nodes, \(exchanges) changes of version, "
             + "\(delivered) events delivered (\(duplicates) again), \(hours) simulated hours\(speed), "
             + "\(failing.count) broken"
     }

@@ -9,6 +9,7 @@ struct SimulationTests {
         var acknowledged = 0
         var moves = 0
         var removals = 0
+        var nodesRemoved = 0
         var exchanges = 0
         var delivered = 0
         var duplicates = 0
@@ -16,6 +17,7 @@ struct SimulationTests {
             acknowledged += outcome.acknowledged
             moves += outcome.moves
             removals += outcome.removals
+            nodesRemoved += outcome.nodesRemoved
             exchanges += outcome.exchanges
             delivered += outcome.delivered
             duplicates += outcome.duplicates
@@ -25,6 +27,7 @@ struct SimulationTests {
         #expect(acknowledged > 5_000, "histories without load prove nothing")
         #expect(moves > 20, "histories without moves prove nothing of them")
         #expect(removals > 3, "nor do histories in which no domain is removed")
+        #expect(nodesRemoved > 3, "or no node")
         #expect(exchanges > 10, "nor do those of a single version")
         #expect(delivered > 2_000 && duplicates > 50, "nor those in which the destination gets nothing, or all once")
     }
