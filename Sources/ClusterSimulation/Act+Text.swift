@@ -6,6 +6,7 @@ extension Act: CustomStringConvertible {
     var description: String {
         switch self {
         case .ask(let wish, let gateway): "\(wish) through \(gateway)"
+        case .bind(let wish, let gateway): "\(wish) through \(gateway)"
         case .fault(let fault, let length): "\(fault) for \(Self.text(length))"
         case .order(.move(let domain, let node)): "move \(domain) to \(node)"
         case .order(.drain(let node)): "drain \(node)"
@@ -31,6 +32,15 @@ extension Wish: CustomStringConvertible {
         case .register(let ttl): return "register \(contact) for \(Act.text(.milliseconds(Int64(ttl))))"
         case .unregister: return "unregister \(contact)"
         }
+    }
+}
+
+extension DeviceWish: CustomStringConvertible {
+    var description: String {
+        let words = changes.map { change in
+            "\(change.contact)=\(change.ttl.map { Act.text(.milliseconds(Int64($0))) } ?? "gone")"
+        }
+        return "bind \(account) in \(domain) " + (words.isEmpty ? "all=gone" : words.joined(separator: " "))
     }
 }
 

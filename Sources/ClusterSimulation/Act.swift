@@ -5,6 +5,8 @@ import RegistrarEvents
 enum Act: Hashable {
     /// A client asks, through a gateway.
     case ask(Wish, through: NodeName)
+    /// A SIP account registers its devices, through an `sg` node.
+    case bind(DeviceWish, through: NodeName)
     case fault(World.Fault, for: Duration)
     /// An operator orders a movement.
     case order(MovementOrder)

@@ -71,6 +71,7 @@ public enum ClusterSimulation {
             world.planOutagesOfBroker(until: end, seed: seed)
             world.planVersions(until: end, seed: seed)
             world.planWatches(until: end, seed: seed)
+            world.planDevices()
         }
         return world
     }

@@ -37,6 +37,8 @@ public enum PlantedBug: String, CaseIterable, Sendable, Hashable {
     case goesOnAfterCompaction
     /// Routers hold to the pins of the topology that the history began with.
     case keepsFormerPins
+    /// An owner does all but the last change of a REGISTER.
+    case bindsInPart
 
     /// How many histories, from seed 1 on, it may take at most to find one. What each took is in docs/testing.md.
     public static let patience: UInt64 = 60

@@ -18,8 +18,10 @@ extension Scenario {
     /// Those that are not as they are when nothing is said of them.
     private var settings: [(String, String)] {
         let calm = SimulationOptions.calm
+        let gateways = options.gateways > 0 ? ", \(options.gateways) sg" : ""
+        let others = "\(options.routers) router, \(options.registrars) sr, \(options.followers) wssubscr"
         var settings = [
-            ("nodes", "\(options.routers) router, \(options.registrars) sr, \(options.followers) wssubscr"),
+            ("nodes", others + gateways),
             ("domains", "\(options.domains)"), ("replicas", "\(options.replicas)"),
         ]
         func add(_ name: String, _ text: String, when isUnusual: Bool) {

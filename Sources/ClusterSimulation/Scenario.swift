@@ -34,7 +34,7 @@ public struct Scenario: Sendable {
     }
 
     public var actCount: Int { acts.count }
-    public var nodeCount: Int { options.routers + options.registrars + options.followers }
+    public var nodeCount: Int { World.names(of: options).count }
 }
 
 extension SimulationOptions {

@@ -13,6 +13,7 @@ extension ScenarioReader {
         let act: Act?
         switch words[1] {
         case "register", "unregister": act = ask(words[1], rest)
+        case "bind": act = bind(rest)
         case "move":
             act =
                 rest.count == 3 && rest[1] == "to"
@@ -54,6 +55,24 @@ extension ScenarioReader {
             gateway = NodeName(name)
         }
         return .ask(Wish(domain: domain, key: ContactKey(kind, words[1], words[2]), kind: wish), through: gateway)
+    }
+
+    private mutating func bind(_ words: [String]) -> Act? {
+        guard words.count >= 6, words[1] == "in", let domain = domain(words[2]),
+            words[words.count - 2] == "through"
+        else { return nil }
+        var changes: [DeviceWish.Change] = []
+        for word in words[3..<(words.count - 2)] where word != "all=gone" {
+            let parts = word.split(separator: "=").map(String.init)
+            guard parts.count == 2 else { return nil }
+            let ttl = parts[1] == "gone" ? nil : Quantity.duration(parts[1])
+            guard parts[1] == "gone" || ttl.map({ (1...86_400_000).contains($0.milliseconds) }) == true else {
+                return nil
+            }
+            changes.append(.init(contact: parts[0], ttl: ttl.map { UInt32($0.milliseconds) }))
+        }
+        let wish = DeviceWish(domain: domain, account: words[0], changes: changes)
+        return .bind(wish, through: NodeName(words[words.count - 1]))
     }
 
     private mutating func fault(_ verb: String, _ words: [String]) -> Act? {
@@ -144,7 +163,7 @@ extension Act {
     /// All nodes that it names.
     var nodes: [NodeName] {
         switch self {
-        case .ask(_, let gateway): [gateway]
+        case .ask(_, let gateway), .bind(_, let gateway): [gateway]
         case .fault(.crash(let names, _, _), _): names
         case .fault(.pause(let name), _), .fault(.slow(let name, _), _), .fault(.diskFull(let name), _),
             .fault(.exchange(let name, _), _):
@@ -160,6 +179,7 @@ extension Act {
     var domains: [DomainName] {
         switch self {
         case .ask(let wish, _): [wish.domain]
+        case .bind(let wish, _): [wish.domain]
         case .order(.move(let domain, _)): [domain]
         case .serve(let topology): topology.domains
         case .fault, .order(.drain), .order(.undrain), .compact: []

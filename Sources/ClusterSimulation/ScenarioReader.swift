@@ -140,7 +140,8 @@ struct ScenarioReader {
             case "router": scenario.options.routers = count
             case "sr": scenario.options.registrars = count
             case "wssubscr": scenario.options.followers = count
-            default: report("there are no nodes of role `\(words[1])`", "router, sr or wssubscr")
+            case "sg": scenario.options.gateways = count
+            default: report("there are no nodes of role `\(words[1])`", "router, sr, wssubscr or sg")
             }
         }
     }

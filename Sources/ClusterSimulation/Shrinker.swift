@@ -96,6 +96,7 @@ public struct Shrinker {
 
     private mutating func takeAwayNodes() {
         tries { $0.resize { $0.domains = 1 } }
+        tries { $0.resize { $0.gateways = 0 } }
         for role in [\SimulationOptions.registrars, \.followers, \.routers] {
             // One at a time: what fails with three may hold with two.
             while let current = smallest, current.options[keyPath: role] > 1 {
@@ -185,7 +186,8 @@ extension Scenario {
             case .fault(.cut(let links), let length):
                 let rest = links.filter { names.contains($0.from) && names.contains($0.to) }
                 return rest.isEmpty ? nil : TimedAct(at: timed.at, act: .fault(.cut(rest), for: length))
-            case .fault, .order, .serve, .compact: return timed.act.nodes.allSatisfy(names.contains) ? timed : nil
+            case .bind, .fault, .order, .serve, .compact:
+                return timed.act.nodes.allSatisfy(names.contains) ? timed : nil
             }
         }
     }

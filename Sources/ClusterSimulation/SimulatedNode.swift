@@ -33,6 +33,8 @@ final class SimulatedNode {
     /// Of a router that watches the coordinator.
     var watch: WatchTwin?
     var gateway = GatewayTwin()
+    /// Of an `sg` node.
+    var devices: DeviceGateway?
     /// The topology that it has heard of.
     var topology: ActiveTopology?
     /// The assignments that it knows.

@@ -36,6 +36,8 @@ public struct SimulationOptions: Sendable, Hashable {
     public var routers = 2
     public var registrars = 3
     public var followers = 2
+    /// Those through which SIP devices register.
+    public var gateways = 0
     /// By how much the clocks of nodes differ in speed at most: 0.001 is a millisecond in a second.
     public var drift = 0.0
     /// Whether a process takes the end of its journal with it when it dies, as a machine does.
@@ -107,10 +109,17 @@ public struct SimulationOptions: Sendable, Hashable {
         if random.chance(0.3) { faults.insert(.diskFull) }
         place(seed: seed)
         addBroker(seed: seed)
+        addGateways(seed: seed)
         mixVersions(seed: seed)
         addWatches(seed: seed)
         var places = SplitMix64(seed: seed ^ 0x7370_7265_6164_2121)
         spreads = places.chance(0.2)
+    }
+
+    /// Has some histories with SIP devices, again from a generator of its own.
+    private mutating func addGateways(seed: UInt64) {
+        var random = SplitMix64(seed: seed ^ 0x6761_7465_7761_7973)
+        if random.chance(0.3) { gateways = Int.random(in: 1...2, using: &random) }
     }
 
     /// Has some histories with watches of the coordinator, again from a generator of its own.

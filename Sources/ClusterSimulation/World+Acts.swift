@@ -11,14 +11,16 @@ extension World {
         for timed in acts { queue.add(.act(timed.act), at: Self.beginning + timed.at) }
     }
 
+    private static let notAsked = "not done, since one is under way, or nobody listens: "
+
     mutating func perform(_ act: Act) {
         switch act {
         case .ask(let wish, let gateway):
-            if ask(wish, through: gateway) {
-                trace.note(now, "client: \(act)")
-            } else {
-                trace.note(now, "not done, since a request of the contact is under way: \(act)")
-            }
+            let isAsked = ask(wish, through: gateway)
+            trace.note(now, (isAsked ? "client: " : Self.notAsked) + "\(act)")
+        case .bind(let wish, let gateway):
+            let isAsked = bind(wish, through: gateway)
+            trace.note(now, (isAsked ? "device: " : Self.notAsked) + "\(act)")
         case .fault(let fault, let length):
             if !begin(fault, for: length) {
                 trace.note(now, "not done, since it is so already, or too much would be gone at once: \(act)")

@@ -42,7 +42,7 @@ extension World {
     }
 
     private mutating func drawn(_ fault: SimulationOptions.Fault) -> Fault {
-        let victims = registrars + registrars + followers
+        let victims = registrars + registrars + followers + gateways
         let victim = victims[Int.random(in: 0..<victims.count, using: &random)]
         switch fault {
         case .crash: return .crash([victim], withDisk: random.chance(0.7))
@@ -165,6 +165,7 @@ extension World {
     /// - Returns: how many of the journal's last records were lost with the process.
     private mutating func crash(_ name: NodeName, withDisk: Bool, torn: Int?, isAlone: Bool) -> Int {
         abandonRequests(of: name)
+        abandonCalls(of: name)
         let mayTear = (torn.map { $0 > 0 } ?? options.tornJournals) && isAlone && isSafeToLoseDisk(of: name)
         nodes[name]!.isRunning = false
         ended[nodes[name]!.life] = now

@@ -19,7 +19,8 @@ extension World {
         case .wssubscr:
             for domain in domains { follow(.tick, of: domain, at: name) }
             resend(at: name)
-        case .sg, .arbiter: preconditionFailure("the simulated cluster has no such node: \(name)")
+        case .sg: step(.tick, of: nodes[name]!)
+        case .arbiter: preconditionFailure("the simulated cluster has no such node: \(name)")
         }
         checkLimits(name)
     }
@@ -37,12 +38,17 @@ extension World {
             perform(nodes[name]!.agent.handle(.topology(part, from: sender), at: moment(of: name)), at: name)
         case .request(let request):
             answersTooSoon(request, from: sender, at: name)
-            guard step(.request(request, from: sender.name), of: request.domain, at: name) else {
+            guard step(.request(halved(request), from: sender.name), of: request.domain, at: name) else {
                 send(.reply(Reply(id: request.id, result: .refused(.notOwner))), from: name, to: sender.name)
                 return
             }
         case .follow(let follow): step(.follow(follow, from: sender), of: follow.domain, at: name)
-        case .reply(let reply): take(reply, from: sender, at: name)
+        case .reply(let reply):
+            if nodes[name]!.devices != nil {
+                step(.replied([reply], from: sender), of: nodes[name]!, from: sender.name)
+            } else {
+                take(reply, from: sender, at: name)
+            }
         case .append(let append):
             step(.append(corrupted(append), from: sender), of: append.domain, at: name)
             follow(.append(repeated(append), from: sender), of: append.domain, at: name)
@@ -68,6 +74,7 @@ extension World {
         trace.note(now, "\(name) learns \(Trace.describe(assignment))")
         let node = nodes[name]!
         guard node.role == .sr else {
+            if node.devices != nil { step(.assigned([assignment]), of: node) }
             follow(.assigned(assignment), of: assignment.domain, at: name)
             return
         }

@@ -23,6 +23,16 @@ extension World {
         return heartbeat.wireVersion < WireVersion.current
     }
 
+    /// What an owner takes in.
+    func halved(_ request: Request) -> Request {
+        guard has(.bindsInPart), case .bind(var binding) = request.operation, binding.changes.count > 1
+        else { return request }
+        binding.changes.removeLast()
+        var wrong = request
+        wrong.operation = .bind(binding)
+        return wrong
+    }
+
     // MARK: Replicas
 
     mutating func shortened(_ entries: [LogEntry]) -> ArraySlice<LogEntry> {

@@ -15,6 +15,8 @@ struct World {
         case tick
         case coordinator(CoordinatorAnswer, life: NodeID)
         case start(ClientOperation)
+        /// Devices of a SIP account register.
+        case bind(DeviceWish)
         case lane(LaneMachine.Event, life: NodeID)
         case notice(DestinationNotice, DomainName, life: NodeID)
         case watch(VacancyWatch.Event, ticket: UInt64, life: NodeID)
@@ -35,6 +37,7 @@ struct World {
         /// Something that was planned in advance, as it is to be done.
         case act(Act)
         case workload
+        case devices
         /// An operator orders something of whichever router leads.
         case order(MovementOrder)
         /// The coordinator looks whether anybody leads.
@@ -90,6 +93,9 @@ struct World {
     var busy: Set<History.ContactID> = []
     var broker = BrokerTwin()
     var brokerChance: Chance
+    var deviceChance: Chance
+    /// The contacts that each SIP account has ever asked something of.
+    var deviceContacts: [History.ContactID: Set<String>] = [:]
     /// What routers watch at the coordinator.
     var leaderRecord = WatchedRecord()
     var watchChance: Chance
@@ -117,7 +123,8 @@ struct World {
     let routers: [NodeName]
     let registrars: [NodeName]
     let followers: [NodeName]
-    var names: [NodeName] { routers + registrars + followers }
+    let gateways: [NodeName]
+    var names: [NodeName] { routers + registrars + followers + gateways }
     /// What a history may take at most: more of it is a flood that the machines have begun.
     var stepLimit: Int { 60_000 * max(names.count, 7) / 7 + 30 * operations }
     let domains: [DomainName]
@@ -140,6 +147,8 @@ struct World {
         routers = Self.names("r", options.routers)
         registrars = Self.names("s", options.registrars)
         followers = Self.names("w", options.followers)
+        gateways = Self.names("g", options.gateways)
+        deviceChance = seed.map { Chance(seed: $0 ^ 0x6465_7669_6365_7321) } ?? .even
         trace = Trace(isOn: isTraced)
         policy = DomainPolicy(
             minimumTTL: 500, maximumDevices: 4, ringEntries: options.ringEntries, maximumUncommitted: 4_096,
@@ -147,6 +156,7 @@ struct World {
         var roles: [(NodeName, NodeRole)] = routers.map { ($0, .router) }
         roles += registrars.map { ($0, .sr) }
         roles += followers.map { ($0, .wssubscr) }
+        roles += gateways.map { ($0, .sg) }
         let nodes = roles.enumerated().map { index, node in
             let isGrouped = node.1 == .sr && index - options.routers < options.groupSize
             return ClusterLayout.Node(
@@ -167,10 +177,11 @@ struct World {
 
     static func names(of options: SimulationOptions) -> [NodeName] {
         names("r", options.routers) + names("s", options.registrars) + names("w", options.followers)
+            + names("g", options.gateways)
     }
 
     private static func names(_ letter: String, _ count: Int) -> [NodeName] {
-        (1...count).map { NodeName("\(letter)\($0)") }
+        (0..<count).map { NodeName("\(letter)\($0 + 1)") }
     }
 
     /// On the clock of the simulation.
@@ -217,7 +228,8 @@ struct World {
                     changes: ChangesSubscriber(
                         domain: domain, hidesDifferences: options.plantedBug == .hidesDifferences))
             }
-        case .sg, .arbiter: preconditionFailure("the simulated cluster has no \(role.name): \(name)")
+        case .sg: node.devices = DeviceGateway(life)
+        case .arbiter: preconditionFailure("the simulated cluster has no \(role.name): \(name)")
         }
         nodes[name] = node
         if isFormer { formers.insert(name) }
@@ -251,6 +263,7 @@ struct World {
             case .heal(let fault): heal(fault)
             case .act(let act): perform(act)
             case .workload: work()
+            case .devices: registerDevices()
             case .order(let order): give(order)
             case .vacant: tellVacancy()
             case .storm: rush()
@@ -277,6 +290,7 @@ struct World {
         case .tick: tick(name)
         case .coordinator(let answer, let life): ask(answer, for: life)
         case .start(let operation): start(operation, at: name)
+        case .bind(let wish): start(wish, at: name)
         case .lane(let event, let life): handle(event, of: life)
         case .notice(let notice, let domain, let life):
             if node.life == life { self.step(.destination(notice), of: domain, at: name) }
