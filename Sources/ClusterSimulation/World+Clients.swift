@@ -42,10 +42,13 @@ extension World {
         ask(Wish(domain: domain, key: key, kind: kind), through: followers[account % followers.count])
     }
 
-    /// - Returns: false when the contact's last request is still under way, since they come one at a time.
+    /// - Returns: false when the contact's last request is still under way, since they come one at a time, or nobody
+    ///   listens at the gateway.
     @discardableResult
     mutating func ask(_ wish: Wish, through gateway: NodeName) -> Bool {
-        guard busy.insert(History.ContactID(domain: wish.domain, key: wish.key)).inserted else { return false }
+        guard nodes[gateway]!.isRunning,
+            busy.insert(History.ContactID(domain: wish.domain, key: wish.key)).inserted
+        else { return false }
         record(.ask(wish, through: gateway))
         operations += 1
         let operation = ClientOperation(
