@@ -50,6 +50,20 @@ import Testing
         #expect(drill.steps[3].at == .milliseconds(3500))
     }
 
+    @Test func whoIsToOwnTheDomainInTheEndIsRead() throws {
+        func read(_ expect: String) throws -> DrillFile { try DrillFile.parse(Self.minimal + expect, path: "x.yaml") }
+        #expect(try read("expect: { owner: sr1, verify: true }\n").expect.owners == [NodeName("sr1")])
+        #expect(try read("expect: { owner: [sr1, sr2], verify: true }\n").expect.owners.count == 2)
+        #expect(try read("expect: { verify: true }\n").expect.verify)
+        #expect(try !read("expect: { lost: 0 }\n").expect.verify)
+        #expect(throws: DrillFileError.self) { try read("expect: { verify: perhaps }\n") }
+        let local = try Topology.load(path: TestCluster.repository + "/topology/local.yaml")
+        for (owner, isRight) in [("sr1", true), ("ws1", false), ("sr9", false)] {
+            let problems = try read("expect: { owner: \(owner) }\n").problems(with: local)
+            #expect(!problems.contains { $0.wrong.contains("has no sr node \(owner)") } == isRight, "\(problems)")
+        }
+    }
+
     @Test func aRollingRestartIsRead() throws {
         let steps = """
             steps: [ { at: 1s, restart: rolling }, { at: 2s, restart: sr1 } ]

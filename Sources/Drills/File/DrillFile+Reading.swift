@@ -38,6 +38,8 @@ extension DrillFile {
         let duration = top.required("for", "how long the load runs")?.duration(upTo: maximumDuration)
         let expect = readExpectations(top["expect"])
         guard let name, let topology, let load, let duration else { return nil }
+        var lines = load.lines
+        lines.owners = top["expect"]?.line ?? 1
         for step in steps where step.at > duration {
             root.problems.report(
                 line: step.line, "at \(step.at.milliseconds) ms is after the drill's end",
@@ -46,7 +48,7 @@ extension DrillFile {
         return DrillFile(
             name: name, file: path, topology: resolve(topology, beside: path), load: load.value,
             steps: steps.sorted { ($0.at, $0.line) < ($1.at, $1.line) }, duration: duration, expect: expect,
-            lines: load.lines)
+            lines: lines)
     }
 
     private static func readLoad(_ value: DrillValue) -> (value: Load, lines: Lines)? {
@@ -128,7 +130,7 @@ extension DrillFile {
         var result = Expectations()
         let keys = [
             "lost", "stale", "duplicated", "sip_errors", "failed", "detect_within", "accept_within", "gap_within",
-            "converge_within", "strays", "resyncs",
+            "converge_within", "strays", "resyncs", "owner", "verify",
         ]
         guard let fields = value?.fields(keys) else { return result }
         let counts = 0...Load.maximumRegistrations
@@ -147,7 +149,15 @@ extension DrillFile {
         result.acceptWithin = fields["accept_within"]?.duration(upTo: maximumDuration)
         result.gapWithin = fields["gap_within"]?.duration(upTo: maximumDuration)
         result.convergeWithin = fields["converge_within"]?.duration(upTo: maximumDuration)
+        result.owners = fields["owner"].map(readOwners) ?? []
+        result.verify = fields["verify"]?.flag() ?? false
         return result
+    }
+
+    /// A node's name, or a list of them.
+    private static func readOwners(_ value: DrillValue) -> [NodeName] {
+        let items = value.node.sequence == nil ? [value] : value.items(atMost: maximumSteps)
+        return items.compactMap { $0.text("a node's name") }.map { NodeName($0) }
     }
 
     private static func resolve(_ path: String, beside file: String) -> String {

@@ -128,12 +128,17 @@ package struct DrillFile: Hashable, Sendable {
         package var gapWithin: Duration?
         /// From a fault to every subscriber's set being right again.
         package var convergeWithin: Duration?
+        /// Who may own the load's domain in the end; empty when that is no matter.
+        package var owners: [NodeName] = []
+        /// Whether all copies are to be the same in the end, and every node is to say so.
+        package var verify = false
     }
 
     struct Lines: Hashable, Sendable {
         var domain: Int
         var subscribers: Int
         var sip: Int
+        var owners = 1
     }
 
     static let maximumSteps = 64
@@ -165,6 +170,12 @@ extension DrillFile {
                     expected: "one, or no subscribers"))
         }
         problems += sipProblems(with: topology) + hostProblems(with: topology) + kafkaProblems(with: topology)
+        for name in expect.owners where topology.node(named: name)?.role != .sr {
+            problems.append(
+                FileProblem(
+                    file: file, line: lines.owners, wrong: "\(topology.file) has no sr node \(name)",
+                    expected: "one of \(topology.nodes(of: .sr).map(\.name.rawValue).joined(separator: ", "))"))
+        }
         for step in steps {
             guard case .node(let name)? = step.action.target, topology.node(named: name) == nil else { continue }
             let names = topology.nodes.map(\.name.rawValue)

@@ -86,6 +86,14 @@ struct DrillValue {
         return number
     }
 
+    func flag() -> Bool? {
+        switch node.scalar?.string {
+        case "true": true
+        case "false": false
+        default: mismatch("true or false")
+        }
+    }
+
     func isWord(_ word: String) -> Bool { node.scalar?.string == word }
 
     func items(atMost limit: Int) -> [DrillValue] {

@@ -197,7 +197,8 @@ struct DrillSession: Sendable {
                 violations.contains { $0.kind == .lost || $0.kind == .stale }
                 || destinations.contains { !$0.gaps.isEmpty }
             guard unsettled, SystemClock.monotonic() < deadline else {
-                var report = report(violations, operations, views, faults)
+                let misses = try await DrillEnding(drill: drill, client: client).misses()
+                var report = report(violations, operations, views, faults, misses: misses)
                 report.voided = voided.count
                 report.destinations = destinations.map { DrillReport.Destination($0) }
                 report.packets = cluster.hosts.map { DrillReport.Packets($0.counts) }
@@ -226,7 +227,8 @@ struct DrillSession: Sendable {
     }
 
     private func report(
-        _ violations: [Violation], _ operations: [Operation], _ views: [SubscriberView], _ faults: [ObservedFault]
+        _ violations: [Violation], _ operations: [Operation], _ views: [SubscriberView], _ faults: [ObservedFault],
+        misses: [String]
     ) -> DrillReport {
         let settledAfter = cluster.topology.periods.requestDeadline
         let timed = faults.map { observed in
@@ -247,6 +249,6 @@ struct DrillSession: Sendable {
         return DrillReport(
             drill: drill, violations: violations, operations: operations, sip: load.sip,
             delivered: views.reduce(0) { $0 + $1.eventCount }, faults: timed, restarts: restarts.reports,
-            connections: connections.nodes, misses: restarts.misses)
+            connections: connections.nodes, misses: restarts.misses + misses)
     }
 }
