@@ -100,10 +100,10 @@ extension World {
         for directive in directives {
             switch directive {
             case .send(let message, let peer): send(message, from: name, to: peer)
-            case .campaign: ask(.campaign, from: life)
+            case .campaign(let floor): ask(.campaign(above: floor), from: life)
             case .load(let term): ask(.load(term: term), from: life)
-            case .store(let changes, let wishes, let term):
-                ask(.store(changes, wishes: wishes, term: term), from: life)
+            case .store(let changes, let wishes, let floor, let term):
+                ask(.store(changes, wishes: wishes, above: floor, term: term), from: life)
             case .activate(let topology, let term): ask(.activate(topology, term: term), from: life)
             case .answer(_, let outcome): trace.note(now, "\(name) answers an operator: \(outcome)")
             case .resign(let term):

@@ -94,7 +94,7 @@ extension World {
     }
 
     mutating func stored(
-        _ changes: [AssignmentChange], wishes: MovementWishes?, term: UInt64
+        _ changes: [AssignmentChange], wishes: MovementWishes?, above floor: UInt64, term: UInt64
     ) -> StoreOutcome {
         let known = coordinator.load().assignments
         let tampered = changes.map { change in
@@ -106,7 +106,7 @@ extension World {
             if let current { promoteOutsider(in: &change.assignment, after: current) }
             return change
         }
-        return coordinator.store(tampered, wishes: wishes, term: term)
+        return coordinator.store(tampered, wishes: wishes, above: floor, term: term)
     }
 
     private func promoteOutsider(in next: inout Assignment, after current: Assignment) {

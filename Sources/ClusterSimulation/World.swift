@@ -23,9 +23,9 @@ struct World {
     }
 
     enum CoordinatorAnswer {
-        case campaign
+        case campaign(above: UInt64)
         case load(term: UInt64)
-        case store([AssignmentChange], wishes: MovementWishes?, term: UInt64)
+        case store([AssignmentChange], wishes: MovementWishes?, above: UInt64, term: UInt64)
         case activate(ActiveTopology, term: UInt64)
         case answered(RouterMachine.Event)
     }
@@ -309,16 +309,19 @@ struct World {
         case .answered(let answer):
             route(answer, at: life.name)
             return
-        case .campaign:
-            event = .campaigned(answer { [now, periods] in $0.campaign(as: life, lease: periods.leadership, at: now) })
+        case .campaign(let floor):
+            event = .campaigned(
+                answer { [now, periods] in
+                    $0.campaign(as: life, lease: periods.leadership, above: floor, at: now)
+                })
         case .load(let term):
             event = .loaded(isReadLost() ? Self.compactedAmidReading : answer { $0.load() }, term: term)
-        case .store(let changes, let wishes, let term):
+        case .store(let changes, let wishes, let floor, let term):
             leaderRecord.revision += 1
             event = .stored(
                 isCoordinatorAway
                     ? .failure(.unavailable("simulated outage"))
-                    : .success(stored(changes, wishes: wishes, term: term)), term: term)
+                    : .success(stored(changes, wishes: wishes, above: floor, term: term)), term: term)
         case .activate(let topology, let term):
             event = .activated(answer { $0.activate(topology, term: term) }, term: term)
         }

@@ -48,10 +48,12 @@ public final class EmbeddedCoordinator: Coordinator {
         file = FileIdentity(path: path)
     }
 
-    public func campaign(as router: NodeID, lease: Duration) async throws(CoordinatorError) -> Campaign {
+    public func campaign(
+        as router: NodeID, lease: Duration, above floor: UInt64
+    ) async throws(CoordinatorError) -> Campaign {
         try await write { [boot, now] database in
             var leadership = try Schema.leadership(in: database, boot: boot)
-            let campaign = leadership.campaign(as: router, lease: lease, at: now())
+            let campaign = leadership.campaign(as: router, lease: lease, above: floor, at: now())
             if case .leading = campaign {
                 try Schema.save(leadership, boot: boot, in: database)
             }
@@ -86,13 +88,13 @@ public final class EmbeddedCoordinator: Coordinator {
     }
 
     public func store(
-        _ changes: [AssignmentChange], wishes: MovementWishes?, term: UInt64
+        _ changes: [AssignmentChange], wishes: MovementWishes?, above floor: UInt64, term: UInt64
     ) async throws(CoordinatorError) -> StoreOutcome {
         try await write { [boot] database -> StoreOutcome in
             guard try Schema.leadership(in: database, boot: boot).mayStore(in: term) else {
                 return .deposed
             }
-            var revision = try Schema.revision(in: database)
+            var revision = max(try Schema.revision(in: database), floor)
             var stored: [Assignment] = []
             for change in changes {
                 var assignment = change.assignment

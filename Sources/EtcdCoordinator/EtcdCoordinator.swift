@@ -47,19 +47,21 @@ public final class EtcdCoordinator: Coordinator {
     /// Each endpoint that was asked, and whether it answered the last time.
     public var endpoints: [(url: String, answers: Bool)] { gateway.endpoints }
 
-    public func campaign(as router: NodeID, lease: Duration) async throws(CoordinatorError) -> Campaign {
+    public func campaign(
+        as router: NodeID, lease: Duration, above floor: UInt64
+    ) async throws(CoordinatorError) -> Campaign {
         do throws(EtcdFault) {
             for _ in 0..<Self.campaignAttempts {
                 let seen = try await leadership()
                 if let leader = seen.leader, let holder = leader.record.holder {
-                    if holder == router {
+                    if holder == router, leader.record.term > floor {
                         if try await keepAlive(leader) { return .leading(term: leader.record.term) }
                         continue
                     }
                     let isLaterLife = holder.name == router.name && holder.incarnation < router.incarnation
-                    guard isLaterLife else { return .standby(leader: holder) }
+                    guard holder == router || isLaterLife else { return .standby(leader: holder) }
                 }
-                if let term = try await begin(after: seen, router, lease) { return .leading(term: term) }
+                if let term = try await begin(after: seen, above: floor, router, lease) { return .leading(term: term) }
             }
             return .standby(leader: nil)
         } catch {
@@ -86,14 +88,14 @@ public final class EtcdCoordinator: Coordinator {
     public func load() async throws(CoordinatorError) -> StoredAssignments { try await read().stored }
 
     public func store(
-        _ changes: [AssignmentChange], wishes: MovementWishes?, term: UInt64
+        _ changes: [AssignmentChange], wishes: MovementWishes?, above floor: UInt64, term: UInt64
     ) async throws(CoordinatorError) -> StoreOutcome {
         precondition(changes.count <= AssignmentChange.storeLimit, "\(changes.count) changes in one store")
         if ledger.withLock({ $0?.term != term }) { _ = try await read() }
         guard var known = ledger.withLock(\.self), known.term == term else { return .deposed }
         // Unless all goes well from here on, the next store is to read first.
         ledger.withLock { $0 = nil }
-        guard let plan = known.plan(changes, wishes) else { return .conflict }
+        guard let plan = known.plan(changes, wishes, above: floor) else { return .conflict }
         let reply: Gateway.TransactionReply
         do throws(EtcdFault) {
             // Of a transaction that is asked for twice one is carried out: each moves the counter that each compares.
@@ -183,12 +185,12 @@ extension EtcdCoordinator {
     /// Begins the next term, unless something has changed since. A lease that comes to nothing ends by itself.
     /// - Returns: the term; nil when what was seen is no longer so.
     private func begin(
-        after seen: Leadership, _ router: NodeID, _ lease: Duration
+        after seen: Leadership, above floor: UInt64, _ router: NodeID, _ lease: Duration
     ) async throws(EtcdFault) -> UInt64? {
         let seconds = max(1, (lease.milliseconds + 999) / 1000)
         let granted: Gateway.GrantReply = try await gateway.call(
             "lease/grant", Gateway.Grant(TTL: .init(seconds)), within: patience)
-        let next = TermRecord(term: (seen.term?.record.term ?? 0) + 1, holder: router)
+        let next = TermRecord(term: max(seen.term?.record.term ?? 0, floor) + 1, holder: router)
         let record = JSONForm.bytes(next)
         let reply: Gateway.TransactionReply = try await gateway.call(
             "kv/txn",

@@ -41,9 +41,10 @@ struct Ledger: Sendable {
     }
 
     /// The assignments with the revisions they are to have, and the transaction that stores them.
+    /// - Parameter floor: revisions given out are above it.
     /// - Returns: nil when one is not at its expected revision.
     func plan(
-        _ changes: [AssignmentChange], _ wishes: MovementWishes? = nil
+        _ changes: [AssignmentChange], _ wishes: MovementWishes? = nil, above floor: UInt64 = 0
     ) -> (assignments: [Assignment], transaction: Gateway.Transaction)? {
         var assignments: [Assignment] = []
         var compare = [
@@ -51,17 +52,18 @@ struct Ledger: Sendable {
             .change(of: keys.revision, isAt: counter.modified),
         ]
         var puts: [Gateway.Operation] = []
+        let counted = max(counter.revision, floor)
         for change in changes {
             var assignment = change.assignment
             let entry = entries[assignment.domain]
             guard (entry?.revision ?? 0) == change.expected else { return nil }
-            assignment.revision = counter.revision + UInt64(assignments.count) + 1
+            assignment.revision = counted + UInt64(assignments.count) + 1
             let key = keys.assignment(of: assignment.domain)
             compare.append(.change(of: key, isAt: entry?.modified ?? 0))
             puts.append(.put(key, JSONForm.bytes(AssignmentRecord(assignment))))
             assignments.append(assignment)
         }
-        let last = assignments.last?.revision ?? counter.revision
+        let last = assignments.last?.revision ?? counted
         puts.append(.put(keys.revision, Data(String(last).utf8)))
         if let wishes { puts.append(.put(keys.wishes, Data(wishes.text.utf8))) }
         return (assignments, Gateway.Transaction(compare: compare, success: puts, failure: [.get(keys.term)]))

@@ -34,6 +34,21 @@ public struct CopyCatalogue: Sendable {
         return holding.reports[domain]
     }
 
+    /// Domains of which a node holds more than is stored: a later epoch, or by a later revision.
+    func contradictions(of book: AssignmentBook) -> Set<DomainName> {
+        holdings.values.reduce(into: []) { $0.formUnion(contradictions(of: book, by: $1.life)) }
+    }
+
+    func contradictions(of book: AssignmentBook, by life: NodeID) -> Set<DomainName> {
+        guard let holding = holdings[life.name], holding.life == life else { return [] }
+        var found: Set<DomainName> = []
+        for (domain, report) in holding.reports {
+            guard let stored = book[domain] else { continue }
+            if report.position.epoch > stored.epoch || report.revision > stored.revision { found.insert(domain) }
+        }
+        return found
+    }
+
     /// The highest epoch of which anybody holds anything.
     public func highestEpoch(of domain: DomainName) -> UInt64 {
         holdings.values.reduce(0) { max($0, $1.reports[domain]?.position.epoch ?? 0) }

@@ -98,6 +98,8 @@ extension Planner {
         let lives: [NodeID?]
         /// Where domains are to move, by their places in the layout.
         var successors: [Int: NodeID] = [:]
+        /// Domains that wait for an owner, with assignments that are stored anew as they are.
+        var kept: [Planned] = []
         /// When to look again, though nothing else happens.
         var nextLook: MonotonicInstant?
         private let nodes: [ClusterLayout.Node]

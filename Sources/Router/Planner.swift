@@ -42,6 +42,17 @@ public struct Planner: Sendable {
         /// Whether this router has been leading for long enough to know who is there, so that new owners and new
         /// standbys may be chosen.
         public var isSettled: Bool
+        /// Whether every `sr` node has said what it holds, or was waited for long enough, so that a domain of which
+        /// nothing is known may start empty.
+        public var hasHeardEveryone = true
+        /// Up to this revision assignments are to be stored anew, since nodes know so many; 0 when none are.
+        public var outdated: UInt64 = 0
+        /// A domain that nobody serves begins above this epoch; 0 unless the coordinator has forgotten some.
+        public var epochFloor: UInt64 = 0
+        /// Domains of which a node holds more than the book says.
+        public var contradicted: Set<DomainName> = []
+        /// Whether a node that owns a domain by its own word is believed rather than the book.
+        public var heedsClaims = false
         /// Whether a node that came back has to stay for a while before domains that are pinned to it return.
         public var isPatient = true
 
@@ -80,6 +91,8 @@ public struct Planner: Sendable {
         public var movements: [Movement] = []
         /// How many standbys are left to a later plan, because as many as may be filled at a time are.
         public var postponed = 0
+        /// How many assignments are stored anew for the sake of their revisions.
+        var restated = 0
         /// What is left of the operators' wishes.
         public var wishes = MovementWishes()
         /// When there is more to do, though nothing happens till then but that time passes; nil for never.
@@ -129,7 +142,12 @@ public struct Planner: Sendable {
         round.successors = successors(planned, isWhole: domains == nil, &round)
         for index in planned.indices { reviseStandbys(of: &planned[index], round) }
         plan.postponed = addSpareStandbys(to: &planned, round)
-        let changed = planned.filter(\.isChanged)
+        for index in planned.indices where isOutdated(planned[index].current, facts) {
+            plan.restated += 1
+            if !planned[index].isChanged { planned[index].next.revision = 0 }
+        }
+        plan.restated += round.kept.count
+        let changed = (planned + round.kept).filter(\.isChanged)
         plan.changes = (changed.filter(\.beginsEpoch) + changed.filter { !$0.beginsEpoch }).map(\.change)
         plan.movements = movements(planned, round)
         plan.nextLook = round.nextLook
@@ -165,11 +183,19 @@ public struct Planner: Sendable {
             let isLost = served.map { facts.isLost($0) } ?? false
             if isLost { plan.lost.append(name) }
             let next =
-                if let served { revise(served, isLost: isLost, at: place, &round) } else {
+                if let served, isContradicted(served, facts) {
+                    correct(served, isLost: isLost, at: place, &round)
+                } else if let served {
+                    revise(served, isLost: isLost, at: place, &round)
+                } else {
                     settle(place, &round, after: retired)
                 }
             guard let next else {
                 plan.waiting.append(name)
+                if var kept = current, isOutdated(kept, facts) {
+                    kept.revision = 0
+                    round.kept.append(Planned(place: place, current: current, next: kept))
+                }
                 continue
             }
             planned.append(Planned(place: place, current: current, next: next))
@@ -195,19 +221,25 @@ public struct Planner: Sendable {
         return next
     }
 
-    /// The first owner of a domain: whoever has a whole copy from before the coordinator lost its memory, else by rank.
-    /// - Parameter retired: of a domain that was removed and comes back: its list is empty, whatever copies say.
-    private func settle(_ place: Int, _ round: inout Round, after retired: Assignment?) -> Assignment? {
-        guard round.facts.isSettled else { return nil }
-        let domain = layout.domains[place].name
-        let holder = retired == nil ? mostAdvanced(of: round.living(everybody(place)), domain: domain, round) : nil
+    /// The first owner of a domain: whoever serves it or has a whole copy of it from before the coordinator lost its
+    /// memory, else by rank.
+    /// - Parameter former: of a domain that was removed and comes back: its list is empty, whatever copies of earlier
+    ///   epochs say. Or an assignment that does not count any more.
+    func settle(_ place: Int, _ round: inout Round, after former: Assignment?) -> Assignment? {
+        let (facts, domain) = (round.facts, layout.domains[place].name)
+        let isEmpty = former.map { $0.isRetired && facts.copies.highestEpoch(of: domain) <= $0.epoch } ?? false
+        guard facts.isSettled, isEmpty || facts.hasHeardEveryone else { return nil }
+        let claim = isEmpty ? nil : claim(to: domain, round)?.life
+        let holder =
+            isEmpty ? nil : claim ?? mostAdvanced(of: round.living(everybody(place)), domain: domain, round)
         let open = round.open(ranks[place].filter { isQuorate($0, facts: round.facts) }, nodes)
         guard let owner = holder ?? pinned(at: place, round) ?? ranked(open, place, round), isQuorate(owner, round)
         else { return nil }
         round.count(owner)
         var first = Assignment(
-            domain: domain, epoch: retired?.epoch ?? 0, revision: 0, owner: owner, standbys: [],
-            cause: retired == nil ? .restart : .storageCleared, since: 0)
+            domain: domain, epoch: former?.epoch ?? 0, revision: 0, owner: owner, standbys: [],
+            cause: isEmpty ? .storageCleared : .restart, since: 0)
+        if claim == nil { first.epoch = max(first.epoch, facts.epochFloor) }
         beginEpoch(of: &first, round)
         return first
     }

@@ -53,7 +53,10 @@ extension RouterMachine {
         let domain = planner.layout.domains[place]
         guard let assignment, !assignment.isRetired else {
             let who = domain.group.map { "sr nodes of group \($0)" } ?? "sr nodes"
-            return ["it has not been served yet: the router waits for \(who) to come up"]
+            return [
+                "it has not been served yet: the router waits for \(who) to come up, and until every sr node has said "
+                    + "what it holds, for \(periods.restartGrace.milliseconds) ms at most"
+            ]
         }
         guard let owner = assignment.owner, !leadership.lostSince.keys.contains(assignment.domain) else {
             if let waits = quorumReason(for: assignment, facts) { return [waits] }

@@ -11,7 +11,9 @@ extension RouterMachine {
     mutating func campaignIfDue(at now: Moment) {
         guard campaignIssued == nil, isMember || leadership != nil, now.monotonic >= nextCampaign else { return }
         campaignIssued = now.monotonic
-        emit(.campaign)
+        // A term that is heeded is to be kept.
+        let isHeeded = leadership.map { !isOutranked($0) } ?? false
+        emit(.campaign(above: isHeeded ? 0 : max(known.term, abandoned)))
     }
 
     mutating func campaigned(_ result: Result<Campaign, CoordinatorError>, at now: Moment) {
@@ -85,6 +87,7 @@ extension RouterMachine {
             leadership?.baseline = book.revision
             leadership?.mustKnow = [:]
             leadership?.told = [:]
+            leadership?.contradicted = copies.contradictions(of: book)
             leadership?.wishes = stored.wishes
             leadership?.due = .everything
             coordinatorAnswered()

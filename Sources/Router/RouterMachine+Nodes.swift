@@ -14,6 +14,7 @@ extension RouterMachine {
             leadership?.due = .everything
         }
         noteJournal(of: life, wasFailing: before.map { $0.life == life && $0.journalFailedSince != nil } ?? false)
+        learn(from: heartbeat, of: life, at: now)
         answer(heartbeat, of: life, at: now.monotonic)
         if heartbeat.topology < topology.version { sendTopology(to: life, at: now.monotonic) }
     }
@@ -29,7 +30,9 @@ extension RouterMachine {
         guard let leadership, let book = leadership.book else { return }
         if heartbeat.revision < book.revision { tell(life, knowing: heartbeat.revision, at: now) }
         let mustKnow = max(leadership.baseline, leadership.mustKnow[life] ?? 0)
-        guard heartbeat.revision >= mustKnow, !isBeingDeposed(life) else { return }
+        guard leadership.outdated == 0, known.revision <= book.revision, heartbeat.revision >= mustKnow,
+            !isBeingDeposed(life)
+        else { return }
         emit(.send(.lead(Lead(term: leadership.term, echo: heartbeat.sentAt)), to: life.name))
     }
 
@@ -49,7 +52,7 @@ extension RouterMachine {
     /// Sends a node the assignments that it lacks, less those that are on their way to it. When it has not shown for a
     /// heartbeat's time that it has those, they are taken for lost.
     private mutating func tell(_ life: NodeID, knowing known: UInt64, at now: MonotonicInstant) {
-        guard let leadership, let book = leadership.book else { return }
+        guard let leadership, let book = leadership.book, book.revision > leadership.outdated else { return }
         var (since, shown, waitingSince) = (known, known, now)
         if let told = leadership.told[life.name], told.life == life, told.revision > known {
             shown = max(known, told.known)
@@ -70,6 +73,7 @@ extension RouterMachine {
     mutating func received(_ reports: CopyReports, from life: NodeID) {
         guard membership[life.name]?.node.role == .sr else { return }
         copies.take(reports, from: life)
+        compare(life)
         planAgainForThoseWaiting()
     }
 

@@ -4,22 +4,26 @@ import RegistrarEvents
 extension RouterMachine {
     /// Plans what is due, once everything planned before is stored; or stores the next piece of that.
     mutating func planIfNeeded(at now: Moment) {
-        guard leadership?.book != nil, leadership?.storing == nil, !storeActivation() else { return }
-        if leadership?.isSettled == false, isSettled(at: now) {
-            leadership?.isSettled = true
-            leadership?.due = .everything
+        guard let leadership, leadership.book != nil, leadership.storing == nil, !isOutranked(leadership),
+            !storeActivation()
+        else { return }
+        heedHistory()
+        guard self.leadership?.outdated == 0 || hasHeardEveryone(at: now) else { return }
+        if !leadership.isSettled, isSettled(at: now) {
+            self.leadership?.isSettled = true
+            self.leadership?.due = .everything
         }
-        guard let due = leadership?.due else { return }
+        guard let due = self.leadership?.due else { return }
         switch due {
         case .everything:
             dropRestOfPlan()
             plan(nil, at: now)
         case .domains(let domains):
-            if leadership?.rest.isEmpty == false {
+            if !leadership.rest.isEmpty {
                 storeNextPiece(nil)
             } else if !domains.isEmpty {
                 // What moves is chosen among all domains.
-                plan(wishes.isEmpty && leadership?.successors.isEmpty == true ? domains : nil, at: now)
+                plan(wishes.isEmpty && leadership.successors.isEmpty ? domains : nil, at: now)
             }
         }
     }
@@ -41,6 +45,7 @@ extension RouterMachine {
             self.leadership?.lostSince = [:]
             self.leadership?.nextLook = nil
             note(facts.quorums)
+            if leadership.outdated > 0, plan.restated == 0 { historyIsWhole(book) }
         }
         let looks = [self.leadership?.nextLook, plan.nextLook].compactMap(\.self)
         self.leadership?.nextLook = looks.min()
@@ -64,6 +69,11 @@ extension RouterMachine {
     func facts(_ leadership: Leadership, _ book: AssignmentBook, at now: Moment) -> Planner.Facts {
         var facts = Planner.Facts(
             now: now, membership: membership, copies: copies, book: book, isSettled: leadership.isSettled)
+        facts.hasHeardEveryone = hasHeardEveryone(at: now)
+        facts.outdated = leadership.outdated
+        facts.epochFloor = leadership.epochFloor
+        facts.contradicted = leadership.contradicted
+        facts.heedsClaims = isNew(leadership, at: now)
         facts.requests = leadership.requests
         facts.lostSince = leadership.lostSince
         facts.wishes = wishes
@@ -101,7 +111,7 @@ extension RouterMachine {
         let orders = wishes == nil && leadership.rest.startIndex > 0 ? 0 : leadership.orders.count
         self.leadership?.rest = leadership.rest.dropFirst(piece.count)
         self.leadership?.storing = Store(changes: piece, wishes: wishes, orders: orders)
-        emit(.store(piece, wishes: wishes, term: leadership.term))
+        emit(.store(piece, wishes: wishes, above: known.revision, term: leadership.term))
     }
 
     /// What is planned and not stored is forgotten, and what owners asked for is theirs to be granted again.
@@ -157,6 +167,7 @@ extension RouterMachine {
                 // Now that they are stored, they may be acted upon.
                 leadership?.due = .everything
             }
+            if leadership?.outdated != 0, leadership?.rest.isEmpty == true { leadership?.due = .everything }
             answerOrders(store.orders)
             planAgainIfPostponed(free: layout.pace.fills / 2)
             push(at: now.monotonic)
@@ -177,6 +188,7 @@ extension RouterMachine {
         var notices: [RouterNotice] = []
         for assignment in assignments {
             let before = leadership?.book?.take(assignment)
+            leadership?.contradicted.remove(assignment.domain)
             // A plan that it was part of may have more to say of it.
             leadership?.due.add(assignment.domain)
             if let loser = before?.owner, loser != assignment.owner {

@@ -16,6 +16,8 @@ import RegistrarEvents
 ///   with `Lead`. So `Lead` goes only to a life that is not down, whose ownership the plan being stored does not take
 ///   away, and whose heartbeat shows that it knows every change by which it lost a domain: those made in this term,
 ///   and, since this router cannot tell which of the earlier ones did, all that were stored before.
+/// - It stores nothing in a term below the highest one that a node has heard of, and grants no lease while the
+///   coordinator knows less than nodes do (`RouterMachine+History.swift`).
 /// - Nobody is down by silence before this router has listened for `Periods.down` since it took the lead: until then
 ///   a lease that the former leader granted may last.
 ///
@@ -46,14 +48,15 @@ public struct RouterMachine: Sendable {
     /// What the shell is to do, in order.
     public enum Directive: Hashable, Sendable {
         case send(Message, to: NodeName)
-        /// Ask the coordinator for `Periods.leadership`; answer with `campaigned`. At most one is under way.
-        case campaign
+        /// Ask the coordinator for `Periods.leadership`, in a term above this one; answer with `campaigned`. At most one
+        /// is under way.
+        case campaign(above: UInt64)
         /// Before any later campaign. Nothing is answered.
         case resign(term: UInt64)
         /// Answer with `loaded`.
         case load(term: UInt64)
-        /// Answer with `stored`.
-        case store([AssignmentChange], wishes: MovementWishes?, term: UInt64)
+        /// With revisions above this one. Answer with `stored`.
+        case store([AssignmentChange], wishes: MovementWishes?, above: UInt64, term: UInt64)
         /// Answer with `activated`.
         case activate(ActiveTopology, term: UInt64)
         /// Tell the operator who gave the order what became of it.
@@ -69,6 +72,13 @@ public struct RouterMachine: Sendable {
         /// Nil until loaded.
         var book: AssignmentBook?
         var isLoading = true
+        /// Up to this revision assignments are to be stored anew; 0 when none are.
+        var outdated: UInt64 = 0
+        /// No epoch that the coordinator has forgotten was above this one.
+        var epochFloor: UInt64 = 0
+        /// Domains of which a node holds more than is stored.
+        var contradicted: Set<DomainName> = []
+        var hasMetHigherTerm = false
         /// What must be known before any life gets a lease, and for some lives more.
         var baseline: UInt64 = 0
         var mustKnow: [NodeID: UInt64] = [:]
@@ -161,6 +171,7 @@ public struct RouterMachine: Sendable {
     var membership: Membership
     var copies = CopyCatalogue()
     var leadership: Leadership?
+    var known = KnownHistory()
     /// The highest term that this router led in and left.
     var abandoned: UInt64 = 0
     /// When the campaign under way was issued.

@@ -12,13 +12,13 @@ public actor RouterNode {
     public static let mailboxLimit = 4096
 
     private enum CampaignCall: Sendable {
-        case campaign
+        case campaign(above: UInt64)
         case resign(term: UInt64)
     }
 
     private enum StoreCall: Sendable {
         case load(term: UInt64)
-        case store([AssignmentChange], wishes: MovementWishes?, term: UInt64)
+        case store([AssignmentChange], wishes: MovementWishes?, above: UInt64, term: UInt64)
         case activate(ActiveTopology, term: UInt64)
     }
 
@@ -204,11 +204,11 @@ public actor RouterNode {
         for directive in machine.handle(event, at: now) {
             switch directive {
             case .send(let message, let peer): send(message, to: peer)
-            case .campaign: campaigns.continuation.yield(.campaign)
+            case .campaign(let floor): campaigns.continuation.yield(.campaign(above: floor))
             case .resign(let term): campaigns.continuation.yield(.resign(term: term))
             case .load(let term): stores.continuation.yield(.load(term: term))
-            case .store(let changes, let wishes, let term):
-                stores.continuation.yield(.store(changes, wishes: wishes, term: term))
+            case .store(let changes, let wishes, let floor, let term):
+                stores.continuation.yield(.store(changes, wishes: wishes, above: floor, term: term))
             case .activate(let topology, let term):
                 stores.continuation.yield(.activate(topology, term: term))
             case .answer(let id, let outcome): orders.removeValue(forKey: id)?.resume(returning: outcome)
@@ -245,9 +245,9 @@ extension RouterNode {
     private func runCampaigns() async {
         for await call in campaigns.stream {
             switch call {
-            case .campaign:
+            case .campaign(let floor):
                 let result = await outcome { () async throws(CoordinatorError) in
-                    try await coordinator.campaign(as: node, lease: periods.leadership)
+                    try await coordinator.campaign(as: node, lease: periods.leadership, above: floor)
                 }
                 mailbox.post(answer: .campaigned(result))
             case .resign(let term): await resign(term)
@@ -261,9 +261,9 @@ extension RouterNode {
             case .load(let term):
                 let result = await outcome { () async throws(CoordinatorError) in try await coordinator.load() }
                 mailbox.post(answer: .loaded(result, term: term))
-            case .store(let changes, let wishes, let term):
+            case .store(let changes, let wishes, let floor, let term):
                 let result = await outcome { () async throws(CoordinatorError) in
-                    try await coordinator.store(changes, wishes: wishes, term: term)
+                    try await coordinator.store(changes, wishes: wishes, above: floor, term: term)
                 }
                 mailbox.post(answer: .stored(result, term: term))
             case .activate(let topology, let term):

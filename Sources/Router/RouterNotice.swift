@@ -25,13 +25,16 @@ public enum RouterNotice: Hashable, Sendable, CustomStringConvertible {
     case journalFailed(NodeID)
     case journalWritable(NodeID)
     case heldUp(Duration)
+    /// Nodes do not heed this router.
+    case outranked(term: UInt64, knownTo: NodeID)
+    case coordinatorBehind(stored: UInt64, known: UInt64)
     case coordinatorFailed(CoordinatorError)
     case coordinatorAnswers
 
     public var isWarning: Bool {
         switch self {
         case .steppedDown, .foreignWire, .nodeSilent, .nodeDown, .moveGivenUp, .heldUp, .coordinatorFailed,
-            .topologyUnreadable, .quorumLost, .journalFailed:
+            .topologyUnreadable, .quorumLost, .outranked, .coordinatorBehind, .journalFailed:
             true
         case .leading, .standingBy, .nodeUp, .ownerChanged, .ownersChanged, .draining, .undrained, .coordinatorAnswers,
             .topology, .retired, .quorumHeld, .journalWritable:
@@ -69,6 +72,12 @@ public enum RouterNotice: Hashable, Sendable, CustomStringConvertible {
         case .journalWritable(let node): "\(node) can write its journal again"
         case .heldUp(let duration):
             "this process was held up for \(duration.milliseconds) ms; silence counts from now on"
+        case .outranked(let term, let node):
+            "\(node) has heard of term \(term), in which another router leads, or which the coordinator has forgotten; "
+                + "campaigns for a higher one"
+        case .coordinatorBehind(let stored, let known):
+            "the coordinator knows changes up to revision \(stored), and nodes know \(known): its data was lost, or is "
+                + "that of a backup; what nodes hold counts, and everything is stored anew above that"
         case .coordinatorFailed(let error): error.description
         case .coordinatorAnswers: "the coordinator answers again"
         }

@@ -109,7 +109,8 @@ public struct DomainMachine: Sendable {
         let table = receiver.replica.table
         return CopyReport(
             domain: domain, position: receiver.replica.position, complete: receiver.replica.isComplete,
-            users: UInt64(table.userCount), sipusers: UInt64(table.sipuserCount), digest: table.digest)
+            users: UInt64(table.userCount), sipusers: UInt64(table.sipuserCount), digest: table.digest,
+            revision: assignment?.revision ?? 0, isOwner: owner.map { !$0.isDeposed } ?? false)
     }
 
     public mutating func handle(_ event: Event, at now: Moment) -> [Directive] {

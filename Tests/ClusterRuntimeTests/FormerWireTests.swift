@@ -30,10 +30,19 @@ struct FormerWireTests {
 
     /// What today's message would have been: fields that the version did not have are as it meant them.
     private func former(_ message: Message) -> Message {
-        guard case .heartbeat(var heartbeat) = message else { return message }
-        heartbeat.wireVersion = WireVersion.first
-        (heartbeat.topology, heartbeat.needsRestart, heartbeat.isJournalWritable) = (0, false, true)
-        return .heartbeat(heartbeat)
+        switch message {
+        case .heartbeat(var heartbeat):
+            heartbeat.wireVersion = WireVersion.first
+            (heartbeat.topology, heartbeat.needsRestart) = (0, false)
+            (heartbeat.isJournalWritable, heartbeat.knownTerm) = (true, 0)
+            return .heartbeat(heartbeat)
+        case .copies(var copies):
+            for index in copies.reports.indices {
+                (copies.reports[index].revision, copies.reports[index].isOwner) = (0, false)
+            }
+            return .copies(copies)
+        default: return message
+        }
     }
 
     /// And the other way round: a reader of the version before finds its fields where they were, and more after them.

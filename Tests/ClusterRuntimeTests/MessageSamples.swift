@@ -43,7 +43,7 @@ struct MessageSamples {
                 Heartbeat(
                     role: role, sentAt: signed(), revision: number(), pid: number(), uptimeMilliseconds: number(),
                     term: number(), topology: number(), needsRestart: random.happens(50),
-                    isJournalWritable: random.happens(50))),
+                    isJournalWritable: random.happens(50), knownTerm: number())),
             .lead(Lead(term: number(), echo: signed())),
             .assignments(
                 AssignmentUpdate(
@@ -90,7 +90,7 @@ struct MessageSamples {
     private mutating func report() throws -> CopyReport {
         CopyReport(
             domain: try domain(), position: position(), complete: random.happens(50), users: number(),
-            sipusers: number(), digest: number())
+            sipusers: number(), digest: number(), revision: number(), isOwner: random.happens(50))
     }
 
     private mutating func operation() throws -> Request.Operation {

@@ -16,11 +16,11 @@ enum MessageVectors {
     private static let node = NodeID(name: NodeName("sr1"), incarnation: 1_700_000_000_000)
 
     static let all: [Vector] = [
-        Vector(name: "heartbeat", hexadecimal: "9b0101ce075bcd152acd1267cdea60000203c3c2") {
+        Vector(name: "heartbeat", hexadecimal: "9c0101ce075bcd152acd1267cdea60000203c3c209") {
             .heartbeat(
                 Heartbeat(
                     role: .sr, sentAt: 123_456_789, revision: 42, pid: 4_711, uptimeMilliseconds: 60_000, term: 0,
-                    topology: 3, needsRestart: true, isJournalWritable: false))
+                    topology: 3, needsRestart: true, isJournalWritable: false, knownTerm: 9))
         },
         Vector(name: "topology", hexadecimal: "97100303cf0000018bcfe568000002c4026869") {
             .topology(
@@ -105,13 +105,13 @@ enum MessageVectors {
         },
         Vector(
             name: "copies",
-            hexadecimal: "92049197ac64656d6f2e6578616d706c6507cd012cc30ccd0375cffedcba9876543210"
+            hexadecimal: "93049197ac64656d6f2e6578616d706c6507cd012cc30ccd0375cffedcba987654321091922ac3"
         ) {
             .copies(
                 CopyReports(reports: [
                     CopyReport(
                         domain: try demo(), position: Position(epoch: 7, seq: 300), complete: true, users: 12,
-                        sipusers: 885, digest: 0xFEDC_BA98_7654_3210)
+                        sipusers: 885, digest: 0xFEDC_BA98_7654_3210, revision: 42, isOwner: true)
                 ]))
         },
         Vector(

@@ -32,9 +32,9 @@ import Testing
     @Test func aFreshClusterDoesNotWaitForeverForANodeThatIsMissing() throws {
         var cluster = MiniCluster()
         cluster.kill(NodeName("sr3"), isNoticed: false)
-        cluster.run(1000)
+        cluster.run(4000)
         #expect(cluster.coordinator.load().assignments == [])
-        cluster.run(1500)
+        cluster.run(2500)
         #expect(cluster.unrest == [])
     }
 

@@ -122,6 +122,27 @@ final class TemporaryDirectory: Sendable {
         }
     }
 
+    @Test(arguments: Kind.allCases) func termsAndRevisionsGoOnAboveWhatNodesKnow(kind: Kind) async throws {
+        try await with(kind) { pair in
+            #expect(try await pair.first.campaign(as: router1, lease: lease, above: 5) == .leading(term: 6))
+            #expect(try await pair.first.campaign(as: router1, lease: lease, above: 5) == .leading(term: 6))
+            #expect(try await pair.second.campaign(as: router2, lease: lease, above: 9) == .standby(leader: router1))
+            guard
+                case .stored(let stored) = try await pair.first.store([change()], wishes: nil, above: 300, term: 6),
+                case .stored(let next) = try await pair.first.store(
+                    [change("e.example")], wishes: nil, above: 0, term: 6)
+            else {
+                Issue.record("nothing was stored")
+                return
+            }
+            #expect(stored.map(\.revision) + next.map(\.revision) == [301, 302])
+            // Its own lease lasts, and what it stores in the former term counts no more.
+            #expect(try await pair.first.campaign(as: router1, lease: lease, above: 8) == .leading(term: 9))
+            #expect(try await pair.first.store([change("f.example")], term: 6) == .deposed)
+            #expect(try await pair.first.load().revision == 302)
+        }
+    }
+
     @Test(arguments: Kind.allCases) func aLeaseThatRanOutGivesWayToAHigherTerm(kind: Kind) async throws {
         try await with(kind) { pair in
             _ = try await pair.first.campaign(as: router1, lease: lease)

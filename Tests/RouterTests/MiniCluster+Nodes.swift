@@ -38,7 +38,10 @@ extension MiniCluster {
             held[domain].map {
                 CopyReport(
                     domain: domain, position: $0.position, complete: $0.isComplete, users: UInt64($0.writes),
-                    sipusers: 0, digest: 0)
+                    sipusers: 0, digest: 0, revision: agent.table[domain]?.revision ?? 0,
+                    isOwner: agent.table[domain].map {
+                        $0.owner == agent.node && $0.epoch == held[domain]?.position.epoch
+                    } ?? false)
             }
         }
         for router in layout.routers {

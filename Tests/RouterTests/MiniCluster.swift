@@ -185,9 +185,9 @@ struct MiniCluster {
             case .send(let message, let peer): send(.message(message, from: router), from: name, to: peer)
             case .log(let notice): notices.append(notice)
             case .resign(let term): if coordinatorAnswers { coordinator.resign(term: term) }
-            case .campaign:
+            case .campaign(let floor):
                 answer(router) { state, now in
-                    .campaigned(state.map { $0.campaign(as: router, lease: lease, at: now) })
+                    .campaigned(state.map { $0.campaign(as: router, lease: lease, above: floor, at: now) })
                 }
             case .load(let term): answer(router) { state, _ in .loaded(state.map { $0.load() }, term: term) }
             case .answer(let id, let outcome): answers[id] = outcome
@@ -195,10 +195,10 @@ struct MiniCluster {
                 answer(router) { state, _ in
                     .activated(state.map { $0.activate(topology, term: term) }, term: term)
                 }
-            case .store(let changes, let wishes, let term):
+            case .store(let changes, let wishes, let floor, let term):
                 let before = coordinator
                 answer(router) { state, _ in
-                    .stored(state.map { $0.store(changes, wishes: wishes, term: term) }, term: term)
+                    .stored(state.map { $0.store(changes, wishes: wishes, above: floor, term: term) }, term: term)
                 }
                 if coordinator.revision != before.revision { checkStore(from: before) }
             }

@@ -99,11 +99,11 @@ import Testing
         while router.time < 5000 {
             router.time += 100
             for node in [sr2, sr3] { _ = router.beat(node, revision: 5) }
-            if router.feed(.tick).contains(.campaign) {
+            if router.feed(.tick).isCampaign {
                 _ = router.feed(.campaigned(.success(.standby(leader: life("router2")))))
             }
         }
-        while !router.feed(.tick).contains(.campaign) { router.time += 100 }
+        while !router.feed(.tick).isCampaign { router.time += 100 }
         _ = router.feed(.campaigned(.success(.leading(term: 7))))
         router.term = 7
         let takeover = router.time
@@ -118,7 +118,7 @@ import Testing
         var router = Driven(layout, leading: [owned], alive: [sr1, sr2, sr3])
         _ = router.run(until: 300, alive: [sr1, sr2, sr3], revision: 5)
         router.time = 1500
-        #expect(router.feed(.tick).contains(.campaign))
+        #expect(router.feed(.tick).isCampaign)
         #expect(router.feed(.campaigned(.success(.leading(term: 1)))).stored == [])
         for node in [sr2, sr3] { #expect(router.beat(node, revision: 5).stored == []) }
         #expect(router.run(until: 2400, alive: [sr2, sr3], revision: 5).stored == [])

@@ -57,7 +57,7 @@ struct Driven {
             for node in alive { directives += beat(node, revision: revision) }
             let brought = feed(.tick)
             directives += brought
-            if brought.contains(.campaign) { directives += feed(.campaigned(.success(.leading(term: term)))) }
+            if brought.isCampaign { directives += feed(.campaigned(.success(.leading(term: term)))) }
         }
         return directives
     }
@@ -66,6 +66,14 @@ struct Driven {
 }
 
 extension [RouterMachine.Directive] {
+    var isCampaign: Bool { campaigns.isEmpty == false }
+
+    /// Above which terms it campaigns.
+    var campaigns: [UInt64] { compactMap { if case .campaign(let floor) = $0 { floor } else { nil } } }
+
+    /// Above which revisions it stores.
+    var storeFloors: [UInt64] { compactMap { if case .store(_, _, let floor, _) = $0 { floor } else { nil } } }
+
     /// Nodes that were sent `Lead`.
     var leads: [String] {
         compactMap { if case .send(.lead, let peer) = $0 { peer.rawValue } else { nil } }
@@ -83,7 +91,7 @@ extension [RouterMachine.Directive] {
 
     /// The wishes that were to be stored.
     var wishes: [MovementWishes] {
-        compactMap { if case .store(_, let wishes, _) = $0 { wishes } else { nil } }
+        compactMap { if case .store(_, let wishes, _, _) = $0 { wishes } else { nil } }
     }
 
     /// Owners that were ordered to hand over, and to whom.
@@ -108,7 +116,7 @@ extension [RouterMachine.Directive] {
 
     var stored: [AssignmentChange] {
         flatMap { directive -> [AssignmentChange] in
-            if case .store(let changes, _, _) = directive { changes } else { [] }
+            if case .store(let changes, _, _, _) = directive { changes } else { [] }
         }
     }
 }

@@ -214,6 +214,6 @@ import Testing
         let stored = router.feed(.activated(.success(.stored([])), term: 1))
         #expect(stored.answers[1] == .accepted)
         #expect(!router.isLeading)
-        #expect(!router.run(until: 20_000, alive: [sr1]).contains(.campaign))
+        #expect(!router.run(until: 20_000, alive: [sr1]).isCampaign)
     }
 }

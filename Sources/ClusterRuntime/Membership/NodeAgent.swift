@@ -138,6 +138,7 @@ public struct NodeAgent: Sendable {
             Heartbeat(
                 role: role, sentAt: now.nanoseconds, revision: table.revision, pid: pid,
                 uptimeMilliseconds: UInt64(max(0, (now - started).milliseconds)), term: leadingTerm,
-                topology: topologyVersion, needsRestart: needsRestart, isJournalWritable: isJournalWritable))
+                topology: topologyVersion, needsRestart: needsRestart, isJournalWritable: isJournalWritable,
+                knownTerm: max(term, leadingTerm)))
     }
 }

@@ -8,7 +8,11 @@
 public protocol Coordinator: Sendable {
     /// Asks to lead for `lease` from now on, or to go on leading. Keeps the term while the router's lease lasts.
     /// A higher incarnation of the holder takes over at once, since the earlier life is gone.
-    func campaign(as router: NodeID, lease: Duration) async throws(CoordinatorError) -> Campaign
+    /// - Parameter floor: a term that nodes know already. A term up to it is not kept, and the next one is above it: what
+    ///   is stored may be older than what nodes have heard.
+    func campaign(
+        as router: NodeID, lease: Duration, above floor: UInt64
+    ) async throws(CoordinatorError) -> Campaign
 
     /// Gives up the leadership of this term, so that another router need not wait for the lease to end.
     /// Does nothing when the term is not the latest one.
@@ -21,10 +25,11 @@ public protocol Coordinator: Sendable {
     /// - Parameters:
     ///   - changes: of different domains, at most `AssignmentChange.storeLimit`.
     ///   - wishes: in place of those stored; nil leaves them as they are.
+    ///   - floor: a revision that nodes know already; those given out are above it.
     ///   - term: in which the caller leads.
     /// - Throws: when the outcome is unknown or nothing was stored.
     func store(
-        _ changes: [AssignmentChange], wishes: MovementWishes?, term: UInt64
+        _ changes: [AssignmentChange], wishes: MovementWishes?, above floor: UInt64, term: UInt64
     ) async throws(CoordinatorError) -> StoreOutcome
 
     /// Stores the topology that the cluster is to go by, in place of the one stored, or nothing.
@@ -43,8 +48,14 @@ public protocol Coordinator: Sendable {
 }
 
 extension Coordinator {
-    public func store(_ changes: [AssignmentChange], term: UInt64) async throws(CoordinatorError) -> StoreOutcome {
-        try await store(changes, wishes: nil, term: term)
+    public func campaign(as router: NodeID, lease: Duration) async throws(CoordinatorError) -> Campaign {
+        try await campaign(as: router, lease: lease, above: 0)
+    }
+
+    public func store(
+        _ changes: [AssignmentChange], wishes: MovementWishes? = nil, term: UInt64
+    ) async throws(CoordinatorError) -> StoreOutcome {
+        try await store(changes, wishes: wishes, above: 0, term: term)
     }
 
     /// Ends at once: where nothing can be watched, routers find out when they campaign.

@@ -11,8 +11,10 @@ public struct CoordinatorState: Hashable, Sendable {
 
     public init() {}
 
-    public mutating func campaign(as router: NodeID, lease: Duration, at now: MonotonicInstant) -> Campaign {
-        leadership.campaign(as: router, lease: lease, at: now)
+    public mutating func campaign(
+        as router: NodeID, lease: Duration, above floor: UInt64 = 0, at now: MonotonicInstant
+    ) -> Campaign {
+        leadership.campaign(as: router, lease: lease, above: floor, at: now)
     }
 
     public mutating func resign(term: UInt64) { leadership.resign(term: term) }
@@ -24,10 +26,11 @@ public struct CoordinatorState: Hashable, Sendable {
     }
 
     public mutating func store(
-        _ changes: [AssignmentChange], wishes: MovementWishes? = nil, term: UInt64
+        _ changes: [AssignmentChange], wishes: MovementWishes? = nil, above floor: UInt64 = 0, term: UInt64
     ) -> StoreOutcome {
         guard leadership.mayStore(in: term) else { return .deposed }
         var result = self
+        result.revision = max(revision, floor)
         var stored: [Assignment] = []
         for change in changes {
             guard (result.assignments[change.assignment.domain]?.revision ?? 0) == change.expected else {
@@ -68,13 +71,16 @@ public struct LeadershipRecord: Hashable, Sendable {
         self.until = until
     }
 
-    public mutating func campaign(as router: NodeID, lease: Duration, at now: MonotonicInstant) -> Campaign {
+    /// - Parameter floor: a term up to this one is not kept, and the next one is above it.
+    public mutating func campaign(
+        as router: NodeID, lease: Duration, above floor: UInt64 = 0, at now: MonotonicInstant
+    ) -> Campaign {
         if let holder, now < until {
             let isLaterLife = holder.name == router.name && holder.incarnation < router.incarnation
             guard holder == router || isLaterLife else { return .standby(leader: holder) }
-            if isLaterLife { term += 1 }
+            if isLaterLife || term <= floor { term = max(term, floor) + 1 }
         } else {
-            term += 1
+            term = max(term, floor) + 1
         }
         holder = router
         until = now + lease

@@ -20,9 +20,11 @@ public final class InMemoryCoordinator: Coordinator {
     /// While unreachable every call throws, and nothing is stored.
     public func setReachable(_ isReachable: Bool) { guarded.withLock { $0.isReachable = isReachable } }
 
-    public func campaign(as router: NodeID, lease: Duration) async throws(CoordinatorError) -> Campaign {
+    public func campaign(
+        as router: NodeID, lease: Duration, above floor: UInt64
+    ) async throws(CoordinatorError) -> Campaign {
         let now = now()
-        return try access { $0.campaign(as: router, lease: lease, at: now) }
+        return try access { $0.campaign(as: router, lease: lease, above: floor, at: now) }
     }
 
     public func resign(term: UInt64) async throws(CoordinatorError) {
@@ -36,9 +38,9 @@ public final class InMemoryCoordinator: Coordinator {
     }
 
     public func store(
-        _ changes: [AssignmentChange], wishes: MovementWishes?, term: UInt64
+        _ changes: [AssignmentChange], wishes: MovementWishes?, above floor: UInt64, term: UInt64
     ) async throws(CoordinatorError) -> StoreOutcome {
-        try access { $0.store(changes, wishes: wishes, term: term) }
+        try access { $0.store(changes, wishes: wishes, above: floor, term: term) }
     }
 
     public func activate(

@@ -35,7 +35,8 @@ extension Message {
                     wireVersion: try fields.unsigned(7, default: WireVersion.first),
                     topology: try fields.unsigned(8, default: 0),
                     needsRestart: fields.count > 9 ? try fields.boolean(9) : false,
-                    isJournalWritable: fields.count > 10 ? try fields.boolean(10) : true))
+                    isJournalWritable: fields.count > 10 ? try fields.boolean(10) : true,
+                    knownTerm: try fields.unsigned(11, default: 0)))
         case .lead:
             self = .lead(Lead(term: try fields.unsigned(1), echo: try fields.integer(2)))
         case .assignments:
@@ -44,7 +45,7 @@ extension Message {
                     term: try fields.unsigned(1), from: try fields.unsigned(2), to: try fields.unsigned(3),
                     assignments: try fields.map(4, Assignment.init(packed:))))
         case .copies:
-            self = .copies(CopyReports(reports: try fields.map(1, CopyReport.init(packed:))))
+            self = .copies(try CopyReports(packed: fields))
         case .replicaChange:
             guard let kind = ReplicaChange.Kind(rawValue: UInt8(clamping: try fields.unsigned(4))) else {
                 throw MessagePackError.unexpected("a kind of replica change (0 to 4)")
@@ -152,6 +153,21 @@ extension Assignment {
                 Standby(node: try NodeID(packed: pair.array(0)), inSync: try pair.boolean(1))
             },
             cause: try ClearReason(packed: fields.unsigned(5)), since: try fields.integer(6))
+    }
+}
+
+extension CopyReports {
+    fileprivate init(packed fields: MessagePackArray) throws(MessagePackError) {
+        var reports = try fields.map(1, CopyReport.init(packed:))
+        if fields.count > 2 {
+            let parts = try fields.array(2)
+            for index in 0..<min(parts.count, reports.count) {
+                let part = try parts.array(index)
+                reports[index].revision = try part.unsigned(0)
+                reports[index].isOwner = try part.boolean(1)
+            }
+        }
+        self.init(reports: reports)
     }
 }
 

@@ -35,9 +35,16 @@ extension Message {
             writer.array(update.assignments.count)
             for assignment in update.assignments { writer.assignment(assignment) }
         case .copies(let copies):
-            writer.begin(.copies, 1)
+            writer.begin(.copies, 2)
             writer.array(copies.reports.count)
             for report in copies.reports { writer.copyReport(report) }
+            // Beside them, since a report cannot grow.
+            writer.array(copies.reports.count)
+            for report in copies.reports {
+                writer.array(2)
+                writer.unsigned(report.revision)
+                writer.boolean(report.isOwner)
+            }
         case .replicaChange(let change):
             writer.begin(.replicaChange, 5)
             writer.string(change.domain.rawValue)
@@ -80,7 +87,7 @@ extension MessagePackWriter {
     }
 
     fileprivate mutating func heartbeat(_ heartbeat: Heartbeat) {
-        begin(.heartbeat, 10)
+        begin(.heartbeat, 11)
         unsigned(UInt64(heartbeat.role.rawValue))
         integer(heartbeat.sentAt)
         unsigned(heartbeat.revision)
@@ -91,6 +98,7 @@ extension MessagePackWriter {
         unsigned(heartbeat.topology)
         boolean(heartbeat.needsRestart)
         boolean(heartbeat.isJournalWritable)
+        unsigned(heartbeat.knownTerm)
     }
 
     fileprivate mutating func topology(_ part: TopologyPart) {

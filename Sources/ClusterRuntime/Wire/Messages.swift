@@ -40,11 +40,13 @@ public struct Heartbeat: Sendable, Hashable {
     /// Of an `sr` node: whether its journal holds all that it was given. True of other roles, and of nodes that do not
     /// say.
     public var isJournalWritable: Bool
+    /// The highest term that the sender has heard of; 0 of nodes that do not say.
+    public var knownTerm: UInt64
 
     public init(
         role: NodeRole, sentAt: Int64, revision: UInt64, pid: UInt64, uptimeMilliseconds: UInt64, term: UInt64 = 0,
         wireVersion: UInt64 = WireVersion.current, topology: UInt64 = 0, needsRestart: Bool = false,
-        isJournalWritable: Bool = true
+        isJournalWritable: Bool = true, knownTerm: UInt64 = 0
     ) {
         self.role = role
         self.sentAt = sentAt
@@ -56,6 +58,7 @@ public struct Heartbeat: Sendable, Hashable {
         self.topology = topology
         self.needsRestart = needsRestart
         self.isJournalWritable = isJournalWritable
+        self.knownTerm = knownTerm
     }
 }
 
@@ -105,9 +108,14 @@ public struct CopyReport: Sendable, Hashable {
     public var sipusers: UInt64
     /// Digest over all contacts; equal positions must have equal digests.
     public var digest: UInt64
+    /// Of the assignment that the node goes by; 0 before the first of its life, and of nodes that do not say.
+    public var revision: UInt64
+    /// Whether the node serves the domain as its owner. False of nodes that do not say.
+    public var isOwner: Bool
 
     public init(
-        domain: DomainName, position: Position, complete: Bool, users: UInt64, sipusers: UInt64, digest: UInt64
+        domain: DomainName, position: Position, complete: Bool, users: UInt64, sipusers: UInt64, digest: UInt64,
+        revision: UInt64 = 0, isOwner: Bool = false
     ) {
         self.domain = domain
         self.position = position
@@ -115,6 +123,8 @@ public struct CopyReport: Sendable, Hashable {
         self.users = users
         self.sipusers = sipusers
         self.digest = digest
+        self.revision = revision
+        self.isOwner = isOwner
     }
 }
 
