@@ -15,7 +15,13 @@ enum FormerWire {
             guard heartbeat.role != .arbiter else { return nil }
             heartbeat.wireVersion = version
             (heartbeat.topology, heartbeat.needsRestart, heartbeat.isJournalWritable) = (0, false, true)
+            heartbeat.knownTerm = 0
             return .heartbeat(heartbeat)
+        case .copies(var copies):
+            for index in copies.reports.indices {
+                (copies.reports[index].revision, copies.reports[index].isOwner) = (0, false)
+            }
+            return .copies(copies)
         case .request(var request):
             request.sentAt = 0
             return .request(request)
@@ -24,7 +30,7 @@ enum FormerWire {
             return .append(append)
         case .replicaChange(let change): return change.kind == .retire ? nil : message
         case .topology, .retire: return nil
-        case .lead, .assignments, .copies, .reply, .follow, .chunk, .handOver: return message
+        case .lead, .assignments, .reply, .follow, .chunk, .handOver: return message
         }
     }
 }

@@ -54,7 +54,7 @@ public final class EtcdCoordinator: Coordinator {
             for _ in 0..<Self.campaignAttempts {
                 let seen = try await leadership()
                 if let leader = seen.leader, let holder = leader.record.holder {
-                    if holder == router, leader.record.term > floor {
+                    if holder == router, leader.record.term >= floor {
                         if try await keepAlive(leader) { return .leading(term: leader.record.term) }
                         continue
                     }

@@ -36,6 +36,8 @@ extension Planner {
 
     /// The next assignment in place of one that is contradicted; nil when its owner must be waited for.
     func correct(_ current: Assignment, isLost: Bool, at place: Int, _ round: inout Round) -> Assignment? {
+        // Whoever serves it may not have said so yet. A router that is not new has waited for that.
+        guard round.facts.hasHeardEveryone else { return nil }
         if !isLost, !isOutdone(current, round) {
             var next = current
             next.cause = .restart

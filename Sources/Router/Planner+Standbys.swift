@@ -8,7 +8,7 @@ extension Planner {
     /// Taking one out of the in-sync set lets an owner that waits for it go on. Where the domain is to move, its next
     /// owner is filled beside the others. Where it has its copies, though not at the nodes that rank first, those are
     /// for `addSpareStandbys`.
-    func reviseStandbys(of domain: inout Planned, _ round: Round) {
+    func reviseStandbys(of domain: inout Planned, _ round: inout Round) {
         guard let owner = domain.next.owner else { return }
         let place = domain.place
         var next = domain.next
@@ -28,10 +28,27 @@ extension Planner {
                 domain.spare.append(node)
             }
         }
-        if desired.allSatisfy(next.inSync.contains) {
+        guard next.standbys.contains(where: { !desired.contains($0.node) }) else { return }
+        if desired.allSatisfy(next.inSync.contains), desired.count >= expectedStandbys(at: place, owner, &round) {
             let kept = desired + indispensable(next, desired: desired, round.facts)
             next.standbys.removeAll { !kept.contains($0.node) }
         }
+    }
+
+    /// How many of the standbys that the domain should have there may soon be: a node that has just gone is waited for,
+    /// for `Periods.restartGrace`, before a copy that stands in for it is dropped.
+    private func expectedStandbys(at place: Int, _ owner: NodeID, _ round: inout Round) -> Int {
+        let facts = round.facts
+        var count = 0
+        for node in ranks[place] where nodes[node].name != owner.name && !facts.wishes.isDrained(nodes[node].name) {
+            if round.lives[node] == nil {
+                let since = facts.membership[nodes[node].name]?.goneSince ?? facts.membership.listeningSince
+                guard facts.now.monotonic - since < restartGrace else { continue }
+                round.nextLook = min(round.nextLook ?? since + restartGrace, since + restartGrace)
+            }
+            count += 1
+        }
+        return min(layout.domains[place].replicas - 1, count)
     }
 
     /// Begins copies at the nodes that rank first of domains that could do without for now, as many as may be made at a
@@ -42,11 +59,14 @@ extension Planner {
         let begun = planned.reduce(round.facts.book.catchingUp) {
             $0 + $1.next.catchingUp - ($1.current?.catchingUp ?? 0)
         }
-        var (left, postponed) = (layout.pace.fills - begun, 0)
+        // Those that get nowhere hold up nobody else, and nothing more is begun where they are.
+        let stuck = round.facts.stuckFills
+        var (left, postponed) = (layout.pace.fills - begun + stuck.values.reduce(0, +), 0)
         for index in planned.indices where !planned[index].spare.isEmpty {
-            let begun = planned[index].spare.prefix(max(0, left))
+            let wanted = planned[index].spare.filter { stuck[$0.name] == nil }
+            let begun = wanted.prefix(max(0, left))
             left -= begun.count
-            postponed += planned[index].spare.count - begun.count
+            postponed += wanted.count - begun.count
             planned[index].next.standbys += begun.map { Assignment.Standby(node: $0, inSync: false) }
         }
         return postponed

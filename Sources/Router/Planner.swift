@@ -39,6 +39,8 @@ public struct Planner: Sendable {
         public var wishes = MovementWishes()
         /// The next owners that earlier plans chose, of domains which have not moved yet.
         public var successors: [DomainName: NodeID] = [:]
+        /// How many copies at each node have been filled for long and do not come into sync.
+        public var stuckFills: [NodeName: Int] = [:]
         /// Whether this router has been leading for long enough to know who is there, so that new owners and new
         /// standbys may be chosen.
         public var isSettled: Bool
@@ -140,7 +142,7 @@ public struct Planner: Sendable {
         let chosen = domains.map { $0.compactMap { places[$0] }.sorted() } ?? Array(layout.domains.indices)
         var planned = owners(of: chosen, &round, &plan)
         round.successors = successors(planned, isWhole: domains == nil, &round)
-        for index in planned.indices { reviseStandbys(of: &planned[index], round) }
+        for index in planned.indices { reviseStandbys(of: &planned[index], &round) }
         plan.postponed = addSpareStandbys(to: &planned, round)
         for index in planned.indices where isOutdated(planned[index].current, facts) {
             plan.restated += 1

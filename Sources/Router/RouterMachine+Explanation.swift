@@ -72,7 +72,8 @@ extension RouterMachine {
         reasons += placementReasons(owner.name, at: place, leadership, facts)
         if domain.pin.isEmpty, let first = candidates.first(where: { $0.status == .up }), first.part != .owner {
             reasons.append(
-                "\(first.name) comes first in rank, but an owner stays where it is until it is lost or moved")
+                "\(first.name) comes first in rank, but an owner stays where it is until it is lost, moved, or another "
+                    + "node lacks its share")
         }
         if let successor = leadership.successors[assignment.domain] {
             let wish = wish(behind: successor.name, from: owner.name, at: place, leadership, facts)
@@ -84,6 +85,7 @@ extension RouterMachine {
             reasons.append("it has \(assignment.inSync.count) of \(domain.replicas - 1) standbys in sync")
         }
         reasons += journalReasons(owner.name, assignment, at: place, leadership, facts)
+        reasons += fillReasons(assignment, leadership, at: facts.now.monotonic)
         if domain.needsOtherSite { reasons += spreadReasons(owner.name, assignment, at: place, facts) }
         return reasons
     }
@@ -185,7 +187,8 @@ extension RouterMachine {
         case .restart: "the domain was started, or restored from a copy on disk"
         case .moved: "it was moved there as planned"
         case .storageCleared: "its list was emptied on request, which begins an epoch"
-        case .snapshot, .resync: preconditionFailure("no epoch begins with \(cause.name)")
+        // No epoch begins like that, but whoever wrote it at the coordinator may have thought so.
+        case .snapshot, .resync: "its list was restated"
         }
     }
 }

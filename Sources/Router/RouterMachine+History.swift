@@ -44,8 +44,8 @@ extension RouterMachine {
         else { return }
         dropRestOfPlan()
         self.leadership?.outdated = known.revision
-        // Each epoch took a revision of its own.
-        self.leadership?.epochFloor = known.revision
+        self.leadership?.reported = []
+        self.leadership?.hasForgotten = true
         self.leadership?.due = .everything
         emit(.log(.coordinatorBehind(stored: book.revision, known: known.revision)))
     }
@@ -59,10 +59,26 @@ extension RouterMachine {
 
     /// Whether nothing more is to be expected: every `sr` node has said what it holds, or was given the time to.
     func hasHeardEveryone(at now: Moment) -> Bool {
-        guard let began = leadership?.began else { return false }
-        if now.monotonic - began >= periods.restartGrace { return true }
-        return membership.members.allSatisfy {
-            $0.node.role != .sr || $0.isAlive && copies.hasReported($0.life)
+        guard let leadership else { return false }
+        return now.monotonic - leadership.began >= periods.restartGrace || haveAllReported(leadership)
+    }
+
+    /// Above which epoch a domain begins that nobody serves; 0 unless there may have been epochs that nobody knows of: the
+    /// coordinator has forgotten some, or holds nothing while a node is missing that may hold a copy. The time in seconds is
+    /// above all of them, and so is the highest revision known, should a clock have been set back: most took one each.
+    func epochFloor(_ leadership: Leadership, at now: Moment) -> UInt64 {
+        guard leadership.hasForgotten || leadership.beganEmpty && !haveAllReported(leadership) else { return 0 }
+        return max(known.revision, UInt64(max(0, now.wall / 1000)))
+    }
+
+    private func haveAllReported(_ leadership: Leadership) -> Bool {
+        membership.members.allSatisfy { member in
+            guard member.node.role == .sr else { return true }
+            // Where nodes run, what they said before may have been overtaken.
+            let hasReported =
+                leadership.outdated == 0
+                ? copies.hasReported(member.life) : leadership.reported.contains(member.life)
+            return member.isAlive && hasReported
         }
     }
 

@@ -11,9 +11,7 @@ extension RouterMachine {
     mutating func campaignIfDue(at now: Moment) {
         guard campaignIssued == nil, isMember || leadership != nil, now.monotonic >= nextCampaign else { return }
         campaignIssued = now.monotonic
-        // A term that is heeded is to be kept.
-        let isHeeded = leadership.map { !isOutranked($0) } ?? false
-        emit(.campaign(above: isHeeded ? 0 : max(known.term, abandoned)))
+        emit(.campaign(above: max(known.term, abandoned, leadership?.term ?? 0)))
     }
 
     mutating func campaigned(_ result: Result<Campaign, CoordinatorError>, at now: Moment) {
@@ -22,6 +20,7 @@ extension RouterMachine {
         switch result {
         case .success(.leading(let term)): granted(term, issued: issued, at: now)
         case .success(.standby(let leader)):
+            hasFailedToLoad = false
             nextCampaign = issued + periods.leadership / 4
             stepDown("another router leads", at: now)
             if leaderSeen != .some(leader) {
@@ -83,24 +82,40 @@ extension RouterMachine {
         switch result {
         case .success(let stored):
             let book = AssignmentBook(stored)
+            leadership?.beganEmpty = stored.assignments.isEmpty
             leadership?.book = book
             leadership?.baseline = book.revision
             leadership?.mustKnow = [:]
             leadership?.told = [:]
+            leadership?.fills = [:]
+            for assignment in stored.assignments { noteFills(of: assignment, at: now.monotonic) }
             leadership?.contradicted = copies.contradictions(of: book)
             leadership?.wishes = stored.wishes
             leadership?.due = .everything
+            hasFailedToLoad = false
             coordinatorAnswered()
             guard adopt(stored: stored.topology, at: now) else {
-                stepDown("the active topology cannot be read by this version", at: now)
-                return emit(.resign(term: term))
+                return leave("the active topology cannot be read by this version", at: now)
             }
+            resolveActivation()
+            forgetDrained()
             refreshPlanner()
             push(at: now.monotonic)
         case .failure(let error):
-            // The next tick tries again.
             note(error, at: now)
+            hasFailedToLoad = true
+            // Another router may be of a version that can read it. Otherwise the next tick tries again.
+            if case .damaged = error { leave("what the coordinator holds cannot be read by this version", at: now) }
         }
+    }
+
+    /// Others are to try who may be able to do what this router cannot.
+    private mutating func leave(_ why: String, at now: Moment) {
+        guard let term = leadership?.term else { return }
+        stepDown(why, at: now)
+        emit(.resign(term: term))
+        restsUntil = now.monotonic + max(periods.leadership, periods.restartGrace)
+        nextCampaign = restsUntil
     }
 
     private mutating func letOthersTry(at now: Moment) {
@@ -122,6 +137,7 @@ extension RouterMachine {
     }
 
     mutating func coordinatorAnswered() {
+        guard !hasFailedToLoad else { return }
         if coordinator.state == .unreachable { emit(.log(.coordinatorAnswers)) }
         coordinator = ClusterStatus.Coordinator(state: .reachable)
     }

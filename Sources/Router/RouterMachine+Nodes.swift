@@ -72,9 +72,13 @@ extension RouterMachine {
 
     mutating func received(_ reports: CopyReports, from life: NodeID) {
         guard membership[life.name]?.node.role == .sr else { return }
+        let isFirst = !copies.hasReported(life)
+        if leadership?.outdated != 0 { leadership?.reported.insert(life) }
         copies.take(reports, from: life)
         compare(life)
-        planAgainForThoseWaiting()
+        guard let waiting = leadership?.waiting, !waiting.isEmpty else { return }
+        // That it does not hold a domain is worth knowing as well, once.
+        leadership?.due.add(isFirst ? waiting : waiting.intersection(reports.reports.map(\.domain)))
     }
 
     mutating func received(_ change: ReplicaChange, from life: NodeID, at now: MonotonicInstant) {

@@ -71,13 +71,14 @@ extension RouterMachine {
             now: now, membership: membership, copies: copies, book: book, isSettled: leadership.isSettled)
         facts.hasHeardEveryone = hasHeardEveryone(at: now)
         facts.outdated = leadership.outdated
-        facts.epochFloor = leadership.epochFloor
+        facts.epochFloor = epochFloor(leadership, at: now)
         facts.contradicted = leadership.contradicted
         facts.heedsClaims = isNew(leadership, at: now)
         facts.requests = leadership.requests
         facts.lostSince = leadership.lostSince
         facts.wishes = wishes
         facts.successors = leadership.successors
+        facts.stuckFills = leadership.stuckFills
         return facts
     }
 
@@ -130,12 +131,13 @@ extension RouterMachine {
     mutating func planAgainIfPostponed(free: Int) {
         guard let leadership, leadership.isPostponing, leadership.rest.isEmpty, let book = leadership.book
         else { return }
-        if layout.pace.fills - book.catchingUp >= max(1, free) { self.leadership?.due = .everything }
+        let progressing = book.catchingUp - leadership.stuckFills.values.reduce(0, +)
+        if layout.pace.fills - progressing >= max(1, free) { self.leadership?.due = .everything }
     }
 
     /// Looks each second whether a node that has been there for long has much less than its share.
     mutating func planAgainIfLopsided(at now: Moment) {
-        guard let leadership, let book = leadership.book, leadership.successors.isEmpty,
+        guard let leadership, let book = leadership.book, leadership.successors.isEmpty, leadership.rest.isEmpty,
             now.monotonic - leadership.lastWeighing >= Self.weighingInterval
         else { return }
         self.leadership?.lastWeighing = now.monotonic
@@ -189,6 +191,7 @@ extension RouterMachine {
         for assignment in assignments {
             let before = leadership?.book?.take(assignment)
             leadership?.contradicted.remove(assignment.domain)
+            noteFills(of: assignment, at: now.monotonic)
             // A plan that it was part of may have more to say of it.
             leadership?.due.add(assignment.domain)
             if let loser = before?.owner, loser != assignment.owner {

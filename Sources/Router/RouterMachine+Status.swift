@@ -8,13 +8,15 @@ extension RouterMachine {
         ClusterStatus(
             routers: layout.routers.map { router($0, at: now) },
             nodes: membership.members.map { describe($0, at: now) },
-            domains: planner.layout.domains.map { domain in
+            domains: planner.layout.domains.compactMap { domain in
                 let known = leadership?.book.map { $0[domain.name] } ?? table[domain.name]
+                if domain.isClosing, known.map(\.isRetired) ?? true { return nil }
                 var described = describe(domain.name, known)
                 if domain.isClosing { described.isBeingRemoved = true }
                 return described
             },
-            coordinator: coordinator, topology: topology.version, sites: sites)
+            coordinator: coordinator, topology: topology.version, sites: sites,
+            isDecided: leadership?.book != nil && leadership?.outdated == 0 && leadingTerm(at: now) > 0)
     }
 
     private var sites: [ClusterStatus.Site]? {

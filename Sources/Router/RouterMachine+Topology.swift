@@ -27,6 +27,8 @@ extension RouterMachine {
 
     mutating func activate(_ new: ActiveTopology, _ layout: ClusterLayout, id: UInt64) {
         guard let leadership, let book = leadership.book else { return emit(.answer(id, .notLeading)) }
+        // Asked for again, by somebody who has not heard what became of it.
+        if new.version == topology.version, new.text == topology.text { return emit(.answer(id, .accepted)) }
         guard leadership.activation == nil else { return emit(.answer(id, .tooManyWaiting)) }
         guard new.version == topology.version + 1 else {
             return emit(
@@ -40,7 +42,8 @@ extension RouterMachine {
         self.leadership?.activation = Activation(topology: new, layout: layout, id: id)
     }
 
-    /// An sr node may go once it has nothing and will get nothing.
+    /// An sr node may go once it has nothing and will get nothing; somebody has to lead; and what is remembered of
+    /// removed domains has a limit.
     private func objection(
         to new: ClusterLayout, _ leadership: Leadership, _ book: AssignmentBook
     ) -> String? {
@@ -54,10 +57,23 @@ extension RouterMachine {
                 return "\(node.name) may be given domains at any moment; drain it first"
             }
         }
-        guard book.all.count(where: \.isRetired) <= Self.retiredLimit else {
-            return "more than \(Self.retiredLimit) domains were removed over time, and are remembered for their epochs"
+        if let objection = objectionToRouters(of: new) { return objection }
+        let served = Set(new.domains.map(\.name))
+        guard layout.domains.contains(where: { !served.contains($0.name) }),
+            book.all.count(where: \.isRetired) > Self.retiredLimit
+        else { return nil }
+        return "more than \(Self.retiredLimit) domains were removed over time, and are remembered for their epochs; "
+            + "none can be removed any more, though others can be added and changed"
+    }
+
+    /// This router leads until the topology is stored, and then one has to be there that the topology has.
+    private func objectionToRouters(of new: ClusterLayout) -> String? {
+        let stays = new.routers.contains { name in
+            name == node.name || layout.routers.contains(name) && membership[name]?.isAlive ?? false
         }
-        return nil
+        if stays { return nil }
+        return "no router that is up would stay, so that nobody could lead; add one in a step of its own, and remove "
+            + "\(node.name) when that one is up"
     }
 
     /// Brings what waits on its way. One store at a time.
@@ -85,11 +101,14 @@ extension RouterMachine {
             self.leadership?.activation = nil
             self.leadership?.due = .everything
             if let id = activation.id { emit(.answer(id, .accepted)) }
-            let former = layout
             adopt(activation.topology, activation.layout, at: now)
-            forgetDrained(of: former)
+            forgetDrained()
             sendRetirements(at: now)
-        case .success(.conflict), .success(.deposed):
+        case .success(.conflict):
+            coordinatorAnswered()
+            self.leadership?.activation?.isUnderWay = false
+            load()
+        case .success(.deposed):
             coordinatorAnswered()
             stepDown("the coordinator knows a later term", at: now)
         case .failure(let error):
@@ -99,13 +118,27 @@ extension RouterMachine {
         }
     }
 
-    /// Nodes that are gone need not be kept empty; should one come back under the same name, it is a new one.
-    private mutating func forgetDrained(of former: ClusterLayout) {
-        guard let drained = leadership?.wishes.drained else { return }
-        for node in drained where !layout.nodes.contains(where: { $0.name == node }) {
-            guard former.nodes.contains(where: { $0.name == node }) else { continue }
+    /// Nodes that are gone need not be kept empty; should one come back under the same name, it is a new one. The router
+    /// that activated their removal may not have come to that.
+    mutating func forgetDrained() {
+        guard topology.version > 0, let drained = leadership?.wishes.drained else { return }
+        let names = Set(layout.nodes.map(\.name))
+        for node in drained where !names.contains(node) {
             leadership?.orders.append(WaitingOrder(id: Self.nobody, order: .undrain(node)))
         }
+    }
+
+    /// What is stored says whether the activation under way came through.
+    mutating func resolveActivation() {
+        guard let activation = leadership?.activation, let id = activation.id,
+            activation.topology.version <= topology.version
+        else { return }
+        leadership?.activation = nil
+        let isStored = activation.topology.text == topology.text && activation.topology.version == topology.version
+        emit(
+            .answer(
+                id,
+                isStored ? .accepted : .refused("version \(topology.version) of the topology came in between")))
     }
 
     /// No operator's id.
@@ -122,7 +155,7 @@ extension RouterMachine {
                 return false
             }
             adopt(stored, layout, at: now)
-        } else if topology.version > stored?.version ?? 0 {
+        } else if topology.version > stored?.version ?? 0, leadership?.activation == nil {
             // The coordinator was set back, or lost what it had.
             leadership?.activation = Activation(topology: topology, layout: layout, id: nil)
         }
@@ -141,7 +174,9 @@ extension RouterMachine {
         guard leadership != nil else { return }
         // Those that are no more are told as well, this once.
         for member in former.members where member.isAlive { sendTopology(to: member.life, at: now.monotonic) }
-        if !isMember { stepDown("the topology has no router \(node.name) any more", at: now) }
+        guard !isMember, let term = leadership?.term else { return }
+        stepDown("the topology has no router \(node.name) any more", at: now)
+        emit(.resign(term: term))
     }
 
     /// Whether the topology has this router.
@@ -157,6 +192,7 @@ extension RouterMachine {
                     name: assignment.domain, replicas: max(1, assignment.standbys.count + 1), isClosing: true)
             }
         }
+        hasRetired = false
         planner = Planner(layout.closing(closing), restartGrace: periods.restartGrace)
     }
 
@@ -197,6 +233,19 @@ extension RouterMachine {
             history[assignment.domain] = nil
             emit(.log(.retired(assignment.domain)))
         }
+        let names = Set(retired.map(\.domain))
+        closing.removeAll { names.contains($0.name) }
+        hasRetired = true
+        if closing.isEmpty { refreshPlanner() }
+    }
+
+    /// A planner ranks all nodes for all domains, so that it is not made anew for each of thousands that are removed. It
+    /// passes over those that are retired.
+    mutating func forgetRetired(at now: Moment) {
+        guard hasRetired, now.monotonic - lastForgetting >= Self.forgettingInterval else { return }
+        lastForgetting = now.monotonic
         refreshPlanner()
     }
+
+    private static let forgettingInterval = Duration.seconds(1)
 }

@@ -74,10 +74,14 @@ public struct RouterMachine: Sendable {
         var isLoading = true
         /// Up to this revision assignments are to be stored anew; 0 when none are.
         var outdated: UInt64 = 0
-        /// No epoch that the coordinator has forgotten was above this one.
-        var epochFloor: UInt64 = 0
+        /// Whether nodes knew of more than was stored.
+        var hasForgotten = false
+        /// Whether no assignment at all was stored.
+        var beganEmpty = false
         /// Domains of which a node holds more than is stored.
         var contradicted: Set<DomainName> = []
+        /// Lives that have said what they hold since it was found that the coordinator has forgotten something.
+        var reported: Set<NodeID> = []
         var hasMetHigherTerm = false
         /// What must be known before any life gets a lease, and for some lives more.
         var baseline: UInt64 = 0
@@ -111,6 +115,11 @@ public struct RouterMachine: Sendable {
         var nextLook: MonotonicInstant?
         /// Domains that wait for reports or for their grace to end, so that plans are to be made again.
         var waiting: Set<DomainName> = []
+        /// Since when standbys have been filled, and how many there are at each node that take too long.
+        var fills: [DomainName: [NodeID: MonotonicInstant]] = [:]
+        var stuckFills: [NodeName: Int] = [:]
+        /// When it was last looked at what waits and what moves.
+        var lastLook = MonotonicInstant.distantPast
         /// Whether standbys are left to a later plan.
         var isPostponing = false
         /// When it was last looked whether nodes have their shares.
@@ -168,6 +177,9 @@ public struct RouterMachine: Sendable {
     var planner: Planner
     /// Domains that are served until everything in them has ended.
     var closing: [ClusterLayout.Domain] = []
+    /// Whether the planner still knows domains that are retired, and when such were forgotten last.
+    var hasRetired = false
+    var lastForgetting = MonotonicInstant.distantPast
     var membership: Membership
     var copies = CopyCatalogue()
     var leadership: Leadership?
@@ -180,6 +192,9 @@ public struct RouterMachine: Sendable {
     /// When it left its last term or was refused a new one, it lets others try first until then.
     var restsUntil: MonotonicInstant = .distantPast
     var coordinator = ClusterStatus.Coordinator(state: .unknown)
+    /// Whether the coordinator answers, and what is stored there could not be had the last time. Then nobody is told that
+    /// all is well because a campaign succeeds.
+    var hasFailedToLoad = false
     /// The leader that was last logged.
     var leaderSeen: NodeID??
     var lastTick: MonotonicInstant?
@@ -269,18 +284,23 @@ public struct RouterMachine: Sendable {
         campaignIfDue(at: now)
         if let leadership, leadership.book == nil, !leadership.isLoading { load() }
         sendRetirements(at: now)
-        planAgainForThoseWaiting()
-        if let next = leadership?.nextLook, now.monotonic >= next { leadership?.due = .everything }
+        forgetRetired(at: now)
+        lookAgain(at: now)
         planAgainIfPostponed(free: 1)
         planAgainIfLopsided(at: now)
     }
 
-    mutating func planAgainForThoseWaiting() {
-        guard let leadership else { return }
-        if !leadership.movements.isEmpty || !leadership.successors.isEmpty {
+    /// What only time may bring on is looked at once a heartbeat, and never in place of what is being stored: a plan of
+    /// all domains takes its time, and many would keep this router from hearing and renewing.
+    private mutating func lookAgain(at now: Moment) {
+        guard let leadership, now.monotonic - leadership.lastLook >= periods.heartbeat else { return }
+        self.leadership?.lastLook = now.monotonic
+        self.leadership?.due.add(leadership.waiting)
+        judgeFills(at: now.monotonic)
+        guard leadership.rest.isEmpty else { return }
+        let isTime = leadership.nextLook.map { now.monotonic >= $0 } ?? false
+        if isTime || !leadership.movements.isEmpty || !leadership.successors.isEmpty {
             self.leadership?.due = .everything
-        } else if !leadership.waiting.isEmpty {
-            self.leadership?.due.add(leadership.waiting)
         }
     }
 }

@@ -5,8 +5,8 @@ import Synchronization
 
 /// A router node: feeds its machines from one mailbox and carries out what they decide, in order.
 ///
-/// Two lanes talk to the coordinator, so that renewing the leadership never waits behind a store: campaigns and
-/// resignations in one, loads and stores in the other.
+/// Two lanes talk to the coordinator, campaigns and resignations in one, loads and stores in the other: with etcd renewing
+/// the leadership never waits behind a store. The embedded coordinator does one thing at a time, each in milliseconds.
 public actor RouterNode {
     /// Transport events that may wait; beyond it the newest are dropped and counted.
     public static let mailboxLimit = 4096

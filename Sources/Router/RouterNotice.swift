@@ -25,6 +25,7 @@ public enum RouterNotice: Hashable, Sendable, CustomStringConvertible {
     case journalFailed(NodeID)
     case journalWritable(NodeID)
     case heldUp(Duration)
+    case fillsStuck(NodeName, count: Int)
     /// Nodes do not heed this router.
     case outranked(term: UInt64, knownTo: NodeID)
     case coordinatorBehind(stored: UInt64, known: UInt64)
@@ -34,7 +35,7 @@ public enum RouterNotice: Hashable, Sendable, CustomStringConvertible {
     public var isWarning: Bool {
         switch self {
         case .steppedDown, .foreignWire, .nodeSilent, .nodeDown, .moveGivenUp, .heldUp, .coordinatorFailed,
-            .topologyUnreadable, .quorumLost, .outranked, .coordinatorBehind, .journalFailed:
+            .topologyUnreadable, .quorumLost, .fillsStuck, .outranked, .coordinatorBehind, .journalFailed:
             true
         case .leading, .standingBy, .nodeUp, .ownerChanged, .ownersChanged, .draining, .undrained, .coordinatorAnswers,
             .topology, .retired, .quorumHeld, .journalWritable:
@@ -72,6 +73,8 @@ public enum RouterNotice: Hashable, Sendable, CustomStringConvertible {
         case .journalWritable(let node): "\(node) can write its journal again"
         case .heldUp(let duration):
             "this process was held up for \(duration.milliseconds) ms; silence counts from now on"
+        case .fillsStuck(let node, let count):
+            "\(count) copies at \(node) have been filled for a minute and do not come into sync; no more are begun there"
         case .outranked(let term, let node):
             "\(node) has heard of term \(term), in which another router leads, or which the coordinator has forgotten; "
                 + "campaigns for a higher one"

@@ -223,7 +223,7 @@ struct TopologyApplication {
         while SystemClock.monotonic() < deadline {
             let status = await client.status()
             isAnswered = status != nil
-            switch status.map(judge) {
+            switch status.flatMap({ $0.isConclusive ? judge($0) : nil }) {
             case .done: return
             case .givenUp(let why): throw CommandFailure.no(why)
             case .underWay(let text):

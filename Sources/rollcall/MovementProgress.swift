@@ -51,7 +51,8 @@ struct MovementProgress: Sendable {
         while SystemClock.monotonic() < deadline {
             let status = await client.status()
             isAnswered = status != nil
-            switch status.map(judge) {
+            // What a router that does not lead was told says nothing of what has come about.
+            switch status.flatMap({ $0.isConclusive ? judge($0) : nil }) {
             case .done: if let status { return status }
             case .givenUp(let why): throw CommandFailure.no(why)
             case .underWay(let text):

@@ -99,5 +99,11 @@ struct TopologyDifferenceTests {
         )
         #expect(try difference(Self.text(periods: quick), Self.text()).refusals.isEmpty == false)
         #expect(try difference(Self.text(), Self.text(periods: "periods: { down: 2s }")).refusals.isEmpty)
+        // Leases that fit, and hearts that would be silent to those that have been started again.
+        let slow = "periods: { heartbeat: 400ms, suspect: 900ms, down: 2s, leadership: 2s }"
+        let told = try difference(Self.text(), Self.text(periods: slow)).refusals
+        let why = "heartbeat 400ms and suspect 600ms would be in force together"
+        #expect(told.first?.hasPrefix(why) == true, "\(told)")
+        #expect(try difference(Self.text(periods: slow), Self.text()).refusals == told)
     }
 }

@@ -15,6 +15,15 @@ import Testing
         #expect(periods.violations.map(\.setting) == ["owner_lease"])
     }
 
+    @Test func oneLostHeartbeatEndsNoLoneOwnersLease() {
+        var periods = Periods()
+        (periods.heartbeat, periods.suspect, periods.down) = (.seconds(2), .seconds(4), .seconds(6))
+        (periods.leadership, periods.restartGrace, periods.requestDeadline) = (.seconds(6), .seconds(6), .seconds(12))
+        #expect(periods.violations.map(\.setting) == ["owner_lease"])
+        periods.ownerLease = .seconds(4)
+        #expect(periods.violations == [])
+    }
+
     @Test func aShortDownBreaksEveryPeriodThatHangsOnIt() {
         var periods = Periods()
         periods.down = .milliseconds(500)

@@ -56,7 +56,13 @@ struct FormerWireTests {
         switch message {
         case .heartbeat(var heartbeat):
             (heartbeat.wireVersion, heartbeat.topology, heartbeat.needsRestart) = (WireVersion.current, 3, true)
+            heartbeat.knownTerm = 9
             return .heartbeat(heartbeat)
+        case .copies(var copies):
+            for index in copies.reports.indices {
+                (copies.reports[index].revision, copies.reports[index].isOwner) = (42, true)
+            }
+            return .copies(copies)
         case .request(var request):
             request.sentAt = 123
             return .request(request)

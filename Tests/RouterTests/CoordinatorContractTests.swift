@@ -138,6 +138,7 @@ final class TemporaryDirectory: Sendable {
             #expect(stored.map(\.revision) + next.map(\.revision) == [301, 302])
             // Its own lease lasts, and what it stores in the former term counts no more.
             #expect(try await pair.first.campaign(as: router1, lease: lease, above: 8) == .leading(term: 9))
+            #expect(try await pair.first.campaign(as: router1, lease: lease, above: 9) == .leading(term: 9))
             #expect(try await pair.first.store([change("f.example")], term: 6) == .deposed)
             #expect(try await pair.first.load().revision == 302)
         }

@@ -75,12 +75,15 @@ struct Scene {
     var lostSince: [DomainName: Moment] = [:]
     var wishes = MovementWishes()
     var successors: [DomainName: NodeID] = [:]
+    var stuckFills: [NodeName: Int] = [:]
     var now = at(0)
 
     /// All of `alive` are up and have reported that they hold nothing; any other node is down.
-    init(_ layout: ClusterLayout = threeServers, alive: [NodeID]) {
+    /// - Parameter absence: for how long the others have been, in milliseconds; longer than the grace.
+    init(_ layout: ClusterLayout = threeServers, alive: [NodeID], absence: Int64 = 8_000) {
         self.layout = layout
         membership = Membership(layout, periods: Periods(), listeningFrom: at(-10_000).monotonic)
+        _ = membership.sweep(at: at(-absence).monotonic)
         for node in alive {
             _ = membership.heard(heartbeat(), from: node, at: now.monotonic)
             copies.take(CopyReports(reports: []), from: node)
@@ -112,6 +115,7 @@ struct Scene {
         facts.lostSince = lostSince
         facts.wishes = wishes
         facts.successors = successors
+        facts.stuckFills = stuckFills
         return Planner(layout, restartGrace: Periods().restartGrace).plan(facts)
     }
 

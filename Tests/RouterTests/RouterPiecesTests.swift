@@ -71,6 +71,46 @@ import Testing
         #expect(router.beat(sr3, revision: 620).leads == ["sr3"])
     }
 
+    /// While one domain is on its way, a failover of thousands must not be planned anew after each piece.
+    @Test func whatIsOnItsWayDoesNotVoidWhatIsBeingStored() throws {
+        var (router, piece) = failingOver()
+        #expect(piece.count == AssignmentChange.storeLimit)
+        router.machine.leadership?.successors = [domain("d1499.example"): sr3]
+        let left = try #require(router.machine.leadership?.rest)
+        for round in 1...5 {
+            router.time += 200
+            _ = router.feed(.tick)
+            for node in [sr2, sr3] {
+                _ = router.beat(node, revision: 500)
+                let report = copy(1, UInt64(round), of: "d1400.example")
+                _ = router.feed(.received(.copies(CopyReports(reports: [report])), from: node))
+            }
+        }
+        #expect(router.machine.leadership?.rest == left)
+        let next = router.feed(carryOut(piece, from: 500)).stored
+        #expect(next == Array(left.prefix(AssignmentChange.storeLimit)))
+    }
+
+    @Test func reportsHaveOnlyThoseDomainsLookedAtThatTheyAreOf() {
+        var router = Driven(layout, leading: owned, alive: [sr1, sr2, sr3])
+        _ = router.run(until: 1600, alive: [sr1, sr2, sr3], revision: 500)
+        for node in [sr1, sr2, sr3] { _ = router.feed(.received(.copies(CopyReports(reports: [])), from: node)) }
+        let waiting = Set(names.prefix(100).compactMap(DomainName.init(_:)))
+        router.machine.leadership?.storing = .init(changes: [], wishes: nil, orders: 0)
+        router.machine.leadership?.due = .nothing
+        router.machine.leadership?.waiting = waiting
+        func due() -> Set<DomainName>? {
+            if case .domains(let domains)? = router.machine.leadership?.due { domains } else { nil }
+        }
+        _ = router.feed(.received(.copies(CopyReports(reports: [copy(1, 1, of: names[7])])), from: sr1))
+        #expect(due() == [domain(names[7])])
+        // A life that is heard of for the first time may be one that is awaited.
+        _ = router.beat(life("sr1", 2), revision: 500)
+        router.machine.leadership?.due = .nothing
+        _ = router.feed(.received(.copies(CopyReports(reports: [])), from: life("sr1", 2)))
+        #expect(due() == waiting)
+    }
+
     @Test func whatIsLeftOfAPlanIsVoidWhenAnotherNodeIsGone() {
         var (router, piece) = failingOver()
         _ = router.feed(.refused(sr2.name))

@@ -43,6 +43,26 @@ import Testing
         #expect(status.nodes[1].pid == 9)
     }
 
+    /// A router that has just started, or has not loaded yet, has an owner for nothing; that does not mean that none has.
+    @Test func onlyALeaderThatKnowsWhatIsStoredCanBeConcludedFrom() {
+        func isConclusive(_ router: Driven) -> Bool {
+            router.machine.status(following: AssignmentTable(), at: at(router.time)).isConclusive
+        }
+        var router = Driven()
+        #expect(!isConclusive(router))
+        _ = router.feed(.tick)
+        _ = router.feed(.campaigned(.success(.leading(term: 1))))
+        #expect(router.isLeading && !isConclusive(router))
+        _ = router.feed(.loaded(.success(StoredAssignments(revision: 0, assignments: [])), term: 1))
+        #expect(isConclusive(router))
+        _ = router.beat(life("sr1"), revision: 300)
+        #expect(!isConclusive(router), "nodes know more than is stored")
+        // Of routers that do not say, the one that leads is believed.
+        var former = router.machine.status(following: AssignmentTable(), at: at(router.time))
+        former.isDecided = nil
+        #expect(former.isConclusive)
+    }
+
     @Test func theKeysAreThoseOfTheInterface() throws {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]

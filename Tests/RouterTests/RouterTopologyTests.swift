@@ -207,13 +207,96 @@ import Testing
         #expect(stored.answers[4] == .refused("sr2 still serves 1 domains; drain it first"))
     }
 
+    @Test func aTopologyThatLeavesNobodyToLeadIsRefused() throws {
+        var router = router()
+        let renamed = layout(routers: ["router3"], sr: [("sr1", "a"), ("sr2", "b"), ("sr3", "c")])
+        let away = layout(routers: ["router2"], sr: [("sr1", "a"), ("sr2", "b"), ("sr3", "c")])
+        for other in [renamed, away] {
+            guard case .refused(let why)? = router.feed(.activate(topology(1, "x"), other, id: 1)).answers[1] else {
+                Issue.record("not refused")
+                return
+            }
+            #expect(why.contains("no router that is up would stay"))
+        }
+        let both = layout(routers: ["router1", "router3"], sr: [("sr1", "a"), ("sr2", "b"), ("sr3", "c")])
+        #expect(router.feed(.activate(topology(1, "x"), both, id: 2)).activations.map(\.version) == [1])
+    }
+
+    @Test func whatIsActiveAlreadyIsAcceptedAgain() throws {
+        var router = router(topology: topology(3, "d.example"))
+        #expect(try activate(3, "d.example", &router).answers == [7: .accepted])
+        guard case .refused? = try activate(3, "d.example e.example", &router).answers[7] else {
+            Issue.record("another text of the same version")
+            return
+        }
+    }
+
+    /// As when an earlier attempt of etcd's came through whose answer was lost.
+    @Test func aConflictIsLookedInto() throws {
+        for (stored, outcome) in [
+            ("d.example e.example", OrderOutcome.accepted),
+            ("d.example", .refused("version 1 of the topology came in between")),
+        ] {
+            var router = router()
+            _ = try activate(1, "d.example e.example", &router)
+            let conflict = router.feed(.activated(.success(.conflict), term: 1))
+            #expect(conflict == [.load(term: 1)])
+            let contents = StoredAssignments(revision: 5, assignments: [owned], topology: topology(1, stored))
+            #expect(router.feed(.loaded(.success(contents), term: 1)).answers == [7: outcome])
+            #expect(router.isLeading)
+        }
+    }
+
+    @Test func aNodeThatIsGoneDoesNotStayDrainedForWhoeverLeadsNext() throws {
+        var wishes = MovementWishes()
+        wishes.drain(NodeName("sr9"))
+        wishes.drain(sr2.name)
+        var router = Driven()
+        _ = router.feed(.tick)
+        _ = router.feed(.campaigned(.success(.leading(term: 1))))
+        let contents = StoredAssignments(
+            revision: 5, assignments: [owned], wishes: wishes, topology: topology(1, "d.example"))
+        let stored = router.feed(.loaded(.success(contents), term: 1)).wishes
+        #expect(stored.map(\.drained) == [[sr2.name]])
+    }
+
+    @Test func onlyATopologyThatRemovesDomainsMeetsTheLimitOfThoseRemembered() throws {
+        let retired = (0...RouterMachine.retiredLimit).map { number in
+            Assignment(
+                domain: domain("r\(number).example"), epoch: 1, revision: UInt64(number) + 6, owner: nil, standbys: [],
+                cause: .storageCleared, since: 0)
+        }
+        var router = router([owned, other] + retired, topology: topology(1, "d.example e.example"))
+        guard case .refused(let why)? = try activate(2, "d.example", &router).answers[7] else {
+            Issue.record("not refused")
+            return
+        }
+        #expect(why.contains("none can be removed any more"))
+        #expect(try activate(2, "d.example e.example f.example", &router).activations.map(\.version) == [2])
+    }
+
+    @Test func domainsThatRetireOneByOneDoNotHaveAllRankedAnewEachTime() throws {
+        let third = assignment("f.example", revision: 6, owner: sr1, standbys: [standby(sr3)])
+        var router = router([owned, other, third], topology: topology(1, "e.example"))
+        router.time = 5_000
+        _ = router.feed(.tick)
+        #expect(router.machine.closing.map(\.name) == [domain("d.example"), domain("f.example")])
+        var gone = owned
+        (gone.owner, gone.standbys, gone.cause, gone.revision) = (nil, [], .storageCleared, 7)
+        router.machine.tookRetired([gone])
+        #expect(router.machine.closing.map(\.name) == [domain("f.example")])
+        #expect(router.machine.hasRetired, "the planner is made anew later")
+    }
+
     @Test func aRouterThatTheTopologyHasNoMoreStandsDownAndStaysSo() throws {
         var router = router()
         let other = layout(routers: ["router2"], sr: [("sr1", "a"), ("sr2", "b"), ("sr3", "c")])
+        _ = router.feed(.received(.heartbeat(heartbeat(.router)), from: life("router2")))
         _ = router.feed(.activate(topology(1, "x"), other, id: 1))
         let stored = router.feed(.activated(.success(.stored([])), term: 1))
         #expect(stored.answers[1] == .accepted)
         #expect(!router.isLeading)
+        #expect(stored.contains(.resign(term: 1)), "nobody has to wait for the lease to end")
         #expect(!router.run(until: 20_000, alive: [sr1]).isCampaign)
     }
 }

@@ -28,7 +28,7 @@ import Testing
     }
 
     private func scene(alive: [NodeID], owner: NodeID?, _ standbys: [Assignment.Standby], south: Bool = true) -> Scene {
-        var scene = Scene(cluster(south: south), alive: alive)
+        var scene = Scene(cluster(south: south), alive: alive, absence: 0)
         scene.assignments = owner.map { [assignment(owner: $0, standbys: standbys)] } ?? []
         return scene
     }

@@ -71,14 +71,14 @@ public struct LeadershipRecord: Hashable, Sendable {
         self.until = until
     }
 
-    /// - Parameter floor: a term up to this one is not kept, and the next one is above it.
+    /// - Parameter floor: a lower term is not kept, and the next one is above it.
     public mutating func campaign(
         as router: NodeID, lease: Duration, above floor: UInt64 = 0, at now: MonotonicInstant
     ) -> Campaign {
         if let holder, now < until {
             let isLaterLife = holder.name == router.name && holder.incarnation < router.incarnation
             guard holder == router || isLaterLife else { return .standby(leader: holder) }
-            if isLaterLife || term <= floor { term = max(term, floor) + 1 }
+            if isLaterLife || term < floor { term = max(term, floor) + 1 }
         } else {
             term = max(term, floor) + 1
         }

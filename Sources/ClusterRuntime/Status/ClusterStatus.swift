@@ -13,17 +13,29 @@ public struct ClusterStatus: Codable, Hashable, Sendable {
     public var topology: UInt64?
     /// The sites that ask for a quorum; nil when none does.
     public var sites: [Site]?
+    /// Whether the router that was asked leads and knows all that is stored. Otherwise it shows what it has been told, which
+    /// may be nothing, or old. Nil from a router that does not say.
+    public var isDecided: Bool?
+
+    /// Whether it may be concluded from it that something is not so.
+    public var isConclusive: Bool { isDecided ?? routers.contains { $0.state == .active } }
 
     public init(
         routers: [Router], nodes: [Node], domains: [Domain], coordinator: Coordinator? = nil, topology: UInt64? = nil,
-        sites: [Site]? = nil
+        sites: [Site]? = nil, isDecided: Bool? = nil
     ) {
+        self.isDecided = isDecided
         self.sites = sites
         self.topology = topology
         self.routers = routers
         self.nodes = nodes
         self.domains = domains
         self.coordinator = coordinator
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case routers, nodes, domains, coordinator, topology, sites
+        case isDecided = "decided"
     }
 
     public struct Site: Codable, Hashable, Sendable {

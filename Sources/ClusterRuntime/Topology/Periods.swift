@@ -101,6 +101,9 @@ extension Periods {
                 "owner_lease", ownerLease, down - heartbeat,
                 "down less a heartbeat: a lone owner stops before another is promoted"),
             atLeast(
+                "owner_lease", ownerLease, heartbeat * 2,
+                "twice the heartbeat: one lost heartbeat ends no lone owner's lease"),
+            atLeast(
                 "leadership", leadership, heartbeat * 3,
                 "three heartbeats: one slow renewal loses no leadership"),
             atMost(

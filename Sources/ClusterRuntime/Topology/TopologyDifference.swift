@@ -157,6 +157,7 @@ public struct TopologyDifference: Sendable {
         }
         if old.journal != new.journal { refusals.append("journal.path changed; \(stop), since nodes write there") }
         refuseLeases(old.periods, new.periods)
+        refuseSilences(old.periods, new.periods)
         if new.source.utf8.count > ActiveTopology.maximumBytes {
             refusals.append(
                 "the topology has \(new.source.utf8.count) bytes; expected at most \(ActiveTopology.maximumBytes) for "
@@ -175,6 +176,19 @@ public struct TopologyDifference: Sendable {
                 "owner_lease \(Quantity.text(mixed.ownerLease)) and down \(Quantity.text(mixed.down)) would be in "
                     + "force together until every node was started again; expected owner_lease at most down less a "
                     + "heartbeat in every mixture: change them in two steps, each with a restart")
+            return
+        }
+    }
+
+    /// And a node that still goes by the old heartbeat must not be silent to a router that goes by the new periods, nor
+    /// the other way round.
+    private mutating func refuseSilences(_ old: Periods, _ new: Periods) {
+        for (heartbeat, suspect) in [(old.heartbeat, new.suspect), (new.heartbeat, old.suspect)]
+        where heartbeat * 2 > suspect {
+            refusals.append(
+                "heartbeat \(Quantity.text(heartbeat)) and suspect \(Quantity.text(suspect)) would be in force together "
+                    + "until every node was started again; expected suspect to be at least twice the heartbeat in every "
+                    + "mixture: change them in two steps, each with a restart")
             return
         }
     }
