@@ -29,7 +29,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, path) for path in ("../../Tests/destinations", "../../Tests/plugins", "../../scripts")]
 from broker import Broker  # noqa: E402
 from private_cluster import Cluster, free_ports, wait_until  # noqa: E402
-from receiver import EXAMPLES, Counter  # noqa: E402
+from receiver import Counter  # noqa: E402
 
 TICK_US = 1_000_000 / os.sysconf("SC_CLK_TCK")
 TOPIC = "demo.example.registrarevents"
@@ -57,7 +57,7 @@ class Bench:
         if kind == ALL:
             (port,) = free_ports(1)
             self.plugin = subprocess.Popen(
-                ["/usr/bin/python3", "-B", str(EXAMPLES / "plugin-python/plugin.py"), "--listen", f"127.0.0.1:{port}"],
+                ["/usr/bin/python3", "-B", os.path.join(HERE, "counter.py"), "--listen", f"127.0.0.1:{port}"],
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
             destinations += (
                 f', plugins: [ {{ name: audit, webhook: {{ url: "http://127.0.0.1:{self.webhook.port}/", secret: "{SECRET}" }} }}, '

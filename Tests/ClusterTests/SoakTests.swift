@@ -98,6 +98,8 @@ import Testing
         let leaking = (0..<60).map { (40 + $0 % 12 * 2) * Self.mebibyte }
         #expect(!Self.curve(leaking, lives: lives).isFlat(.bytes))
         #expect(Self.curve(leaking, lives: (0..<60).map { Int32($0 / 3) }).growth(.bytes) == nil)
+        let gathering = (0..<60).map { (40 + $0 % 12 / 2) * Self.mebibyte }
+        #expect(Self.curve(gathering, lives: lives).isFlat(.bytes), "what a life gathers is not taken on to the end")
     }
 
     @Test func theProbeReadsThisProcess() throws {

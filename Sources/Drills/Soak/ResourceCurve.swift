@@ -5,7 +5,8 @@ import ClusterRuntime
 /// The samples are taken at rest, when the load is gone and all faults are taken back. The first third of the soak, and
 /// of each life of the node, is warm-up: tables, pools and the allocator reach the size that the load needs. Over the
 /// rest, the median of the slopes between any two samples of one life (Theil and Sen's estimate, which a few wild
-/// samples do not move), times the length of the rest, is the growth.
+/// samples do not move), times what is judged of the longest life, is the growth: clients that come back one by one
+/// after a node was killed are not taken for what they would be if they went on coming until the end.
 package struct ResourceCurve: Sendable {
     package enum Measure: String, CaseIterable, Sendable {
         case bytes, descriptors, threads
@@ -35,13 +36,15 @@ package struct ResourceCurve: Sendable {
     /// How many processes the node had.
     package var lives: Int { Set(samples.map(\.process)).count }
 
-    /// By how much the node grew over the last two thirds; nil when no life was long enough to tell.
+    /// By how much one life of the node grew over the last two thirds; nil when none was long enough to tell.
     package func growth(_ measure: Measure) -> Double? {
         guard let end = samples.last?.at else { return nil }
         let warmUp = end / 3
         var slopes: [Double] = []
+        var longest = Duration.zero
         for life in Dictionary(grouping: samples, by: \.process).values where life.count >= Self.leastSamples {
             let judged = life.dropFirst(life.count / 3).filter { $0.at >= warmUp }
+            if let first = judged.first, let last = judged.last { longest = max(longest, last.at - first.at) }
             for (index, later) in judged.enumerated() {
                 for earlier in judged[..<(judged.startIndex + index)] {
                     let rise = Self.value(measure, later) - Self.value(measure, earlier)
@@ -52,7 +55,7 @@ package struct ResourceCurve: Sendable {
         guard !slopes.isEmpty else { return nil }
         let sorted = slopes.sorted()
         let median = (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
-        return median * ((end - warmUp) / .seconds(1))
+        return median * (longest / .seconds(1))
     }
 
     package func isFlat(_ measure: Measure) -> Bool { (growth(measure) ?? 0) <= measure.allowance }
