@@ -5,8 +5,11 @@ import GRDB
 /// A coordinator in one SQLite file, for clusters whose routers all run on one machine.
 ///
 /// Leases end on the machine's boot clock and name the boot they belong to, so a reboot ends them all and neither a
-/// stepped wall clock nor a suspended machine prolongs one. Every call is one immediate transaction: whoever holds
-/// SQLite's write lock sees everything that was stored before, and what it changes is on the disk before it returns.
+/// stepped wall clock nor a suspended machine prolongs one. What changes anything is one immediate transaction:
+/// whoever holds SQLite's write lock sees everything that was stored before, and what it changes is on the disk before
+/// it returns. What only reads takes no lock, and so holds up nobody: neither a router that stands by, even if it is
+/// stopped amid it, nor one that loads ten thousand assignments. A router that is stopped amid a store keeps the lock,
+/// and nobody leads until it goes on or ends.
 ///
 /// An operator may look into the file with the `sqlite3` tool while the cluster runs; see `Schema`.
 public final class EmbeddedCoordinator: Coordinator {
@@ -16,6 +19,8 @@ public final class EmbeddedCoordinator: Coordinator {
 
     private let path: String
     private let database: DatabaseQueue
+    /// Beside the other, so that renewals do not wait for it.
+    private let reader: DatabaseQueue
     private let file: FileIdentity?
     private let boot: String
     private let now: @Sendable () -> MonotonicInstant
@@ -42,6 +47,7 @@ public final class EmbeddedCoordinator: Coordinator {
             try FileManager.default.createDirectory(
                 at: URL(filePath: path).deletingLastPathComponent(), withIntermediateDirectories: true)
             database = try Self.open(path)
+            reader = try Self.open(path)
         } catch {
             throw Self.describe(error, path: path)
         }
@@ -51,13 +57,17 @@ public final class EmbeddedCoordinator: Coordinator {
     public func campaign(
         as router: NodeID, lease: Duration, above floor: UInt64
     ) async throws(CoordinatorError) -> Campaign {
-        try await write { [boot, now] database in
-            var leadership = try Schema.leadership(in: database, boot: boot)
-            let campaign = leadership.campaign(as: router, lease: lease, above: floor, at: now())
-            if case .leading = campaign {
-                try Schema.save(leadership, boot: boot, in: database)
+        try await access(database) { [boot, now] database in
+            var seen = try Self.transact(database, .deferred) { try Schema.leadership(in: $0, boot: boot) }
+            if case .standby(let leader) = seen.campaign(as: router, lease: lease, above: floor, at: now()) {
+                return .standby(leader: leader)
             }
-            return campaign
+            return try Self.transact(database, .immediate) { database in
+                var leadership = try Schema.leadership(in: database, boot: boot)
+                let campaign = leadership.campaign(as: router, lease: lease, above: floor, at: now())
+                if case .leading = campaign { try Schema.save(leadership, boot: boot, in: database) }
+                return campaign
+            }
         }
     }
 
@@ -70,10 +80,12 @@ public final class EmbeddedCoordinator: Coordinator {
     }
 
     public func load() async throws(CoordinatorError) -> StoredAssignments {
-        try await write { database in
-            StoredAssignments(
-                revision: try Schema.revision(in: database), assignments: try Schema.assignments(in: database),
-                wishes: try Schema.wishes(in: database), topology: try Schema.topology(in: database))
+        try await access(reader) { database in
+            try Self.transact(database, .deferred) { database in
+                StoredAssignments(
+                    revision: try Schema.revision(in: database), assignments: try Schema.assignments(in: database),
+                    wishes: try Schema.wishes(in: database), topology: try Schema.topology(in: database))
+            }
         }
     }
 
@@ -118,9 +130,14 @@ extension EmbeddedCoordinator {
         try database.writeWithoutTransaction { try $0.execute(sql: "PRAGMA max_page_count = \(count)") }
     }
 
-    /// Runs the body in one transaction, which is undone when the body throws or a store did not come through.
     private func write<Answer: Sendable>(
         _ body: @escaping @Sendable (Database) throws -> Answer
+    ) async throws(CoordinatorError) -> Answer {
+        try await access(database) { try Self.transact($0, .immediate, body) }
+    }
+
+    private func access<Answer: Sendable>(
+        _ database: DatabaseQueue, _ body: @escaping @Sendable (Database) throws -> Answer
     ) async throws(CoordinatorError) -> Answer {
         guard FileIdentity(path: path) == file else {
             // Two files would mean two leaders.
@@ -128,19 +145,18 @@ extension EmbeddedCoordinator {
         }
         do {
             // Detached from cancellation: a shutdown must not turn a store's outcome into a riddle.
-            return try await Task { [database] in
-                try await database.writeWithoutTransaction { try Self.transact($0, body) }
-            }.value
+            return try await Task { try await database.writeWithoutTransaction(body) }.value
         } catch {
             throw Self.describe(error, path: path)
         }
     }
 
+    /// Runs the body in one transaction, which is undone when the body throws or a store did not come through.
     private static func transact<Answer>(
-        _ database: Database, _ body: (Database) throws -> Answer
+        _ database: Database, _ kind: Database.TransactionKind, _ body: (Database) throws -> Answer
     ) throws -> Answer {
         var answer: Answer?
-        try database.inTransaction(.immediate) {
+        try database.inTransaction(kind) {
             let result = try body(database)
             answer = result
             return (result as? StoreOutcome) == .conflict ? .rollback : .commit

@@ -5,8 +5,8 @@ import Synchronization
 
 /// A router node: feeds its machines from one mailbox and carries out what they decide, in order.
 ///
-/// Two lanes talk to the coordinator, campaigns and resignations in one, loads and stores in the other: with etcd renewing
-/// the leadership never waits behind a store. The embedded coordinator does one thing at a time, each in milliseconds.
+/// Two lanes talk to the coordinator, so that a renewal of the leadership waits for no load, and for no more than the
+/// store that a coordinator in a file is at: campaigns and resignations in one, loads and stores in the other.
 public actor RouterNode {
     /// Transport events that may wait; beyond it the newest are dropped and counted.
     public static let mailboxLimit = 4096

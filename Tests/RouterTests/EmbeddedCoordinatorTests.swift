@@ -137,6 +137,36 @@ import Testing
         }
     }
 
+    /// As a router that is stopped amid a store does, whose locks stay.
+    @Test func whoeverOnlyReadsDoesNotWaitForTheWriteLock() async throws {
+        let coordinator = try open()
+        _ = try await lead(coordinator)
+        _ = try await coordinator.store([change(1)], term: 1)
+        let (holder, input) = (Process(), Pipe())
+        holder.executableURL = URL(filePath: "/usr/bin/env")
+        holder.arguments = ["sqlite3", directory.database]
+        holder.standardInput = input
+        try holder.run()
+        // It may have inherited that SIGTERM is ignored.
+        defer { kill(holder.processIdentifier, SIGKILL) }
+        let sign = directory.path + "/held"
+        input.fileHandleForWriting.write(Data("BEGIN IMMEDIATE;\n.shell touch \(sign)\n".utf8))
+        for _ in 0..<1_000 where !FileManager.default.fileExists(atPath: sign) {
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        try #require(FileManager.default.fileExists(atPath: sign))
+        let standby = try await coordinator.campaign(as: life("router2"), lease: .seconds(2))
+        #expect(standby == .standby(leader: router1))
+        #expect(try await coordinator.load().assignments.map(\.domain) == [domain("d1.example")])
+        let error = await failure { () async throws(CoordinatorError) in
+            try await coordinator.campaign(as: router1, lease: .seconds(2))
+        }
+        guard case .unavailable = error else {
+            Issue.record("the lock was not held: \(String(describing: error))")
+            return
+        }
+    }
+
     @Test func anOperatorCanReadTheAssignments() async throws {
         let coordinator = try open()
         _ = try await lead(coordinator)
