@@ -20,9 +20,15 @@ final class Incarnation: Sendable {
             throw NodeFailure("node \(node) is running already on this machine: another process holds \(path)")
         }
         let before = UInt64(try String(contentsOfFile: path, encoding: .utf8)) ?? 0
-        value = max(before + 1, UInt64(SystemClock.wall()))
+        guard before < UInt64.max else {
+            throw NodeFailure("\(path) says \(before), and nothing is higher; expected the milliseconds of a start")
+        }
+        value = max(before + 1, UInt64(max(0, SystemClock.wall())))
         let text = Array(String(value).utf8)
-        guard pwrite(lock, text, text.count, 0) == text.count, ftruncate(lock, off_t(text.count)) == 0 else {
+        // On the disk before anybody hears it: after a power cut the next life must still know it.
+        guard pwrite(lock, text, text.count, 0) == text.count, ftruncate(lock, off_t(text.count)) == 0,
+            fsync(lock) == 0
+        else {
             throw NodeFailure("cannot write \(path): \(String(cString: strerror(errno)))")
         }
     }

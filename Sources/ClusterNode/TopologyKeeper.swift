@@ -109,7 +109,15 @@ final class TopologyKeeper: Sendable {
         }
         let difference = TopologyDifference(from: started, to: topology)
         let needsRestart = difference.restarts.contains(node)
-        state.withLock { $0 = State(topology, version: active.version, after: $0) }
+        let isGone = topology.node(named: node) == nil
+        state.withLock {
+            $0 = State(topology, version: active.version, after: $0)
+            // The others know it no more: what it takes from clients gets nowhere.
+            if isGone {
+                $0.complaint = "version \(active.version) of the topology has no node \(node); it is to be stopped"
+            }
+        }
+        if isGone { log.error("version \(active.version) of the topology has this node no more: stop it") }
         if let fault = file?.write(active) {
             log.warning("\(fault); until the routers are heard, the next start goes by an older topology")
         }
