@@ -27,9 +27,6 @@ struct MoveCommand: AsyncParsableCommand {
     @OptionGroup var timeout: TimeoutOption
     @OptionGroup var json: JSONOption
 
-    /// How long a status without a sign of the movement counts as none yet.
-    private static let patience: Duration = .seconds(2)
-
     private struct Document: Encodable {
         let domain: String
         let node: String
@@ -44,23 +41,11 @@ struct MoveCommand: AsyncParsableCommand {
         try loaded.requireNode(node)
         let (name, node) = (domain.rawValue, node)
         let start = SystemClock.monotonic()
-        let lastSign = Mutex(start)
+        let move = Mutex(MoveProgress(name, to: node, at: start))
         let progress = MovementProgress(
             topology: loaded, order: .move(domain, to: NodeName(node)), what: "the move", timeout: timeout.duration)
         let status = try await progress.run { status in
-            guard let entry = status.domains.first(where: { $0.name == name }) else {
-                return .givenUp("\(name) is not served any more")
-            }
-            if entry.owner == node { return .done }
-            let now = SystemClock.monotonic()
-            let silence = lastSign.withLock { last in
-                if entry.movingTo == node { last = now }
-                return now - last
-            }
-            if silence > Self.patience { return .givenUp("\(name) is not moved any more: is \(node) down or drained?") }
-            let standby = entry.standbys.first { $0.name == node }
-            let state = standby.map { $0.inSync ? "takes over" : "is being filled" } ?? "is to be filled"
-            return .underWay("\(name): \(node) \(state)")
+            move.withLock { $0.look(at: status, SystemClock.monotonic()) }
         }
         let elapsed = SystemClock.monotonic() - start
         let epoch = status.domains.first { $0.name == name }?.epoch ?? 0

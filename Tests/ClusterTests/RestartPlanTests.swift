@@ -182,6 +182,22 @@ struct RestartPlanTests {
         #expect(StandbyNeeds(topology).shortOfReplicas(short) == ["acme.example"])
     }
 
+    @Test func aMoveIsNotGivenUpWhileNobodyLeads() {
+        func instant(_ seconds: Int) -> MonotonicInstant { MonotonicInstant(nanoseconds: 0) + .seconds(seconds) }
+        let leaderless = status { $0.routers[0].state = .standby }
+        var move = MoveProgress("demo.example", to: "sr3", at: instant(0))
+        #expect(
+            move.look(at: status { $0.domains[0].movingTo = "sr3" }, instant(1))
+                == .underWay("demo.example: sr3 is to be filled"))
+        #expect(move.look(at: leaderless, instant(5)) == .underWay("demo.example: no router leads at the moment"))
+        #expect(move.look(at: status(), instant(7)) == .underWay("demo.example: sr3 is to be filled"))
+        guard case .givenUp = move.look(at: status(), instant(8)) else {
+            Issue.record("a router that leads shows no sign of it for 3 s")
+            return
+        }
+        #expect(move.look(at: status { $0.domains[0].owner = "sr3" }, instant(9)) == .done)
+    }
+
     @Test func somebodyMustLeadAndTheCoordinatorMustAnswer() {
         let leaderless = status { $0.routers[0].state = .standby }
         #expect(ClusterReadiness.complaints(of: leaderless, topology) == ["no router leads"])

@@ -106,6 +106,30 @@ struct RollingRestartTests {
         }
     }
 
+    /// Somebody else removes it while it is away: there is nothing to undrain then.
+    @Test func aNodeThatIsGoneFromTheTopologyIsNotAskedForAgainAndAgain() async throws {
+        let cluster = try TestCluster()
+        defer { cluster.remove() }
+        let program = "\(cluster.directory)/rollcall"
+        try FileManager.default.copyItem(atPath: TestCluster.program, toPath: program)
+        try await cluster.whileUp(program: program) { cluster, _ in
+            let file = cluster.topologyFile
+            try FileManager.default.removeItem(atPath: program)
+            let restart = try await cluster.start(
+                "restart", file, "--rolling", "--only", "sr1", "--timeout", "20", log: "restart")
+            try await eventually("sr1 is away", within: .seconds(40)) {
+                cluster.output("up").contains("cannot start \(program)")
+            }
+            let lines = try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n")
+            try lines.filter { !$0.contains("name: sr1,") }.joined(separator: "\n")
+                .write(toFile: file, atomically: true, encoding: .utf8)
+            let (applied, text) = try await cluster.run("apply", file)
+            #expect(applied == .exited(0), "\(text)")
+            #expect(await restart.wait() == .exited(1))
+            #expect(cluster.output("restart").contains("there is no node sr1"), "\(cluster.output("restart"))")
+        }
+    }
+
     @Test func aDrillThatRestartsEveryNodeFindsEveryPromiseKept() async throws {
         let cluster = try TestCluster()
         defer { cluster.remove() }
