@@ -22,11 +22,14 @@ package struct TopologyProgress: Sendable {
     ///   - topology: the one that was activated, as `version`.
     ///   - difference: what it changes. Nodes that join are waited for; what was down before need not come up for this,
     ///     nor are copies asked for that it would have to hold.
-    package init(_ topology: Topology, version: UInt64, _ difference: TopologyDifference) {
+    ///   - movesDomains: whether domains on the move are waited for; nil where the difference tells.
+    package init(
+        _ topology: Topology, version: UInt64, _ difference: TopologyDifference, movesDomains: Bool? = nil
+    ) {
         self.version = version
         removed = difference.domainsRemoved
         added = Set(difference.nodesAdded.map(\.name.rawValue))
-        movesDomains = difference.movesDomains
+        self.movesDomains = movesDomains ?? difference.movesDomains
         needs = StandbyNeeds(topology)
     }
 

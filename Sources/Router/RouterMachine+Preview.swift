@@ -23,7 +23,9 @@ extension RouterMachine {
         facts.isPatient = false
         for node in leaving { facts.wishes.drain(node.name) }
         if !leaving.isEmpty { Self.settle(&facts, planner.layout) }
-        facts.membership.change(to: new)
+        // Those that nobody of their groups can take over from are there until others have what they serve.
+        let between = ClusterLayout(nodes: new.nodes + leaving, domains: new.domains, sites: new.sites, pace: new.pace)
+        facts.membership.change(to: between)
         for node in new.nodes(of: .sr) where !layout.nodes.contains(where: { $0.name == node.name }) {
             let life = NodeID(name: node.name, incarnation: 1)
             let heartbeat = Heartbeat(
@@ -31,6 +33,8 @@ extension RouterMachine {
             _ = facts.membership.heard(heartbeat, from: life, at: now.monotonic)
             facts.copies.take(CopyReports(reports: []), from: life)
         }
+        if !leaving.isEmpty { Self.settle(&facts, between) }
+        facts.membership.change(to: new)
         Self.settle(&facts, new)
         return movements(to: new, from: book, by: facts.book)
     }

@@ -11,7 +11,9 @@ struct ApplyCommand: AsyncParsableCommand {
         discussion: """
             Compares FILE with what the cluster goes by, shows the difference, and activates it: domains are added,
             removed and changed, nodes join and leave, all without a restart. What only a node's next start can take up
-            is said. Nodes that are removed are drained first. `rollcall up` starts and stops nodes by itself.
+            is said. Nodes that are removed are drained first. Where all nodes of a group are removed, a version between
+            has others serve what they do; FILE is the version after that. `rollcall up` starts and stops nodes by
+            itself.
 
             The registrations of a domain that is removed end (delete_aor, then clear): that takes --yes. Ends when the
             cluster has all of it: every domain owned and with its standbys in sync, none moving, removed ones gone.
@@ -59,8 +61,8 @@ struct ApplyCommand: AsyncParsableCommand {
                         let movements = try await application.preview()
                         return (application.version, application.difference, Optional(movements))
                     }
-                    try await application.carryOut(endsRegistrations: mayEnd, emptied)
-                    return (application.version, application.difference, nil)
+                    let reached = try await application.carryOut(endsRegistrations: mayEnd, emptied)
+                    return (reached, application.difference, nil)
                 }
             }
         } catch let failure as CommandFailure {
@@ -75,11 +77,11 @@ struct ApplyCommand: AsyncParsableCommand {
         if json.isOn {
             try Console.json(
                 Document(
-                    version: isChanged ? version + 1 : version, done: !isDry, dry_run: isDry,
+                    version: version, done: !isDry, dry_run: isDry,
                     changes: difference.lines, movements: movements, needs_restart: difference.restarts.map(\.rawValue),
                     seconds: (SystemClock.monotonic() - start).seconds))
         } else if isChanged {
-            Console.line("The cluster goes by version \(version + 1) of its topology.")
+            Console.line("The cluster goes by version \(version) of its topology.")
             if !difference.restarts.isEmpty {
                 let all = difference.restarts.count + difference.nodesAdded.count == new.nodes.count
                 let only = all ? "" : " --only \(difference.restarts.map(\.rawValue).joined(separator: ","))"
@@ -146,8 +148,19 @@ struct TopologyApplication {
 
     /// Says what would move.
     func preview() async throws -> [PlannedMovement] {
-        for refusal in difference.refusals { Console.error("would be refused: \(refusal)") }
-        guard difference.refusals.isEmpty, !difference.isEmpty else { return [] }
+        var refusals = difference.refusals
+        if refusals.isEmpty, !difference.leavingTogether.isEmpty {
+            do throws(CommandFailure) {
+                _ = try between()
+                Console.error(
+                    "in two steps: with version \(version + 1) others serve what \(leaving) do, and version "
+                        + "\(version + 2) is \(new.file)")
+            } catch {
+                refusals.append(error.message)
+            }
+        }
+        for refusal in refusals { Console.error("would be refused: \(refusal)") }
+        guard refusals.isEmpty, !difference.isEmpty else { return [] }
         guard let movements = await client.preview(of: new.source) else {
             throw CommandFailure.unreachable(
                 "no router of \(new.file) that leads says what would move\n\(await new.whyNoRouterLeads(client))")
@@ -165,12 +178,13 @@ struct TopologyApplication {
     private static let shownMovements = 200
 
     /// - Parameter emptied: is told which nodes are drained, until the topology is activated.
+    /// - Returns: the version that the cluster goes by then.
     /// - Throws: `CommandFailure`.
-    func carryOut(endsRegistrations: Bool, _ emptied: EmptiedNodes) async throws {
+    func carryOut(endsRegistrations: Bool, _ emptied: EmptiedNodes) async throws -> UInt64 {
         guard difference.refusals.isEmpty else {
             throw CommandFailure.no(difference.refusals.map { "\(new.file): \($0)" }.joined(separator: "\n"))
         }
-        guard !difference.isEmpty else { return }
+        guard !difference.isEmpty else { return version }
         guard difference.domainsRemoved.isEmpty || endsRegistrations else {
             let names = difference.domainsRemoved.prefix(8).map(\.rawValue).joined(separator: ", ")
             throw CommandFailure.no(
@@ -178,21 +192,61 @@ struct TopologyApplication {
                     + "mean that")
         }
         let deadline = SystemClock.monotonic() + timeout
-        for node in difference.nodesRemoved where node.role == .sr {
+        var version = version
+        if !difference.leavingTogether.isEmpty {
+            let between = try between()
+            Console.error("others are to serve first what \(leaving) do")
+            version = try await activate(between, after: version, movesDomains: true, until: deadline)
+        }
+        let removed = difference.nodesRemoved.filter { $0.role == .sr }
+        // All at one time, so that none of them gives the others what these have to give away again.
+        for node in removed {
             // From before it is ordered: the order may be taken although nobody hears so.
             emptied.add(node.name)
             let answer = await client.order(.drain(node.name))
             if case .refused = answer { emptied.remove(node.name) }
             try answered(answer)
+        }
+        for node in removed {
             try await wait(until: deadline, "the drain of \(node.name) goes on") {
                 Self.look(at: node.name.rawValue, $0)
             }
         }
-        try answered(await client.activate(new.source, after: version))
-        emptied.clear()
+        return try await activate(
+            new, after: version, movesDomains: difference.movesDomains, until: deadline, emptied)
+    }
+
+    /// - Returns: its version, once the cluster has all of it.
+    private func activate(
+        _ topology: Topology, after version: UInt64, movesDomains: Bool, until deadline: MonotonicInstant,
+        _ emptied: EmptiedNodes? = nil
+    ) async throws -> UInt64 {
+        try answered(await client.activate(topology.source, after: version))
+        emptied?.clear()
         Console.error("version \(version + 1) is activated")
-        let progress = TopologyProgress(new, version: version + 1, difference)
+        let progress = TopologyProgress(topology, version: version + 1, difference, movesDomains: movesDomains)
         try await wait(until: deadline, "it goes on") { progress.look(at: $0) }
+        return version + 1
+    }
+
+    private var leaving: String { difference.leavingTogether.map(\.name.rawValue).joined(separator: ", ") }
+
+    /// What the cluster goes by while a whole group leaves.
+    private func between() throws(CommandFailure) -> Topology {
+        let kept: Topology
+        do throws(TopologyError) {
+            kept = try new.keeping(difference.nodesRemoved.filter { $0.role == .sr })
+        } catch {
+            throw .no(
+                "\(new.file): \(leaving) are all that may serve some domains, and cannot stay until others do "
+                    + "(\(error.problems.map(\.description).joined(separator: "; "))); do it in two steps, the domains "
+                    + "first")
+        }
+        let refusals = TopologyDifference(from: old, to: kept).refusals
+        guard refusals.isEmpty else {
+            throw .no(refusals.map { "\(new.file), as long as \(leaving) are there: \($0)" }.joined(separator: "\n"))
+        }
+        return kept
     }
 
     private func answered(_ answer: OrderAnswer) throws {

@@ -23,7 +23,8 @@ struct PlacementTests {
             }
             let pinned = try await repin(cluster, original)
             try await loseAndReturn(cluster, pinned)
-            try await giveToGroups(cluster, original)
+            let grouped = try await giveToGroups(cluster, original)
+            try await removeGroup(cluster, original, of: grouped, client)
             #expect(try await client.contacts(of: TestCluster.domain).count == 20, "nothing was lost on the way")
             #expect(try await cluster.run("verify", cluster.topologyFile).ending == .exited(0))
             await client.shutDown()
@@ -68,7 +69,8 @@ struct PlacementTests {
     }
 
     /// The owner becomes a group's node, which serves another domain alone.
-    private func giveToGroups(_ cluster: TestCluster, _ original: String) async throws {
+    /// - Returns: the group's node.
+    private func giveToGroups(_ cluster: TestCluster, _ original: String) async throws -> String {
         let file = cluster.topologyFile
         let owner = try #require(try await cluster.domainStatus().owner)
         let grouped = original.replacing("name: \(owner), role: sr,", with: "name: \(owner), role: sr, group: big, ")
@@ -90,6 +92,37 @@ struct PlacementTests {
         }
         let (moved, why) = try await cluster.run("move", file, "demo.example", owner)
         #expect(moved == .exited(1) && why.contains("does not serve demo.example"), "\(why)")
+        return owner
+    }
+
+    /// The only node of a group goes, and takes nothing along: what it served is served by the others.
+    private func removeGroup(
+        _ cluster: TestCluster, _ original: String, of node: String, _ client: ClusterClient
+    ) async throws {
+        let (file, shop) = (cluster.topologyFile, try #require(DomainName("shop.big.example")))
+        let frontier = try #require(client.topology.node(named: NodeName("ws1")))
+        let answer = await client.register(
+            "customer", in: shop, ttl: .seconds(600), through: frontier, timeout: .seconds(10))
+        guard case .acknowledged = answer else { throw NotInTime(description: "registered: \(answer)") }
+        let left = original.split(separator: "\n", omittingEmptySubsequences: false)
+            .filter { !$0.contains("name: \(node),") }.joined(separator: "\n")
+            .replacing("sites:\n", with: "  - { name: shop.big.example, replicas: 1 }\nsites:\n")
+        try Self.write(left, cluster)
+        let version = try #require(try await cluster.status().topology)
+        let (dry, shown) = try await cluster.run("apply", file, "--dry-run")
+        #expect(dry == .exited(0) && shown.contains("in two steps: with version \(version + 1)"), "\(shown)")
+        #expect(shown.contains("shop.big.example: owner \(node) -> sr"), "\(shown)")
+        #expect(try await cluster.status().topology == version)
+
+        let (applied, text) = try await cluster.run("apply", file)
+        #expect(applied == .exited(0) && text.contains("others are to serve first what \(node) do"), "\(text)")
+        let status = try await cluster.status()
+        #expect(status.topology == version + 2)
+        #expect(!status.nodes.contains { $0.name == node })
+        #expect(status.domains.allSatisfy { $0.owner != nil && $0.owner != node })
+        try await eventually("\(node) is stopped") { NodeProcess.find(NodeName(node), of: file) == nil }
+        let (listed, contacts) = try await cluster.run("contacts", file, "--domain", "shop.big.example", "--json")
+        #expect(listed == .exited(0) && contacts.contains("\"customer\""), "\(contacts)")
     }
 
     private static func write(_ text: String, _ cluster: TestCluster) throws {

@@ -26,6 +26,9 @@ public struct TopologyDifference: Sendable {
     public private(set) var domainsChanged: [Changed<DomainName>] = []
     public private(set) var nodesAdded: [NodeSpec] = []
     public private(set) var nodesRemoved: [NodeSpec] = []
+    /// Those of the removed nodes that go together with everybody who could take over from them: whole groups that
+    /// serve domains, or all nodes without group.
+    public private(set) var leavingTogether: [NodeSpec] = []
     public private(set) var nodesChanged: [Changed<NodeName>] = []
     /// What is neither about one domain nor one node.
     public private(set) var settings: [Change] = []
@@ -79,6 +82,13 @@ public struct TopologyDifference: Sendable {
         let before = Dictionary(old.nodes.map { ($0.name, $0) }) { first, _ in first }
         let after = Set(new.nodes.map(\.name))
         nodesRemoved = old.nodes.filter { !after.contains($0.name) }
+        let servers = old.nodes(of: .sr)
+        let groups = ServingGroups(servers)
+        let staying = Set(servers.filter { after.contains($0.name) }.map(\.group))
+        let serving = Set(old.domains.map { groups.group(of: $0.name) })
+        leavingTogether = nodesRemoved.filter {
+            $0.role == .sr && serving.contains($0.group) && !staying.contains($0.group)
+        }
         for node in new.nodes {
             guard let former = before[node.name] else {
                 nodesAdded.append(node)
@@ -256,7 +266,9 @@ extension TopologyDifference {
             lines.append("+ \(node.role.name) node \(node.name) on \(node.server), \(node.address)")
         }
         for node in nodesRemoved {
-            lines.append("- \(node.role.name) node \(node.name)\(node.role == .sr ? ": it is drained first" : "")")
+            let isLast = leavingTogether.contains(node)
+            let first = isLast ? ": others serve first what it does, as do all like it" : ": it is drained first"
+            lines.append("- \(node.role.name) node \(node.name)\(node.role == .sr ? first : "")")
         }
         for node in nodesChanged { lines.append("~ node \(node.name): \(Self.list(node.changes))") }
         for setting in settings { lines.append("~ \(setting)") }
