@@ -193,7 +193,7 @@ let package = Package(
         .tests(
             "KafkaDestinationTests",
             ["KafkaDestination", "CRdKafka", "Destinations", "ClusterRuntime", "RegistrarEvents", .logging]),
-        .tests("WSSubscrActorTests", ["WSSubscrActor", "ClusterRuntime", "Filtering", "RegistrarEvents"]),
+        .tests("WSSubscrActorTests", ["WSSubscrActor", "ClusterRuntime", "Filtering", "RegistrarEvents", .logging]),
         .tests(
             "RouterTests",
             [

@@ -12,6 +12,8 @@ struct Audience: Sendable {
     }
 
     private(set) var broad: [Group] = []
+    /// How many of them have a filter.
+    private var filtered = 0
     /// Where each group is.
     private var places: [SubscriptionMatcher: Int] = [:]
     /// Those for single accounts, all of them and by account.
@@ -21,6 +23,13 @@ struct Audience: Sendable {
     /// Those to states.
     private(set) var states = StatesAudience()
 
+    /// Whether no more than so many filters would be in use with a subscription to this. Those of subscriptions that
+    /// are not live yet do not count.
+    func hasRoom(for matcher: SubscriptionMatcher, filters: Int) -> Bool {
+        let isSingle = matcher.isOfStates || matcher.accounts != nil || matcher.filter == nil
+        return isSingle || filtered < filters || places[matcher] != nil
+    }
+
     mutating func insert(_ id: SubscriberID, _ matcher: SubscriptionMatcher) {
         guard !matcher.isOfStates else { return states.insert(id, matcher) }
         guard let accounts = matcher.accounts else {
@@ -28,6 +37,7 @@ struct Audience: Sendable {
             if place == broad.count {
                 places[matcher] = place
                 broad.append(Group(matcher: matcher))
+                if matcher.filter != nil { filtered += 1 }
             }
             return broad[place].members.insert(id)
         }
@@ -54,6 +64,7 @@ struct Audience: Sendable {
     /// The last group takes the place of one that is empty.
     private mutating func removeGroup(at place: Int) {
         places[broad[place].matcher] = nil
+        if broad[place].matcher.filter != nil { filtered -= 1 }
         let last = broad.removeLast()
         guard place < broad.count else { return }
         broad[place] = last

@@ -86,6 +86,11 @@ extension Follower {
         subscription.isSliceOut = false
         if let lostAfter, subscription.isLive {
             audience.remove(id, subscription.matcher)
+            guard lostAfter >= subscription.liveSince else {
+                // Said before the subscription began anew, by a socket that has been told later things since.
+                forgetLists(before: subscription.liveSince)
+                return resynchronise(id, subscription, at: now)
+            }
             guard !subscription.matcher.isOfStates else {
                 subscriptions[id] = subscription
                 subscriptions[id]?.state = .catchingUpWithStates(after: lostAfter)
@@ -94,14 +99,19 @@ extension Follower {
             guard let place = recent.place(after: lostAfter, changes: subscription.matcher.changes),
                 isShortest(from: place, subscription.matcher)
             else {
-                // Nobody is sent back to before what it was told.
-                if let shared, shared.position < lostAfter { self.shared = nil }
+                forgetLists(before: lostAfter)
                 return resynchronise(id, subscription, at: now)
             }
             subscription.state = .catchingUp(place)
         }
         subscriptions[id] = subscription
         return pull(id, at: now)
+    }
+
+    /// Nobody is sent back to before what it was told.
+    private mutating func forgetLists(before position: Position) {
+        if let shared, shared.position < position { self.shared = nil }
+        if let list = sharedStates, list.position < position { sharedStates = nil }
     }
 
     /// Whether the recent events after a place are not more than the list itself.
@@ -153,7 +163,11 @@ extension Follower {
         var state = state
         if case .catchingUp(let place) = state, place.number == pushed.number { state = .live }
         if case .catchingUpWithStates(after: pushedStates) = state { state = .live }
-        if case .live = state, let matcher = subscriptions[id]?.matcher { audience.insert(id, matcher) }
+        if case .live = state, let matcher = subscriptions[id]?.matcher {
+            audience.insert(id, matcher)
+            let told = pushed(to: matcher)
+            subscriptions[id]?.liveSince = told
+        }
         subscriptions[id]?.state = state
         let isMore = subscriptions[id]?.isLive == false
         subscriptions[id]?.isSliceOut = isMore

@@ -13,6 +13,13 @@ extension Follower {
         guard previous.map({ $0.matcher.isOfStates == matcher.isOfStates }) ?? true else {
             return [answer(request.id, .refused(.unknown))]
         }
+        guard previous?.matcher == matcher || audience.hasRoom(for: matcher, filters: settings.filters) else {
+            remove(request.id)
+            return [
+                answer(request.id, .refused(.tooManyFilters(limit: settings.filters))),
+                .deliver(Delivery(to: [request.id], .ended)),
+            ]
+        }
         var subscription = previous ?? Subscription(matcher: matcher, deadline: now.monotonic, state: .live)
         subscription.deadline = now.monotonic + request.expires
         let start = request.start ?? (exchangesLists(previous, matcher) ? .snapshot : nil)

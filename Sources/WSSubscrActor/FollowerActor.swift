@@ -59,7 +59,9 @@ public actor FollowerActor {
         Task { await self.turn() }
     }
 
-    private func turn() {
+    /// Others get the thread, and this actor, in between, however much there is to do for one domain.
+    private func turn() async {
+        var begun = SystemClock.monotonic()
         while true {
             let asked = control.take()
             let arrived = inbound.take()
@@ -71,8 +73,13 @@ public actor FollowerActor {
             flush()
             latestReport.withLock { $0 = machine.report }
             if machine.isRetired { onRetired() }
+            guard SystemClock.monotonic() - begun > Self.longestTurn else { continue }
+            await Task.yield()
+            begun = SystemClock.monotonic()
         }
     }
+
+    private static let longestTurn: Duration = .milliseconds(2)
 
     /// A contact of each account of a kind that is online; nil while the list is not whole.
     func onlineAccounts(_ kind: AccountKind) -> [PackedContact]? { machine.onlineAccounts(kind) }

@@ -10,6 +10,9 @@ public struct FollowerSettings: Sendable, Hashable {
     public var sliceBytes = 64 << 10
     /// Events looked at for one slice.
     public var sliceEvents = 4_096
+    /// Filters, each with the types, members and changes asked for beside it, by which events are looked at for all
+    /// accounts of the domain: each takes its time at each event.
+    public var filters = 1_000
     /// Subscriptions that may wait for a domain's list.
     public var waitingSubscriptions = 20_000
     /// How long a subscription waits for it.

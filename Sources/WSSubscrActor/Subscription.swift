@@ -38,6 +38,8 @@ public enum SubscribeRefusal: Sendable, Hashable {
     case unavailable
     /// Too many subscriptions wait for the domain's list, or too much for the follower.
     case overloaded
+    /// As many filters are in use as may be.
+    case tooManyFilters(limit: Int)
     /// A renewal of a subscription that has ended.
     case unknown
 }
@@ -49,6 +51,8 @@ struct Subscription: Sendable {
     var state: State
     /// Whether a slice is out and the socket has not yet asked for the next.
     var isSliceOut = false
+    /// Where it last became live by a slice: everything up to there was told.
+    var liveSince = Position.start
 
     /// Legal transitions: `waiting` -> any other; between `live`, `snapshot` and `catchingUp` in any direction, and the
     /// same for subscriptions to states with those that are named after them.

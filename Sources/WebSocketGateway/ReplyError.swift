@@ -45,6 +45,8 @@ struct ReplyError: Error, Sendable, Hashable {
         switch refusal {
         case .unavailable: self = .unavailable("the domain's list has not reached this node yet; try again")
         case .overloaded: self = .unavailable("too many subscriptions are waiting; try again")
+        case .tooManyFilters(let limit):
+            self = .tooMany("\(limit) filters are in use for the domain, which is all that there may be")
         case .unknown: self = .unknown("there is no such subscription any more; subscribe with `events`")
         }
     }

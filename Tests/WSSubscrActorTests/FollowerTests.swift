@@ -1,4 +1,5 @@
 import ClusterRuntime
+import Filtering
 import RegistrarEvents
 import Testing
 
@@ -186,6 +187,46 @@ struct FollowerTests {
         client.dropsPushed = false
         try pullAll()
         #expect(client.seen.map(\.position.seq) == Array(12...71))
+    }
+
+    /// A socket asks for what it has lost, when it has asked for a snapshot already that brings all of that.
+    @Test mutating func whatWasLostBeforeANewBeginningSendsNobodyBack() throws {
+        try run(owner.beginEpoch(1, .restart) + [owner.append(accounts(10))])
+        try subscribe()
+        try run([owner.append(accounts(5))])
+        try subscribe(nil, .snapshot)
+        try pullAll()
+        try run([.ready(client.id, lostAfter: Position(epoch: 1, seq: 11))])
+        try pullAll()
+        try run([owner.append([registered("z")])])
+        let positions = client.seen.map(\.position)
+        #expect(zip(positions, positions.dropFirst()).allSatisfy { $0 <= $1 }, "\(positions)")
+        #expect(client.seen.last?.position.seq == 17 && client.set.count == 11)
+    }
+
+    @Test mutating func asManyFiltersAsTheDomainMayHaveAreTakenAndNoMore() throws {
+        var settings = FollowerSettings()
+        settings.filters = 2
+        follower = Follower(domain: demo, settings: settings)
+        try run(owner.beginEpoch(1, .restart))
+        func answer(_ number: UInt32, _ account: String, objects: [String]? = nil) throws -> SubscribeAnswer? {
+            let filter = try Filter<EventProperty>(["==", ["property", "user_id"], .string(account)])
+            var other = Client(number)
+            let matcher = SubscriptionMatcher(.all, objects: objects, filter: filter)
+            try other.take(
+                follower.handle(
+                    .subscribe(SubscribeRequest(id: other.id, matcher: matcher, expires: .seconds(60))), at: at(0)))
+            return other.answers.last
+        }
+        let accepted = SubscribeAnswer.accepted(Position(epoch: 1, seq: 1))
+        let refused = SubscribeAnswer.refused(.tooManyFilters(limit: 2))
+        #expect(try answer(1, "a") == accepted && answer(2, "b") == accepted)
+        #expect(try answer(3, "c") == refused)
+        #expect(try answer(4, "b") == accepted, "what others ask for too costs nothing")
+        #expect(try answer(5, "c", objects: ["x"]) == accepted, "it is looked at for the account's events alone")
+        // The first one asks for what the second does.
+        #expect(try answer(1, "b") == accepted)
+        #expect(try answer(3, "c") == accepted)
     }
 
     @Test mutating func slowSocketIsResynchronisedWhenTheEventsAreGone() throws {
