@@ -26,9 +26,6 @@ struct StateListing {
         self.kind = kind
     }
 
-    /// Whether the part of the directory at hand is used up.
-    var isAtPageEnd: Bool { page.isEmpty }
-
     mutating func next() throws(AdminError) -> AccountState? {
         if page.isEmpty, let last = pageEnd { try turn(after: last) }
         guard let known = page.first else { return online.popFirst().map { state($0, isOnline: true) } }

@@ -1,4 +1,5 @@
 import ClusterRuntime
+import Dispatch
 import Filtering
 import HTTPTypes
 import Hummingbird
@@ -14,6 +15,8 @@ struct StateRoutes: Sendable {
     let access: AdminAccess
     let limits: AdminLimits
     private let underWay = Counted()
+    /// Makes lists, one at a time: a million names take seconds, in which the threads that all tasks share are needed.
+    private let queue = DispatchQueue(label: "state-lists", qos: .utility)
 
     init(backend: AdminBackend, access: AdminAccess, limits: AdminLimits) {
         self.backend = backend
@@ -98,9 +101,8 @@ struct StateRoutes: Sendable {
     private func list(_ kind: AccountKind, _ request: Request, _ context: AdminContext) async throws -> Response {
         let (caller, domain) = try await admit(request, context)
         let query = try StateQuery(request.uri, allowing: StateQuery.all).list
-        var selection: ListSelection<AccountState>
         do {
-            selection = try ListSelection(query)
+            _ = try ListSelection<AccountState>(query)
         } catch {
             throw AdminError(.badRequest, error.message)
         }
@@ -108,11 +110,36 @@ struct StateRoutes: Sendable {
             throw AdminError.tryAgain("\(limits.stateLists) lists of states are being made")
         }
         defer { underWay.end() }
-        let names = try await onlineNames(kind, domain)
-        var listing = StateListing(online: names, directory: try await directory(), domain: domain, kind: kind)
+        let online = try await online(kind, domain)
+        let directory = try await directory()
+        return Response(
+            try await onQueue { () throws(AdminError) in
+                let listing = StateListing(online: online.names, directory: directory, domain: domain, kind: kind)
+                return try Self.json(listing, query) { caller.sees(account: $0) }
+            })
+    }
+
+    private func onQueue<Result: Sendable>(
+        _ body: @escaping @Sendable () throws(AdminError) -> Result
+    ) async throws(AdminError) -> Result {
+        let result: Swift.Result<Result, AdminError> = await withCheckedContinuation { continuation in
+            queue.async { continuation.resume(returning: Swift.Result { () throws(AdminError) in try body() }) }
+        }
+        return try result.get()
+    }
+
+    private static func json(
+        _ listing: StateListing, _ query: ListQuery<StateProperty>, sees: (String) -> Bool
+    ) throws(AdminError) -> JSONWriter {
+        var selection: ListSelection<AccountState>
+        do {
+            selection = try ListSelection(query)
+        } catch {
+            throw AdminError(.badRequest, error.message)
+        }
+        var listing = listing
         while let state = try listing.next() {
-            if caller.sees(account: state.account.name), !selection.take(state) { break }
-            if listing.isAtPageEnd { await Task.yield() }
+            if sees(state.account.name), !selection.take(state) { break }
         }
         var json = JSONWriter(reserving: 64 << 10)
         json.raw("[")
@@ -121,15 +148,28 @@ struct StateRoutes: Sendable {
             json.state(state, keeping: query.mask)
         }
         json.raw("]")
-        return Response(json)
+        return json
     }
 
-    /// The accounts that have a contact, in order.
-    private func onlineNames(_ kind: AccountKind, _ domain: DomainName) async throws(AdminError) -> [String] {
-        if let contacts = await backend.onlineAccounts(domain, kind) {
+    /// The accounts that have a contact, as they were found.
+    private enum Online: Sendable {
+        /// A contact of each.
+        case contacts([PackedContact])
+        case names(Set<String>)
+
+        /// In order.
+        var names: [String] {
+            switch self {
             // Unreadable ones raised an alarm where they came from.
-            return contacts.compactMap { (try? $0.key())?.account.name }.sorted { $0.bytesPrecede($1) }
+            case .contacts(let contacts):
+                contacts.compactMap { (try? $0.key())?.account.name }.sorted { $0.bytesPrecede($1) }
+            case .names(let names): names.sorted { $0.bytesPrecede($1) }
+            }
         }
+    }
+
+    private func online(_ kind: AccountKind, _ domain: DomainName) async throws(AdminError) -> Online {
+        if let contacts = await backend.onlineAccounts(domain, kind) { return .contacts(contacts) }
         var names: Set<String> = []
         var cursor: UInt32 = 0
         var epoch: UInt64?
@@ -150,7 +190,7 @@ struct StateRoutes: Sendable {
             }
             cursor = next
         } while cursor != 0
-        return names.sorted { $0.bytesPrecede($1) }
+        return .names(names)
     }
 
     private func directory() async throws(AdminError) -> any AccountDirectory {
