@@ -58,6 +58,17 @@ import Testing
         #expect(!TopologyFixture.problems(in: short).isEmpty)
     }
 
+    /// None of these is an alias, and all of them are in use.
+    @Test func asterisksAmidTextsAreNoAliases() {
+        for text in [
+            #"["*.a.example", '*.b.example']"#, "[registrarevents.*, registrarevents.*]", "# * a bullet", "#** bold",
+            "a: 2 * 3",
+        ] { #expect(YAMLAliases.lineOfTooMany(in: String(repeating: text + "\n", count: 40)) == nil, "\(text)") }
+        for text in ["- *a", "*a : x", "[*a,*a]", "{a: *a}", "? *a", "a: *_", "# *a"] {
+            #expect(YAMLAliases.lineOfTooMany(in: String(repeating: text + "\n", count: 40)) != nil, "\(text)")
+        }
+    }
+
     @Test(.timeLimit(.minutes(1)))
     func deepNestingIsRefused() {
         for (open, close) in [("[", "]"), ("{a: ", "}"), ("- ", "")] {
