@@ -83,7 +83,7 @@ public enum NodeRunner {
             log.warning(
                 "\(file.file) is not what the cluster goes by: version \(active.version) of the topology was activated")
         }
-        log.notice("\(spec.role.name) \(life) starts; cluster address \(spec.address):\(spec.clusterPort)")
+        log.notice("\(spec.role.name) \(life) starts; cluster address \(spec.clusterAddress)")
         let transportService = LoopService { try await transport.run(deliver: assembled.receive) }
         let refresh = TokenKeyRefresh(tokens: tokens, log: log)
         var configuration = ServiceGroupConfiguration(
@@ -118,7 +118,7 @@ public enum NodeRunner {
     ) -> NanomsgTransport.Configuration {
         let (peers, watched) = peers(topology, spec.role)
         return NanomsgTransport.Configuration(
-            self: life, bind: "tcp://\(spec.address):\(spec.clusterPort)", peers: peers, watch: watched,
+            self: life, bind: "tcp://\(spec.clusterAddress)", peers: peers, watch: watched,
             secret: secret?.key(for: "cluster frames"), maximumFrame: topology.limits.frameBytes,
             outboxBytes: topology.limits.outboxBytes,
             requestAge: RequestMachine.underWay(of: topology.periods.requestDeadline))
@@ -127,7 +127,7 @@ public enum NodeRunner {
     /// Where the nodes of a topology are, and whose end is to be noticed.
     private static func peers(_ topology: Topology, _ role: NodeRole) -> ([NodeName: String], watched: Set<NodeName>) {
         var peers: [NodeName: String] = [:]
-        for peer in topology.nodes { peers[peer.name] = "tcp://\(peer.address):\(peer.clusterPort)" }
+        for peer in topology.nodes { peers[peer.name] = "tcp://\(peer.clusterAddress)" }
         // Only routers act on a peer that is gone.
         return (peers, role == .router ? Set(topology.nodes.map(\.name)) : [])
     }
@@ -162,4 +162,9 @@ public enum NodeRunner {
             ) { transport.statistics.dropped(reason) }
         }
     }
+}
+
+extension NodeSpec {
+    /// `HOST:PORT`.
+    fileprivate var clusterAddress: String { "\(NetworkAddress.host(address)):\(clusterPort)" }
 }

@@ -106,7 +106,10 @@ public final class NanomsgTransport: Transport {
     }
 
     private func bind() throws -> NanomsgSocket {
-        let address = shared.configuration.bind
+        guard let address = SocketAddress.withoutName(shared.configuration.bind) else {
+            throw TransportFailure(
+                "cannot listen at \(shared.configuration.bind): the name stands for no IPv4 address here")
+        }
         do throws(NanomsgSocket.Failure) {
             return try NanomsgSocket.inbox(
                 at: address,
@@ -114,7 +117,7 @@ public final class NanomsgTransport: Transport {
                 // connection.
                 options: [
                     NN_RCVMAXSIZE: shared.configuration.maximumFrame + (64 << 10), NN_RCVBUF: Self.kernelBuffer,
-                    NN_LINGER: 0,
+                    NN_LINGER: 0, NN_IPV4ONLY: Self.ipv4Only(address),
                 ])
         } catch {
             if error.code == EADDRINUSE {
@@ -129,10 +132,13 @@ public final class NanomsgTransport: Transport {
     private static let reconnectMilliseconds = 20
     private static let lastReconnectMilliseconds = 200
 
-    private static func outbox(_ configuration: Configuration) throws(NanomsgSocket.Failure) -> NanomsgSocket {
+    /// With IPv6 allowed the library takes IPv4 for a part of it, which fails where the system has no IPv6.
+    private static func ipv4Only(_ address: String) -> Int { address.hasPrefix("tcp://[") ? 0 : 1 }
+
+    private static func outbox(to address: String) throws(NanomsgSocket.Failure) -> NanomsgSocket {
         try NanomsgSocket.outbox(options: [
             NN_LINGER: 0, NN_SNDBUF: kernelBuffer, NN_RECONNECT_IVL: reconnectMilliseconds,
-            NN_RECONNECT_IVL_MAX: lastReconnectMilliseconds,
+            NN_RECONNECT_IVL_MAX: lastReconnectMilliseconds, NN_IPV4ONLY: ipv4Only(address),
         ])
     }
 
@@ -147,7 +153,7 @@ public final class NanomsgTransport: Transport {
 
     private func entry(_ peer: NodeName, _ address: String, isWatched: Bool) throws -> Shared.PeerEntry {
         Shared.PeerEntry(
-            peer: peer, address: address, isWatched: isWatched, socket: try Self.outbox(shared.configuration))
+            peer: peer, address: address, isWatched: isWatched, socket: try Self.outbox(to: address))
     }
 
     /// Runs blocking code on a thread of its own and returns when it is done.

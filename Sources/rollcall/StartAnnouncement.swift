@@ -67,8 +67,9 @@ struct StartAnnouncement {
 
     /// Where browsers, services and phones reach a node.
     private func clientAddresses(of node: NodeSpec) -> String {
+        let host = NetworkAddress.host(node.address)
         if let websocket = node.websocket {
-            return "\(websocket.tls == nil ? "ws" : "wss")://\(node.address):\(websocket.port)/ws"
+            return "\(websocket.tls == nil ? "ws" : "wss")://\(host):\(websocket.port)/ws"
         }
         guard let sip = node.sip else { return "" }
         let listeners: [(transport: String, port: Int?)] = [
@@ -85,7 +86,7 @@ struct StartAnnouncement {
                 shown.append((port, [transport]))
             }
         }
-        return shown.map { "sip:\(node.address):\($0.port) (\($0.transports.joined(separator: ", ")))" }
+        return shown.map { "sip:\(host):\($0.port) (\($0.transports.joined(separator: ", ")))" }
             .joined(separator: ", ")
     }
 }

@@ -26,6 +26,26 @@ struct NanomsgTransportTests {
         try await third.stop()
     }
 
+    @Test(arguments: ["localhost", "[::1]"])
+    func hostsMayBeNamesAndAddressesOfIPv6(host: String) async throws {
+        let fabric = Fabric(.sealed, "a", "b", host: host)
+        let (a, b) = (fabric.node("a", watch: ["b"]), fabric.node("b"))
+        try await TransportContractTests.running(a, b) {
+            a.transport.send(numbered(1), to: "b")
+            #expect(await eventually { b.events.numbers == [1] })
+            #expect(a.events.refused == [])
+            try await b.stop()
+            #expect(await eventually { a.events.refused == ["b"] })
+        }
+    }
+
+    @Test func anUnknownNameIsSaid() async throws {
+        let node = Fabric(.sealed, "a", "b", host: "nobody.invalid").node("a")
+        node.start()
+        let failure = await node.failure()
+        #expect("\(failure!)".contains("nobody.invalid") && "\(failure!)".contains("stands for no IPv4 address"))
+    }
+
     @Test func sessionsComeUpWithinAMomentOfBothBeingUp() async throws {
         var slowest = Duration.zero
         for delay in [0, 30, 300] {

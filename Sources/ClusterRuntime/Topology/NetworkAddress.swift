@@ -16,6 +16,9 @@ package enum NetworkAddress {
         }
     }
 
+    /// The address as it stands in front of a port: one of IPv6 in brackets (RFC 3986 section 3.2.2).
+    package static func host(_ text: String) -> String { text.contains(":") ? "[\(text)]" : text }
+
     /// Whether only this machine can reach the address: 127.0.0.0/8, ::1 and `localhost`.
     package static func isLoopback(_ text: String) -> Bool {
         if isIPv4(text) { return text.hasPrefix("127.") }

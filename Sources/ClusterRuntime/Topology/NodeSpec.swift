@@ -52,9 +52,7 @@ public struct NodeSpec: Hashable, Sendable {
     }
 
     /// The node's HTTP address as a URL, such as `http://127.0.0.1:8080`.
-    public var adminURL: String {
-        "http://\(address.contains(":") ? "[\(address)]" : address):\(adminPort)"
-    }
+    public var adminURL: String { "http://\(NetworkAddress.host(address)):\(adminPort)" }
 
     /// Every port the node listens on, with the key that sets it.
     var ports: [ListeningPort] {

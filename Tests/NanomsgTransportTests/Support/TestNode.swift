@@ -93,9 +93,9 @@ struct Fabric {
     private let hub = InMemoryHub()
     private let addresses: [NodeName: String]
 
-    init(_ kind: Kind, _ names: NodeName...) {
+    init(_ kind: Kind, _ names: NodeName..., host: String = "127.0.0.1") {
         self.kind = kind
-        addresses = Dictionary(uniqueKeysWithValues: names.map { ($0, "tcp://127.0.0.1:\(freePort())") })
+        addresses = Dictionary(uniqueKeysWithValues: names.map { ($0, "tcp://\(host):\(freePort())") })
     }
 
     func node(_ name: NodeName, incarnation: UInt64 = 1, watch: Set<NodeName> = []) -> TestNode {
