@@ -48,7 +48,12 @@ struct NodeEnvironment: Sendable {
     func makeAgent() -> NodeAgent {
         NodeAgent(
             node: life, role: spec.role, routers: routers, pid: pid, started: SystemClock.monotonic(),
-            periods: keeper.started.periods, topologyVersion: keeper.startedActive.version)
+            periods: keeper.started.periods, topologyVersion: keeper.startedActive.version, peers: peers(topology))
+    }
+
+    /// Other nodes that this one tells that it is there: where its domains have their copies.
+    private func peers(_ topology: Topology) -> [NodeName] {
+        spec.role == .sr ? topology.nodes(of: .sr).map(\.name).filter { $0 != life.name } : []
     }
 
     /// Has newer topologies taken up: who the other nodes are first, then the role's own part.
@@ -65,7 +70,9 @@ struct NodeEnvironment: Sendable {
     func keepUp(_ agent: AgentShell, _ take: @escaping @Sendable (Topology) async -> Void) -> LoopService {
         keepUp { news in
             await take(news.topology)
-            agent.follow(routers: news.topology.nodes(of: .router).map(\.name), needsRestart: news.needsRestart)
+            agent.follow(
+                routers: news.topology.nodes(of: .router).map(\.name), peers: peers(news.topology),
+                needsRestart: news.needsRestart)
         }
     }
 

@@ -24,7 +24,7 @@ extension NodeEnvironment {
                 inlet.assigned(assignments)
             },
             onLease: { node.extendLease(to: $0) }, onTopology: keeper.receive,
-            isJournalWritable: { node.isJournalWritable })
+            isJournalWritable: { node.isJournalWritable }, mayVouch: { node.mayVouch() })
         register(node)
         var backend = makeBackend(
             assignment: { agent.assignment(of: $0) },
@@ -39,7 +39,8 @@ extension NodeEnvironment {
         backend.resume = { hub.resume($0) }
         return AssembledNode(
             services: [
-                LoopService { await agent.run() }, LoopService { await node.run() }, LoopService { await hub.run() },
+                LoopService { await agent.run() }, LoopService { await node.run(term: { agent.term }) },
+                LoopService { await hub.run() },
                 keepUp(agent) { topology in
                     node.topologyChanged(
                         routers: topology.nodes(of: .router).map(\.name), domains: Set(topology.domains.map(\.name)))
@@ -49,7 +50,7 @@ extension NodeEnvironment {
             receive: { event in
                 guard case .received(let messages, let sender) = event else { return }
                 let others = messages.filter { !agent.receive($0, from: sender) }
-                node.receive(others, from: sender)
+                node.receive(others, from: sender, knowing: agent.revision)
                 inlet.receive(others, from: sender)
             })
     }

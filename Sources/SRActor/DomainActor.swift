@@ -11,6 +11,7 @@ public actor DomainActor {
     private let journal: any Journal
     private let routers: RouterNames
     private let lease: LeaseHolder
+    private let progress: StoreProgress
     private let outlet: (any DestinationOutlet)?
     private let log: Logger
     private let onRetired: @Sendable () -> Void
@@ -26,12 +27,13 @@ public actor DomainActor {
     /// - Parameters:
     ///   - checkpointedGeneration: of the journal that holds the copy; nil for a copy that begins empty, of which the
     ///     journal has nothing yet.
+    ///   - progress: of what all domains of the node have the disk keep.
     ///   - onRetired: called when nobody is to serve the domain any more, and nothing of it is kept here; more
     ///   than once, perhaps.
     public init(
         machine: DomainMachine, transport: any Transport, journal: any Journal, routers: RouterNames,
         lease: LeaseHolder, outlet: (any DestinationOutlet)? = nil, mailboxLimit: Int,
-        checkpointedGeneration: UInt64? = nil, log: Logger,
+        checkpointedGeneration: UInt64? = nil, progress: StoreProgress = StoreProgress(), log: Logger,
         onRetired: @escaping @Sendable () -> Void = {}
     ) {
         self.onRetired = onRetired
@@ -40,6 +42,7 @@ public actor DomainActor {
         self.journal = journal
         self.routers = routers
         self.lease = lease
+        self.progress = progress
         self.outlet = outlet
         self.log = log
         mailbox = Mailbox(limit: mailboxLimit)
@@ -106,7 +109,9 @@ public actor DomainActor {
     private func store(_ directives: [DomainMachine.Directive]) {
         let records = directives.compactMap { if case .store(let record) = $0 { record } else { nil } }
         guard !records.isEmpty else { return }
+        progress.begin()
         journal.append(records, of: machine.domain)
+        progress.end()
         if let begun = checkpoint, !begun.goesOn(after: records) { checkpoint = nil }
     }
 

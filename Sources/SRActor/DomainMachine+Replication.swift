@@ -6,7 +6,7 @@ extension DomainMachine {
     /// How many entries one turn restates at most.
     private static let replayBatch = 1_024
     /// A follower that is silent for so long has to ask again.
-    private static let feedTimeout = Duration.seconds(5)
+    private static let feedTimeout = Quiet.longestPause * 2 + .seconds(4)
     /// How often a change of the in-sync set is asked for.
     private static let askInterval = Duration.milliseconds(300)
     /// How often standbys are asked to speak.

@@ -24,7 +24,8 @@ public import RegistrarEvents
 public struct DomainMachine: Sendable {
     public enum Event: Sendable {
         /// The assignment in force changed.
-        case assigned(Assignment)
+        /// - Parameter heard: when nodes were last heard, the former owner's among them.
+        case assigned(Assignment, heard: SignsOfLife = SignsOfLife())
         /// As a lone owner, this node may acknowledge until then.
         case lease(until: MonotonicInstant)
         /// Whether the node's disk takes what is stored. A lone owner acknowledges nothing while it does not.
@@ -115,7 +116,7 @@ public struct DomainMachine: Sendable {
 
     public mutating func handle(_ event: Event, at now: Moment) -> [Directive] {
         switch event {
-        case .assigned(let assignment): return assigned(assignment, at: now)
+        case .assigned(let assignment, let heard): return assigned(assignment, heard, at: now)
         case .lease(let until):
             leaseUntil = max(leaseUntil, until)
             return []
@@ -164,27 +165,27 @@ public struct DomainMachine: Sendable {
         // A held request, a hand-over and an owner that has not answered yet are all matters of a moment.
         let soon = now.monotonic + .milliseconds(25)
         guard let owner else {
-            if !early.isEmpty || receiver.isCourting { return soon }
-            return assignment == nil ? nil : now.monotonic + .milliseconds(250)
+            return !early.isEmpty || receiver.isCourting ? soon : receiver.nextTick
         }
         guard early.isEmpty else { return soon }
         guard !owner.isDeposed else { return now.monotonic + .milliseconds(250) }
         guard !isHandingOver, !isRetiring, owner.waiting.first?.changedNothingAt == nil else { return soon }
         // A replay that waits for acknowledgements goes on with them.
         if replayBudget(at: now) > 0 { return now.monotonic }
-        var wake = now.monotonic + (owner.uncommitted > 0 ? .milliseconds(50) : .milliseconds(250))
-        if mayExpire(at: now), let check = replica.table.nextExpiryCheck {
-            let wait = Duration.milliseconds(max(check - replica.time(at: now), 1))
-            wake = min(wake, now.monotonic + wait)
+        var wake = owner.nextWake(at: now.monotonic)
+        if let check = replica.table.nextExpiryCheck {
+            let wait = Duration.milliseconds(max(check - replica.time(at: now), mayExpire(at: now) ? 1 : 250))
+            wake = wake.map { min($0, now.monotonic + wait) } ?? now.monotonic + wait
         }
         return wake
     }
 
     // MARK: Assignment
 
-    private mutating func assigned(_ new: Assignment, at now: Moment) -> [Directive] {
+    private mutating func assigned(_ new: Assignment, _ heard: SignsOfLife, at now: Moment) -> [Directive] {
         guard new.revision > (assignment?.revision ?? 0), new.epoch >= (assignment?.epoch ?? 0) else { return [] }
         let known = assignment
+        if let former = known?.owner, let sign = heard.last(of: former) { receiver.vouch(for: former, at: sign) }
         assignment = new
         if new.owner == node {
             guard owner?.epoch != new.epoch else { return inSyncChanged(new) }

@@ -82,6 +82,16 @@ struct Ownership: Sendable {
         }
     }
 
+    /// When the owner wants a tick for the sake of its replicas: soon while one of them is to be waited for, counted in
+    /// or brought up to date; nil when there are none.
+    func nextWake(at now: MonotonicInstant) -> MonotonicInstant? {
+        guard uncommitted == 0 else { return now + .milliseconds(50) }
+        let isAtRest =
+            replayCursor == nil && joining.isEmpty && assignment.standbys.allSatisfy(\.inSync)
+            && feeds.allSatisfy(\.isAtRest)
+        return isAtRest ? feeds.lazy.map(\.nextHeartbeat).min() : now + .milliseconds(250)
+    }
+
     var uncommitted: UInt64 { ring.lastSeq - committed }
 
     /// How many entries may still be appended. What is not committed does not leave the ring, so that at most half of

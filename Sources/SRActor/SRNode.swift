@@ -18,6 +18,8 @@ public final class SRNode: Sendable {
     private let lease = LeaseHolder()
     private let outlet: (any DestinationOutlet)?
     private let domains: Mutex<Domains>
+    private let signs = Mutex(SignsOfLife())
+    private let progress = StoreProgress()
 
     private struct Domains {
         var actors: [DomainName: DomainActor] = [:]
@@ -27,8 +29,11 @@ public final class SRNode: Sendable {
 
     /// A node that parks no requests takes in what replication and its domains' requests need all the same.
     private static let smallestMailbox = 1_024
-    /// How often the routers are told what is held here.
+    /// How often the routers are told what is held here, for each `copiesPerInterval` or part of them.
     private static let reportInterval = Duration.seconds(1)
+    private static let copiesPerInterval = 1_000
+    /// How often it is looked whether another router leads, which is told at once.
+    private static let lookInterval = Duration.milliseconds(200)
 
     /// - Parameters:
     ///   - replicas: what the journal held; each waits as a copy until the router decides what becomes of it.
@@ -62,7 +67,7 @@ public final class SRNode: Sendable {
             machine: DomainMachine(domain: domain, node: node, policy: policy(domain), replica: replica),
             transport: transport, journal: journal, routers: routers, lease: lease, outlet: outlet,
             mailboxLimit: max(Self.smallestMailbox, limits.parkedRequests * 8), checkpointedGeneration: generation,
-            log: log,
+            progress: progress, log: log,
             onRetired: { [weak self] in self?.letGo(of: domain) })
     }
 
@@ -73,6 +78,7 @@ public final class SRNode: Sendable {
 
     /// Assignments changed: tell the domains that this node has to do with.
     public func assigned(_ assignments: [Assignment]) {
+        let heard = signs.withLock { $0 }
         for assignment in assignments {
             let concerns = assignment.owner == node || assignment.standbys.contains { $0.node == node }
             domains.withLock { domains in
@@ -86,7 +92,7 @@ public final class SRNode: Sendable {
                     domains.retired.remove(assignment.domain)
                 }
                 // Within the lock: an actor that is let go of has been handed nothing newer.
-                actor.post([.assigned(assignment)], isVital: true)
+                actor.post([.assigned(assignment, heard: heard)], isVital: true)
             }
         }
     }
@@ -114,7 +120,12 @@ public final class SRNode: Sendable {
     }
 
     /// Hands messages to their domains; runs of messages for one domain in one go.
-    public func receive(_ messages: [Message], from sender: NodeID) {
+    /// - Parameter revision: up to which this node knows the assignments.
+    public func receive(_ messages: [Message], from sender: NodeID, knowing revision: @autoclosure () -> UInt64 = 0) {
+        for case .heartbeat(let heartbeat) in messages {
+            let (known, now) = (revision(), SystemClock.monotonic())
+            signs.withLock { $0.heard(heartbeat, from: sender, knowing: known, at: now) }
+        }
         var run: (domain: DomainName, events: [DomainMachine.Event])?
         for message in messages {
             guard let (domain, event) = Self.event(message, from: sender) else { continue }
@@ -165,6 +176,9 @@ public final class SRNode: Sendable {
         domains.withLock { $0.actors.values.map(\.report) }.sorted { $0.domain < $1.domain }
     }
 
+    /// Whether the node may vouch for its domains: not while its disk hangs. To be asked at each tick of the agent.
+    public func mayVouch() -> Bool { progress.look() }
+
     /// Whether the journal can be written to.
     public var isJournalWritable: Bool { journal.isWritable }
 
@@ -172,16 +186,25 @@ public final class SRNode: Sendable {
     public var dropped: UInt64 { domains.withLock { $0.actors.values.reduce(0) { $0 + $1.dropped } } }
 
     /// Reports to the routers until cancelled, and stirs quiet domains when the journal wants them written anew.
-    public func run() async {
+    /// - Parameter term: in which a router leads, as far as this node has heard. One that begins to lead is told what
+    ///   is held here without delay, since it may have to choose among copies.
+    public func run(term: @Sendable () -> UInt64 = { 0 }) async {
         var generation = journal.firstGeneration
+        var told: (term: UInt64, next: MonotonicInstant) = (0, .distantPast)
         while !Task.isCancelled {
             if journal.generation != generation {
                 generation = journal.generation
                 for actor in domains.withLock({ Array($0.actors.values) }) { actor.post([.tick]) }
             }
-            let copies = Message.copies(CopyReports(reports: reports))
-            for router in routers.all { transport.send(copies, to: router) }
-            try? await Task.sleep(for: Self.reportInterval)  // ends early only when cancelled, which the loop sees
+            let (now, term) = (SystemClock.monotonic(), term())
+            if now >= told.next || term != told.term {
+                let reports = self.reports
+                let copies = Message.copies(CopyReports(reports: reports))
+                for router in routers.all { transport.send(copies, to: router) }
+                let parts = (reports.count + Self.copiesPerInterval - 1) / Self.copiesPerInterval
+                told = (term, now + Self.reportInterval * max(1, parts))
+            }
+            try? await Task.sleep(for: Self.lookInterval)  // ends early only when cancelled, which the loop sees
         }
     }
 }

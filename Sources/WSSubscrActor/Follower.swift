@@ -106,6 +106,14 @@ public struct Follower: Sendable {
         }
     }
 
+    /// When it wants a tick even if nothing arrives.
+    var nextTick: MonotonicInstant {
+        if waitingCount > 0 || receiver.isCourting { return .distantPast }
+        let next = receiver.nextTick ?? MonotonicInstant(nanoseconds: .max)
+        let hasToSweep = !subscriptions.isEmpty || shared != nil || sharedStates != nil
+        return hasToSweep ? min(next, lastSweep + .seconds(1)) : next
+    }
+
     /// Whether snapshots can be taken: the list is whole, and is as of the last recent event.
     var isServing: Bool { receiver.replica.isComplete && receiver.replica.position == recent.last }
 

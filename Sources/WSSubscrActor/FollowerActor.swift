@@ -16,6 +16,8 @@ public actor FollowerActor {
     private let control = Mailbox<Follower.Event>(limit: 1 << 10)
     private let latestReport: Mutex<FollowerReport>
     private let alarmCount = Atomic<UInt64>(0)
+    /// When the machine wants a tick, in nanoseconds of the monotonic clock.
+    private let nextTick = Atomic<Int64>(0)
 
     /// - Parameter onRetired: called when the domain is no more and its subscribers were told; more than once, perhaps.
     public init(
@@ -53,9 +55,11 @@ public actor FollowerActor {
         Task { await self.turn() }
     }
 
-    /// Looks at the time, unless much else is to be done.
-    nonisolated func tick() {
-        guard control.post(CollectionOfOne(.tick)) else { return }
+    /// Has the machine look at the time, if that matters to it and unless much else is to be done.
+    nonisolated func tick(at now: MonotonicInstant) {
+        guard now.nanoseconds >= nextTick.load(ordering: .relaxed), control.post(CollectionOfOne(.tick)) else {
+            return
+        }
         Task { await self.turn() }
     }
 
@@ -72,6 +76,7 @@ public actor FollowerActor {
             perform(machine.handle(.turnEnded, at: now))
             flush()
             latestReport.withLock { $0 = machine.report }
+            nextTick.store(machine.nextTick.nanoseconds, ordering: .relaxed)
             if machine.isRetired { onRetired() }
             guard SystemClock.monotonic() - begun > Self.longestTurn else { continue }
             await Task.yield()

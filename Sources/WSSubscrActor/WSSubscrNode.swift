@@ -200,7 +200,8 @@ public final class WSSubscrNode: Sendable {
     /// Lets time go by for the followers until cancelled.
     public func run() async {
         while !Task.isCancelled {
-            for (_, actor) in followers { actor.tick() }
+            let now = SystemClock.monotonic()
+            for (_, actor) in followers { actor.tick(at: now) }
             try? await Task.sleep(for: Self.tickInterval)  // ends early only when cancelled, which the loop sees
         }
     }

@@ -43,6 +43,21 @@ import Testing
         #expect(sent == [0, 200, 400, 600, 800, 1000])
     }
 
+    /// What peers hear vouches for the domains of this node.
+    @Test func heartbeatsGoToPeersWhileTheNodeVouches() {
+        var agent = makeAgent()
+        let peer = NodeName("sr2")
+        agent.follow(routers: [router1.name], peers: [peer])
+        func heard(_ time: Int64) -> [NodeName] {
+            agent.handle(.tick, at: at(time)).compactMap { if case .send(.heartbeat, let to) = $0 { to } else { nil } }
+        }
+        #expect(heard(0) == [router1.name, peer])
+        agent.vouches = false
+        #expect(heard(200) == [router1.name])
+        agent.vouches = true
+        #expect(heard(400) == [router1.name, peer])
+    }
+
     @Test func leaseCountsFromTheHeartbeatThatWasAnswered() {
         var agent = makeAgent()
         let directives = agent.handle(lead(term: 3, echo: 100, from: router1), at: at(250))

@@ -169,6 +169,36 @@ struct ReplicationTests {
         #expect(chunks() == [16, 17, 18])
     }
 
+    /// One of an earlier release speaks twice a second however quiet it is, and is to hear the owner as often.
+    @Test func whoSpeaksIsAnsweredHoweverQuietTheDomainIs() throws {
+        let domain = try ReplicationFixture.domain()
+        let follow = Follow(
+            domain: domain, role: .standby, epoch: 1, applied: Position(epoch: 1, seq: 1), complete: true, snapshot: 0,
+            nextChunk: 0, rewind: false)
+        var ring = EventRing(maximumEntries: 10, maximumBytes: 1_000)
+        ring.append(LogEntry(seq: 1, timestamp: 0, change: .clear(.failover)), at: 0)
+        let start = ReplicationFixture.start()
+        var feed = ReplicaFeed(follow, from: NodeID(name: NodeName("b"), incarnation: 1), at: start.monotonic)
+        var id: UInt64 = 7
+        let source = FeedSource(domain: domain, epoch: 1, committed: 1, replayEnd: 1)
+        var milliseconds: Int64 = 3_600_000
+        func answers(everyMilliseconds period: Int64, times: Int) -> Int {
+            var count = 0
+            for _ in 0..<times {
+                milliseconds += period
+                let now = ReplicationFixture.moment(milliseconds)
+                feed.receive(follow, epoch: 1, ring: ring, at: now.monotonic)
+                count += feed.pump(
+                    source, ring: ring, replica: DomainReplica(), mayRestart: false, nextSnapshot: &id, at: now
+                ).count
+            }
+            return count
+        }
+        #expect(answers(everyMilliseconds: 500, times: 120) == 120)
+        // But not more often, so that two do not talk without end.
+        #expect(answers(everyMilliseconds: 100, times: 1_200) <= 1_200 / 4 + 1)
+    }
+
     /// A replica that hears nothing but is heard is slow, however often it is sent everything again.
     @Test func whoIsHeardButMakesNoProgressIsWaitedForSinceThen() throws {
         var rig = try ReplicationRig(role: .standby, seed: 1)

@@ -132,6 +132,38 @@ struct DomainMachineReplayTests {
         #expect(try cluster.accounts("b") == ["alice"])
     }
 
+    /// The node that is there vouches for its quiet domains, but not for one that it never spoke for.
+    @Test func aNodeDoesNotVouchForAnOwnerThatNeverSpoke() throws {
+        var cluster = try MachineCluster.pair()
+        cluster.start("c")
+        try cluster.register("alice", ttl: 60_000)
+        cluster.settle()
+        cluster.advance(55_000)
+        cluster.isolate("a")
+        cluster.assign(epoch: 2, owner: "c", standbys: ["b+"], to: ["b"])
+        cluster.advance(20_000)
+        cluster.assign(epoch: 3, owner: "b", to: ["b"])
+        cluster.lease("b", milliseconds: 600_000)
+        cluster.advance(4_000)
+        #expect(try cluster.accounts("b") == ["alice"])
+    }
+
+    /// Nor for a domain that it was told to be another's by now: from then on nobody could renew here.
+    @Test func aNodeDoesNotVouchForAnOwnerThatItKnowsToBeDeposed() throws {
+        var cluster = try MachineCluster.pair()
+        cluster.start("c")
+        try cluster.register("alice", ttl: 60_000)
+        cluster.settle()
+        cluster.advance(55_000)
+        cluster.assign(epoch: 2, owner: "c", standbys: ["b+"], to: ["a", "c"])
+        cluster.isolate("c")
+        cluster.advance(20_000)
+        cluster.assign(epoch: 3, owner: "b", to: ["b"])
+        cluster.lease("b", milliseconds: 600_000)
+        cluster.advance(4_000)
+        #expect(try cluster.accounts("b") == ["alice"])
+    }
+
     @Test func expiryIsReportedOnce() throws {
         var cluster = try MachineCluster.pair()
         cluster.follow("f")

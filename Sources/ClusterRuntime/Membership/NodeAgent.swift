@@ -47,6 +47,8 @@ public struct NodeAgent: Sendable {
     public var needsRestart = false
     /// Of an `sr` node: whether its journal holds all that it was given; told in its heartbeats.
     public var isJournalWritable = true
+    /// Whether peers are told that this node is there. Not while it cannot serve the domains that this vouches for.
+    public var vouches = true
     /// Of a router's agent: the term in which the router leads, 0 while it does not. Told in its heartbeats.
     public var leadingTerm: UInt64 = 0
 
@@ -57,16 +59,19 @@ public struct NodeAgent: Sendable {
     private var lastHeartbeat: MonotonicInstant?
     private var assembly = TopologyAssembly()
     private var routers: [NodeName]
+    private var peers: [NodeName]
 
     /// - Parameters:
     ///   - routers: where heartbeats go. A router's own name may be among them; its shell then hands the heartbeat to
     ///     its own machine.
+    ///   - peers: other nodes that are told as well that this one is there, which vouches for the domains that it owns.
     ///   - started: when the node started, on its monotonic clock.
     ///   - topologyVersion: of the active topology that the node has from an earlier life; 0 when it has none.
     public init(
         node: NodeID, role: NodeRole, routers: [NodeName], pid: UInt64, started: MonotonicInstant, periods: Periods,
-        topologyVersion: UInt64 = 0
+        topologyVersion: UInt64 = 0, peers: [NodeName] = []
     ) {
+        self.peers = peers
         self.topologyVersion = topologyVersion
         self.node = node
         self.role = role
@@ -86,13 +91,16 @@ public struct NodeAgent: Sendable {
     }
 
     /// Heartbeats go to these from now on.
-    public mutating func follow(routers: [NodeName]) { self.routers = routers }
+    public mutating func follow(routers: [NodeName], peers: [NodeName] = []) {
+        self.routers = routers
+        self.peers = peers
+    }
 
     /// A tick that comes a little early counts as the heartbeat's: left to the next one it would be half a period late.
     private mutating func tick(at now: MonotonicInstant) -> [Directive] {
         if let lastHeartbeat, now - lastHeartbeat < periods.heartbeat * 3 / 4 { return [] }
         lastHeartbeat = now
-        return routers.map { .send(heartbeat(at: now), to: $0) }
+        return (routers + (vouches ? peers : [])).map { .send(heartbeat(at: now), to: $0) }
     }
 
     private mutating func heard(_ lead: Lead, from router: NodeID, at now: MonotonicInstant) -> [Directive] {

@@ -57,6 +57,14 @@ public struct ReplicaFeed: Sendable {
     private var snapshot: Snapshot?
     private var needsSnapshot = false
     private var lastSent = MonotonicInstant.distantPast
+    /// When it last had anything to send but that the owner is there.
+    private var lastNews = MonotonicInstant.distantPast
+    /// The cursors last told, and whether they have changed since: that is told soon, however quiet the domain is.
+    private var toldCursors: [DestinationCursor] = []
+    private var owesCursors = false
+    /// Whether the replica has spoken since the last turn. One of an earlier release does so twice a second and counts
+    /// on being answered: deadlines are stretched by how long it was not.
+    private var isAnswerDue = false
     /// The end of the replay, once told, is told with every append; the first time must not wait for one.
     private var toldReplayEnd: UInt64 = 0
 
@@ -86,21 +94,38 @@ public struct ReplicaFeed: Sendable {
 
     static let heartbeatInterval = Duration.milliseconds(500)
     static let resendAfter = Duration.milliseconds(400)
+    /// For how long entries are sent again to a replica that does not answer.
+    static let patience = Duration.seconds(4)
 
     public init(_ first: Follow, from node: NodeID, at now: MonotonicInstant) {
         self.node = node
         role = first.role
         lastHeard = now
+        lastNews = now
     }
 
     /// Whether the feed is sending a snapshot.
     public var isInSnapshot: Bool { snapshot != nil }
+
+    /// Whether everything that was sent is acknowledged, and nothing is to be sent but, at `nextHeartbeat`, that the
+    /// owner is there.
+    public var isAtRest: Bool { waitingSince == nil && snapshot == nil && !needsSnapshot && !isStranded }
+
+    public var nextHeartbeat: MonotonicInstant { lastSent + heartbeatWait }
+
+    private var heartbeatWait: Duration {
+        owesCursors
+            ? Self.heartbeatInterval
+            : Quiet.interval(
+                lastSent - lastNews, atLeast: Self.heartbeatInterval, atMost: Quiet.longestPauseUnasked)
+    }
 
     // MARK: What the replica says
 
     /// - Parameter ring: the log, to see whether it reaches back to where the replica is.
     public mutating func receive(_ follow: Follow, epoch: UInt64, ring: EventRing, at now: MonotonicInstant) {
         lastHeard = now
+        isAnswerDue = true
         isComplete = follow.complete && follow.applied.epoch == epoch
         let applied = follow.applied.epoch == epoch ? min(follow.applied.seq, ring.lastSeq) : 0
         if let current = snapshot {
@@ -190,11 +215,7 @@ public struct ReplicaFeed: Sendable {
     ) -> [Message] {
         var messages: [Message] = []
         let last = role == .standby ? ring.lastSeq : source.committed
-        if let waitingSince, now.monotonic - max(waitingSince, rewoundAt) > Self.resendAfter,
-            now.monotonic - lastHeard < .seconds(1)
-        {
-            rewind(to: nil, at: now.monotonic)
-        }
+        if isOverdue(at: now.monotonic) { rewind(to: nil, at: now.monotonic) }
         isStranded = false
         if needsSnapshot || sent + 1 < ring.firstSeq {
             guard mayRestart else {
@@ -218,7 +239,11 @@ public struct ReplicaFeed: Sendable {
         }
         while sent == last, let chunk = nextChunk(source, ring, replica, at: now) { messages.append(.chunk(chunk)) }
         let isNews = source.replayEnd != toldReplayEnd
-        if messages.isEmpty, isNews || now.monotonic - lastSent >= Self.heartbeatInterval {
+        owesCursors = role == .standby && source.cursors != toldCursors
+        if !messages.isEmpty || isNews { lastNews = now.monotonic }
+        let wait = isAnswerDue ? Self.heartbeatInterval * 3 / 4 : heartbeatWait
+        isAnswerDue = false
+        if messages.isEmpty, isNews || now.monotonic - lastSent >= wait {
             messages.append(append(source, [], []))
         } else if !messages.isEmpty, waitingSince == nil {
             waitingSince = now.monotonic
@@ -226,8 +251,19 @@ public struct ReplicaFeed: Sendable {
         if !messages.isEmpty {
             lastSent = now.monotonic
             toldReplayEnd = source.replayEnd
+            if owesCursors { (toldCursors, owesCursors) = (source.cursors, false) }
         }
         return messages
+    }
+
+    /// Whether what was sent ought to have been acknowledged by now. A replica at rest speaks seldom, so one that says
+    /// nothing is sent everything again for a while, each time after twice as long, before it is taken to be away.
+    private func isOverdue(at now: MonotonicInstant) -> Bool {
+        guard let waitingSince else { return false }
+        let last = max(waitingSince, rewoundAt)
+        let isHeard = now - lastHeard < .seconds(1)
+        let wait = isHeard ? Self.resendAfter : max(Self.resendAfter, last - waitingSince)
+        return now - last > wait && (isHeard || now - max(waitingSince, lastHeard) < Self.patience)
     }
 
     private func append(_ source: FeedSource, _ entries: [LogEntry], _ ages: [UInt32]) -> Message {

@@ -14,7 +14,7 @@ public struct ReplicaReceiver: Sendable {
         case assigned(Assignment)
         case append(Append, from: NodeID)
         case chunk(SnapshotChunk, from: NodeID)
-        /// Time goes by; about each 100 ms.
+        /// Time goes by: at the latest at `nextTick`.
         case tick
         /// Everything that had arrived has been handled: acknowledge.
         case turnEnded
@@ -56,11 +56,13 @@ public struct ReplicaReceiver: Sendable {
     private var isAcknowledgementDue = false
     private var isRewindDue = false
     private var lastFollow = MonotonicInstant.distantPast
+    /// When there was last anything to take in: a replica shows life the more seldom the longer there was nothing.
+    private var lastNews = MonotonicInstant.distantPast
     private var lastRewind = MonotonicInstant.distantPast
     /// How often the owner in force was told of this replica before it said anything; nil once it has.
     private var unanswered: Int?
 
-    /// - Parameter followInterval: how often an idle replica shows life.
+    /// - Parameter followInterval: how often a replica shows life to which nothing was said a moment ago.
     public init(
         domain: DomainName, role: Follow.Role, replica: DomainReplica = DomainReplica(),
         followInterval: Duration = .milliseconds(500)
@@ -84,6 +86,18 @@ public struct ReplicaReceiver: Sendable {
         min(followInterval, Self.courtingInterval * (1 << max(0, unanswered - 1)))
     }
 
+    /// When it wants a tick even if nothing arrives; nil while the domain has no owner.
+    public var nextTick: MonotonicInstant? { assignment?.owner == nil ? nil : lastFollow + followWait }
+
+    /// How long after the last word to the owner the next one is due. Thousands of quiet domains must cost next to
+    /// nothing, so a replica that has everything waits for as long as it has been quiet already.
+    private var followWait: Duration {
+        if let unanswered { return interval(after: unanswered) }
+        let isAtRest = replica.isComplete && replica.isReplayed && !isInSnapshot && !isRewindDue
+        guard isAtRest else { return followInterval }
+        return Quiet.interval(lastFollow - lastNews, atLeast: followInterval, atMost: Quiet.longestPause)
+    }
+
     private var isInSnapshot: Bool { snapshot != 0 }
     private var epoch: UInt64 { assignment?.epoch ?? 0 }
     /// How far this epoch's log is applied.
@@ -98,12 +112,18 @@ public struct ReplicaReceiver: Sendable {
         case .append(let append, let sender): return take(append, from: sender, at: now)
         case .chunk(let chunk, let sender): return take(chunk, from: sender, at: now)
         case .tick:
-            let wait = unanswered.map { interval(after: $0) } ?? followInterval
-            guard now.monotonic - lastFollow >= wait else { return [] }
+            guard now.monotonic - lastFollow >= followWait else { return [] }
             return follow(at: now)
         case .turnEnded:
             return isAcknowledgementDue || isRewindDue ? follow(at: now) : []
         }
+    }
+
+    /// The owner's node has vouched for it. That stands for a word of the owner, which speaks seldom while nothing
+    /// happens; but not before the owner in force has said anything at all.
+    public mutating func vouch(for owner: NodeID, at sign: MonotonicInstant) {
+        guard assignment?.owner == owner, unanswered == nil, let lastHeard else { return }
+        self.lastHeard = max(lastHeard, sign)
     }
 
     // MARK: Assignment
@@ -111,6 +131,7 @@ public struct ReplicaReceiver: Sendable {
     private mutating func assigned(_ new: Assignment, at now: Moment) -> [Directive] {
         let isNewOwner = new.epoch != assignment?.epoch || new.owner != assignment?.owner
         assignment = new
+        lastNews = now.monotonic
         guard isNewOwner else { return [] }
         finished = 0
         unanswered = 0
@@ -161,7 +182,10 @@ public struct ReplicaReceiver: Sendable {
         guard isValid else { return answer }
         lastHeard = now.monotonic
         unanswered = nil
-        isAcknowledgementDue = isAcknowledgementDue || !append.entries.isEmpty
+        if !append.entries.isEmpty {
+            isAcknowledgementDue = true
+            lastNews = now.monotonic
+        }
         guard append.base <= applied else {
             isRewindDue = true
             return []
@@ -258,6 +282,7 @@ public struct ReplicaReceiver: Sendable {
         lastHeard = now.monotonic
         unanswered = nil
         isAcknowledgementDue = true
+        lastNews = now.monotonic
         var directives: [Directive] = []
         if chunk.index == 0, chunk.snapshot > max(snapshot, finished) {
             replica.reset(to: Position(epoch: epoch, seq: chunk.after))

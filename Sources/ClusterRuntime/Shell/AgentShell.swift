@@ -11,18 +11,21 @@ public final class AgentShell: Sendable {
     private let onLease: @Sendable (MonotonicInstant) -> Void
     private let onTopology: @Sendable (ActiveTopology) -> Void
     private let isJournalWritable: @Sendable () -> Bool
+    private let mayVouch: @Sendable () -> Bool
 
     /// - Parameters:
     ///   - onAssigned: called in order of revision with assignments that changed; must return soon.
     ///   - onLease: called when the owner lease is extended.
     ///   - onTopology: called with each newer version of the active topology; must return soon.
     ///   - isJournalWritable: of an `sr` node, for its heartbeats; must not wait for a disk.
+    ///   - mayVouch: asked at each tick whether other nodes may be told that this one is there; must return soon.
     public init(
         agent: NodeAgent, transport: any Transport, heartbeat: Duration,
         onAssigned: @escaping @Sendable ([Assignment]) -> Void,
         onLease: @escaping @Sendable (MonotonicInstant) -> Void = { _ in },
         onTopology: @escaping @Sendable (ActiveTopology) -> Void = { _ in },
-        isJournalWritable: @escaping @Sendable () -> Bool = { true }
+        isJournalWritable: @escaping @Sendable () -> Bool = { true },
+        mayVouch: @escaping @Sendable () -> Bool = { true }
     ) {
         self.agent = Mutex(agent)
         self.transport = transport
@@ -31,6 +34,7 @@ public final class AgentShell: Sendable {
         self.onLease = onLease
         self.onTopology = onTopology
         self.isJournalWritable = isJournalWritable
+        self.mayVouch = mayVouch
     }
 
     /// The assignment of a domain as far as this node knows.
@@ -42,10 +46,16 @@ public final class AgentShell: Sendable {
     /// The router that leads, as far as this node knows.
     public var leader: NodeName? { agent.withLock { $0.leader } }
 
-    /// Heartbeats go to these routers from now on, and say whether the node needs a restart.
-    public func follow(routers: [NodeName], needsRestart: Bool) {
+    /// Up to which revision this node knows the assignments.
+    public var revision: UInt64 { agent.withLock { $0.table.revision } }
+
+    /// The highest term heard of; 0 before the first word of a router.
+    public var term: UInt64 { agent.withLock { $0.term } }
+
+    /// Heartbeats go to these routers, and to these other nodes, from now on, and say whether the node needs a restart.
+    public func follow(routers: [NodeName], peers: [NodeName] = [], needsRestart: Bool) {
         agent.withLock { agent in
-            agent.follow(routers: routers)
+            agent.follow(routers: routers, peers: peers)
             agent.needsRestart = needsRestart
         }
     }
@@ -68,7 +78,11 @@ public final class AgentShell: Sendable {
     /// all threads that tasks share, the node must not be taken for dead with all that it owns.
     public func run() async {
         let timer = DispatchSource.makeTimerSource(queue: DispatchQueue(label: "heartbeats"))
-        timer.setEventHandler { [self] in perform(.tick) }
+        timer.setEventHandler { [self] in
+            let mayVouch = mayVouch()
+            agent.withLock { $0.vouches = mayVouch }
+            perform(.tick)
+        }
         timer.schedule(deadline: .now(), repeating: .nanoseconds(Int(clamping: interval.nanoseconds)))
         timer.resume()
         while !Task.isCancelled {

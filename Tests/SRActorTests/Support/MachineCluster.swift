@@ -27,6 +27,12 @@ struct MachineCluster {
     var cut: Set<Link> = []
     /// Nodes whose disks do not take what the next turn stores.
     var fillingDisks: Set<NodeName> = []
+    /// When each node last heard of which others.
+    private var signs: [NodeName: SignsOfLife] = [:]
+    /// When each machine wants to be woken, by what it said at the end of its last turn.
+    private var nextWakes: [NodeName: MonotonicInstant] = [:]
+    /// Up to which revision each node knows the assignments.
+    private var known: [NodeName: UInt64] = [:]
 
     /// What came of it, in order.
     private(set) var replies: [UInt64: Reply.Result] = [:]
@@ -35,6 +41,8 @@ struct MachineCluster {
     private(set) var entries: [NodeName: [LogEntry]] = [:]
     private(set) var publications: [NodeName: [Publication]] = [:]
     private(set) var notes: [String] = []
+    /// How many messages were delivered.
+    private(set) var delivered = 0
     /// Called with everything that machines and followers want done.
     var trace: ((NodeName, DomainMachine.Directive) -> Void)?
     var followerTrace: ((NodeName, ReplicaReceiver.Directive) -> Void)?
@@ -77,6 +85,7 @@ struct MachineCluster {
         for event in events + [.turnEnded] { handle(event, at: name, now) }
         if fillingDisks.remove(name) != nil { handle(.journal(isWritable: false), at: name, now) }
         handle(.stored, at: name, now)
+        nextWakes[name] = machines[name]?.nextWake(at: now)
     }
 
     private mutating func handle(_ event: DomainMachine.Event, at name: NodeName, _ now: Moment) {
@@ -123,7 +132,8 @@ struct MachineCluster {
 
     mutating func tellAssignment(to name: NodeName) {
         guard let assignment else { return }
-        turn(name, [.assigned(assignment)])
+        known[name] = assignment.revision
+        turn(name, [.assigned(assignment, heard: signs[name] ?? SignsOfLife())])
         follower(name, .assigned(assignment))
     }
 
@@ -182,6 +192,7 @@ struct MachineCluster {
 
     mutating func deliver(_ link: Link) {
         guard let messages = links.removeValue(forKey: link), !messages.isEmpty else { return }
+        delivered += messages.count
         let sender = lifeID(link.from)
         if followers[link.to] != nil {
             for message in messages { follower(link.to, takes: message, from: sender) }
@@ -238,14 +249,55 @@ struct MachineCluster {
         links = links.filter { $0.key.from.rawValue != name && $0.key.to.rawValue != name }
     }
 
+    /// Nodes tell one another that they are there, whatever the domain does.
+    private mutating func exchangeSigns() {
+        for (from, to) in machines.keys.flatMap({ from in machines.keys.map { (from, $0) } })
+        where !cut.contains(Link(from: from, to: to)) {
+            let heartbeat = Heartbeat(
+                role: .sr, sentAt: now.monotonic.nanoseconds, revision: known[from] ?? 0, pid: 1, uptimeMilliseconds: 0)
+            signs[to, default: SignsOfLife()].heard(
+                heartbeat, from: lifeID(from), knowing: known[to] ?? 0, at: now.monotonic)
+        }
+    }
+
     /// Time goes by, in ticks of 50 ms, with or without messages.
     mutating func advance(_ total: Int64, settling: Bool = true) {
         let end = milliseconds + total
         while milliseconds < end {
             milliseconds = min(milliseconds + 50, end)
+            exchangeSigns()
             for name in machines.keys.sorted() { turn(name, [.tick]) }
             for name in followers.keys.sorted() { follower(name, .tick) }
             if settling { settle() }
+        }
+    }
+
+    /// Time goes by as shells let it: each machine is woken when it wants to be, and at no other time.
+    /// - Returns: how often one was woken, and how many messages were delivered.
+    @discardableResult
+    mutating func live(_ total: Int64) -> (wakes: Int, messages: Int) {
+        let (end, before) = (milliseconds + total, delivered)
+        var wakes = 0
+        while true {
+            let due = everyone.compactMap { name -> (at: MonotonicInstant, name: NodeName)? in
+                let next = machines[name] != nil ? nextWakes[name] : followers[name]?.nextTick
+                return next.map { ($0, name) }
+            }.min { ($0.at, $0.name) < ($1.at, $1.name) }
+            let next = due.map { max(milliseconds, ($0.at.nanoseconds + 999_999) / 1_000_000) } ?? end
+            guard let due, next <= end else {
+                milliseconds = end
+                exchangeSigns()
+                return (wakes, delivered - before)
+            }
+            milliseconds = next
+            exchangeSigns()
+            wakes += 1
+            guard wakes < 100_000 else {
+                Issue.record("\(due.name) is woken without end")
+                return (wakes, delivered - before)
+            }
+            if machines[due.name] != nil { turn(due.name, [.tick]) } else { follower(due.name, .tick) }
+            settle()
         }
     }
 
