@@ -195,12 +195,17 @@ def ten_thousand(options):
             print(f"| and a standby in sync | 10 s | {whole:.1f} s |", flush=True)
             # Until the last word about the start has been said.
             time.sleep(20)
-            pids = many.pids()
+            pids, sent = many.pids(), many.messages()
             before = {node: cpu_seconds(pid) for node, pid in pids.items()}
             time.sleep(options.idle)
+            shares = {node: (cpu_seconds(pid) - before[node]) / options.idle * 100 for node, pid in pids.items()}
+            for node, count in many.messages().items():
+                sent[node] = (count - sent[node]) / options.idle
             for node, pid in sorted(pids.items()):
-                share = (cpu_seconds(pid) - before[node]) / options.idle * 100
-                print(f"| {node} at rest | | {share:.1f} % of a CPU, {resident_mib(pid):.0f} MiB |", flush=True)
+                words = f", {sent[node]:,.0f} messages sent a second" if node in sent else ""
+                print(
+                    f"| {node} at rest | | {shares[node]:.1f} % of a CPU, {resident_mib(pid):.0f} MiB{words} |",
+                    flush=True)
             lost = [domain["name"] for domain in status["domains"] if domain["owner"] == "sr1"]
             if options.frontiers:
                 many.follow_up(60)

@@ -142,6 +142,19 @@ class ManyDomains:
                 return now
         raise SystemExit(f"{len(missing)} domains have not converged within {limit} s\n{self.cluster.logs()}")
 
+    def messages(self):
+        """How many messages each node has sent to others so far."""
+        ports = {**self.admin, "ws1": self.ports.get(8121), "sg1": self.ports.get(8131)}
+        sent = {}
+        for node, port in ports.items():
+            if port is None or node in self.down:
+                continue
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+                lines = answer.read().decode().splitlines()
+            sent[node] = sum(
+                float(line.split()[1]) for line in lines if line.startswith("rollcall_transport_messages_out_total "))
+        return sent
+
     def pids(self):
         return {node["name"]: node["pid"] for node in self.status()["nodes"] if node["pid"]}
 
