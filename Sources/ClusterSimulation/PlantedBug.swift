@@ -29,6 +29,10 @@ public enum PlantedBug: String, CaseIterable, Sendable, Hashable {
     case countsWhatIsUnderWay
     /// A lane that had to drop events does not ask for `clear` and replay.
     case leavesOutReplays
+    /// The heartbeats of any `sr` node vouch for all domains, also for those that it does not own, or no more.
+    case vouchesForOthers
+    /// A copy says that it is where the owner last said that the log ends, whatever of it was lost.
+    case claimsWhatItWasTold
     /// A snapshot lacks a contact, and its count and digest are not compared.
     case trustsSnapshots
     /// A reader does not take in what lacks the fields that came with its own wire version.

@@ -27,6 +27,9 @@ final class SimulatedNode {
     /// The machines of its role; the others are empty.
     var router: RouterMachine?
     var domains: [DomainName: DomainMachine] = [:]
+    var signs = SignsOfLife()
+    /// When each domain's machine wants to be woken, on the node's clock; nil when nothing but an event does it.
+    var wakes: [DomainName: MonotonicInstant] = [:]
     var followers: [DomainName: FollowerTwin] = [:]
     /// Of an `sr` node with a destination.
     var lane: LaneTwin?
@@ -40,6 +43,8 @@ final class SimulatedNode {
     /// The assignments that it knows.
     var told: [DomainName: Assignment] = [:]
     var lastReport = MonotonicInstant.distantPast
+    /// The last entry of each domain that an owner spoke of: for a planted bug.
+    var claims: [DomainName: Position] = [:]
 
     /// A record on disk, and when it was written.
     struct Written {

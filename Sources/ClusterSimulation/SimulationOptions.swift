@@ -53,6 +53,8 @@ public struct SimulationOptions: Sendable, Hashable {
     public var storm = 0
     /// Share of requests that come from one client, which registers and unregisters all the time.
     public var flapping = 0.0
+    /// How long nobody asks for anything, over and over, so that domains fall quiet; 0 without pauses. In seconds.
+    var lull = 0
     /// Share of requests that are for the first domain.
     public var heat = 0.5
     /// How many registrars, the first ones, make up a group that serves the last domain alone; 0 without groups.
@@ -114,6 +116,7 @@ public struct SimulationOptions: Sendable, Hashable {
         addWatches(seed: seed)
         var places = SplitMix64(seed: seed ^ 0x7370_7265_6164_2121)
         spreads = places.chance(0.2)
+        addLulls(seed: seed)
     }
 
     /// Has some histories with SIP devices, again from a generator of its own.
@@ -140,6 +143,14 @@ public struct SimulationOptions: Sendable, Hashable {
         former = World.names(of: self).filter {
             random.chance(share) && !(changesTopology && $0.rawValue.hasPrefix("r"))
         }
+    }
+
+    /// Has domains of some histories fall quiet between bursts of requests, again from a generator of its own.
+    private mutating func addLulls(seed: UInt64) {
+        var random = SplitMix64(seed: seed ^ 0x6c75_6c6c_735f_6f66)
+        guard random.chance(0.3) else { return }
+        lull = Int.random(in: 2...7, using: &random)
+        faultyTime += .seconds(2 * lull)
     }
 
     /// Has some histories with a destination, again from a generator of its own.

@@ -17,14 +17,21 @@ extension World {
         queue.add(
             .workload,
             at: now + random.microseconds(1...(2_000_000 / options.requestsPerSecond)))
-        ask()
+        if !isLull { ask() }
+    }
+
+    /// Whether nobody asks for anything: all but the first second and a half of each stretch of time.
+    private var isLull: Bool {
+        guard options.lull > 0 else { return false }
+        let stretch = Int64(options.lull) * 1_000 + 1_500
+        return (now - Self.beginning).milliseconds % stretch > 1_500
     }
 
     /// Many at once, every second.
     mutating func rush() {
         guard isLoaded else { return }
         queue.add(.storm, at: now + .seconds(1))
-        for _ in 0..<options.storm { ask() }
+        for _ in 0..<(isLull ? 0 : options.storm) { ask() }
     }
 
     private mutating func ask() {

@@ -13,16 +13,25 @@ extension World {
             route(.tick, at: name)
             checkWatch(of: name)
         case .sr:
-            for domain in domains { step(.tick, of: domain, at: name) }
+            for domain in domains where isDue(nodes[name]!.wakes[domain], at: name) {
+                step(.tick, of: domain, at: name)
+            }
             handle(.tick, of: nodes[name]!.life)
             report(name)
         case .wssubscr:
-            for domain in domains { follow(.tick, of: domain, at: name) }
+            for domain in domains where isDue(nodes[name]!.followers[domain]?.receiver.nextTick, at: name) {
+                follow(.tick, of: domain, at: name)
+            }
             resend(at: name)
         case .sg: step(.tick, of: nodes[name]!)
         case .arbiter: preconditionFailure("the simulated cluster has no such node: \(name)")
         }
         checkLimits(name)
+    }
+
+    /// Machines are woken when they want to be and at no other time, so that one that sleeps too long is found out.
+    private func isDue(_ wake: MonotonicInstant?, at name: NodeName) -> Bool {
+        wake.map { $0 <= moment(of: name).monotonic } ?? false
     }
 
     mutating func handle(_ message: Message, from sender: NodeID, at name: NodeName) {
@@ -31,7 +40,10 @@ extension World {
             perform(nodes[name]!.agent.handle(.lead(lead, from: sender), at: moment(of: name)), at: name)
         case .assignments(let update):
             perform(nodes[name]!.agent.handle(.assignments(update, from: sender), at: moment(of: name)), at: name)
-        case .heartbeat, .copies, .replicaChange: route(.received(message, from: sender), at: name)
+        case .heartbeat(let heartbeat):
+            route(.received(message, from: sender), at: name)
+            takeSign(heartbeat, from: sender, at: name)
+        case .copies, .replicaChange: route(.received(message, from: sender), at: name)
         case .handOver(let order): step(.handOver(order, from: sender.name), of: order.domain, at: name)
         case .retire(let order): step(.retire(order, from: sender.name), of: order.domain, at: name)
         case .topology(let part):
@@ -50,6 +62,7 @@ extension World {
                 take(reply, from: sender, at: name)
             }
         case .append(let append):
+            noteClaim(append, at: name)
             step(.append(corrupted(append), from: sender), of: append.domain, at: name)
             follow(.append(repeated(append), from: sender), of: append.domain, at: name)
         case .chunk(let chunk):
@@ -63,8 +76,7 @@ extension World {
             switch directive {
             case .send(let message, let peer): send(message, from: name, to: peer)
             case .assigned(let assignments): for assignment in assignments { assigned(assignment, at: name) }
-            case .lease(let until):
-                for domain in domains { step(.lease(until: until), of: domain, at: name) }
+            case .lease: break  // each turn goes by what the agent knows
             case .topology(let active): learned(active, at: name)
             }
         }
@@ -84,10 +96,9 @@ extension World {
             node.domains[assignment.domain] = DomainMachine(
                 domain: assignment.domain, node: life, policy: policy(at: node))
         }
-        step(.lease(until: node.agent.leaseUntil), of: assignment.domain, at: name)
         hearsFormerOwner(before: assignment, at: name)
         node.told[assignment.domain] = assignment
-        step(.assigned(assignment), of: assignment.domain, at: name)
+        step(.assigned(assignment, heard: node.signs), of: assignment.domain, at: name)
     }
 
     // MARK: Routers
@@ -135,19 +146,21 @@ extension World {
         func handle(_ event: DomainMachine.Event) {
             directives += node.domains[domain]?.handle(event, at: moment) ?? []
         }
+        handle(.lease(until: node.agent.leaseUntil))
         handle(.journal(isWritable: !failedDisks.contains(name)))
         handle(event)
         handle(.turnEnded)
         for case .store(let record) in directives { keep(record, of: domain, at: node) }
         handle(.journal(isWritable: !failedDisks.contains(name)))
         handle(.stored)
+        node.wakes[domain] = node.domains[domain]?.nextWake(at: moment)
         for directive in directives {
             if case .becameOwner(_, .moved, _) = directive { moves += 1 }
             switch directive {
             case .store: break
             case .send(let message, let peer):
                 if case .append(let append) = message { check(append.cursors, of: domain, in: append.epoch) }
-                send(message, from: name, to: peer)
+                send(boastful(message, at: node), from: name, to: peer)
             case .askRouters(let change):
                 for router in routers { send(.replicaChange(change), from: name, to: router) }
             case .publish(let publication): post(.published(publication, of: domain), to: node.life, at: now)
@@ -237,7 +250,7 @@ extension World {
             case .store: history.violate("no alarm", "\(name): a follower stores nothing")
             }
         }
-        for (message, peer) in outgoing { send(message, from: name, to: peer) }
+        for (message, peer) in outgoing { send(boastful(message, at: nodes[name]!), from: name, to: peer) }
     }
 
     /// A consumer takes an event: the next position, or number 1 of a later epoch, which is a clear.

@@ -82,6 +82,34 @@ extension World {
         return wrong
     }
 
+    // MARK: Quiet domains
+
+    /// What a heartbeat of another `sr` node tells this one.
+    func takeSign(_ heartbeat: Heartbeat, from sender: NodeID, at name: NodeName) {
+        guard let node = nodes[name], node.role == .sr, !node.isFormer else { return }
+        let now = moment(of: name).monotonic
+        node.signs.heard(heartbeat, from: sender, knowing: node.agent.table.revision, at: now)
+        guard has(.vouchesForOthers) else { return }
+        for owner in node.told.values.compactMap(\.owner).sorted() {
+            node.signs.heard(heartbeat, from: owner, knowing: .max, at: now)
+        }
+    }
+
+    func noteClaim(_ append: Append, at name: NodeName) {
+        guard has(.claimsWhatItWasTold), let node = nodes[name] else { return }
+        let end = Position(epoch: append.epoch, seq: append.base + UInt64(append.entries.count))
+        node.claims[append.domain] = max(node.claims[append.domain] ?? .start, end)
+    }
+
+    /// What a copy says of itself.
+    func boastful(_ message: Message, at node: SimulatedNode) -> Message {
+        guard has(.claimsWhatItWasTold), case .follow(var follow) = message, follow.snapshot == 0,
+            let claim = node.claims[follow.domain], claim.epoch == follow.epoch, claim > follow.applied
+        else { return message }
+        (follow.applied, follow.rewind) = (claim, false)
+        return .follow(follow)
+    }
+
     // MARK: Deadlines and assignments
 
     /// Has the node hear its former owner at the last moment, so that there is nothing to stretch.

@@ -126,7 +126,12 @@ struct World {
     let gateways: [NodeName]
     var names: [NodeName] { routers + registrars + followers + gateways }
     /// What a history may take at most: more of it is a flood that the machines have begun.
-    var stepLimit: Int { 60_000 * max(names.count, 7) / 7 + 30 * operations }
+    var stepLimit: Int {
+        // Registrars send heartbeats to each other, which grow with the square of their number.
+        let seconds = Int((options.faultyTime + .seconds(60)).components.seconds)
+        let signs = 5 * registrars.count * registrars.count * seconds
+        return 60_000 * max(names.count, 7) / 7 + 30 * operations + signs
+    }
     let domains: [DomainName]
     static let allDomains = ["a.example", "b.example"].compactMap { DomainName($0) }
 
@@ -205,7 +210,7 @@ struct World {
         let life = NodeID(name: name, incarnation: incarnation)
         let agent = NodeAgent(
             node: life, role: role, routers: routers.filter { $0 != name }, pid: 1, started: moment.monotonic,
-            periods: periods)
+            periods: periods, peers: role == .sr && !isFormer ? registrars.filter { $0 != name } : [])
         let node = SimulatedNode(life, role: role, isFormer: isFormer, disk: disk, agent: agent)
         node.agent.isJournalWritable = !failedDisks.contains(name)
         switch role {
