@@ -160,8 +160,8 @@ struct StateRoutes: Sendable {
         /// In order.
         var names: [String] {
             switch self {
-            // Unreadable ones raised an alarm where they came from.
             case .contacts(let contacts):
+                // Unreadable ones raised an alarm where they came from.
                 contacts.compactMap { (try? $0.key())?.account.name }.sorted { $0.bytesPrecede($1) }
             case .names(let names): names.sorted { $0.bytesPrecede($1) }
             }

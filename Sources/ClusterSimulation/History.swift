@@ -20,6 +20,8 @@ struct History {
         var expiresNotAfter: MonotonicInstant?
         /// Where the last acknowledged operation stands in the domain's order.
         var position = Position.start
+        /// Where the domain's removal ended it, as far as that was delivered.
+        var endedAt = Position.start
     }
 
     struct ContactID: Hashable {
@@ -73,13 +75,16 @@ struct History {
         if latestEpoch[operation.domain]?.last?.epoch ?? 0 < epoch {
             latestEpoch[operation.domain, default: []].append((epoch, acknowledgement.received))
         }
+        let endedAt = knowledge[contact]?.endedAt ?? .start
         switch operation.kind {
         case .register(let ttl):
             knowledge[contact] = Knowledge(
-                isRegistered: true, expiresNotBefore: operation.started + .milliseconds(Int64(ttl)),
+                // An answer may come after what ended the domain.
+                isRegistered: endedAt < acknowledgement.position,
+                expiresNotBefore: operation.started + .milliseconds(Int64(ttl)),
                 expiresNotAfter: acknowledgement.received + .milliseconds(Int64(ttl)) + Self.lateness,
-                position: acknowledgement.position)
-        case .unregister: knowledge[contact] = Knowledge(position: acknowledgement.position)
+                position: acknowledgement.position, endedAt: endedAt)
+        case .unregister: knowledge[contact] = Knowledge(position: acknowledgement.position, endedAt: endedAt)
         }
     }
 
@@ -143,8 +148,9 @@ struct History {
     }
 
     private mutating func end(_ contact: ContactID, by position: Position) {
-        guard let known = knowledge[contact], known.isRegistered, known.position < position else { return }
-        knowledge[contact]?.isRegistered = false
+        guard let known = knowledge[contact], known.endedAt < position else { return }
+        knowledge[contact]?.endedAt = position
+        if known.position < position { knowledge[contact]?.isRegistered = false }
     }
 
     // MARK: At the end

@@ -125,8 +125,8 @@ struct ScenarioReader {
             report(
                 "there is no setting `\(name)`",
                 "nodes, domains, replicas, ring, delay, loss, duplication, reordering, drift, coordinator, hints, "
-                    + "group, pin, quorum, spread, former, watches, broker, unanswered, queue, spool, plant, chance, until "
-                    + "or breaks")
+                    + "group, pin, quorum, spread, former, watches, broker, unanswered, queue, spool, plant, chance, "
+                    + "until or breaks")
         }
     }
 

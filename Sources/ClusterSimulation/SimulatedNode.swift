@@ -59,6 +59,8 @@ final class SimulatedNode {
         self.isFormer = isFormer
         self.disk = disk
         self.agent = agent
+        // Answers to an earlier life must not be taken for this one's.
+        gateway.nextID = (life.incarnation - 1) << 20 | 1
     }
 
     var life: NodeID { NodeID(name: name, incarnation: incarnation) }

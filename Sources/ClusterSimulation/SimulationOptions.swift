@@ -44,7 +44,8 @@ public struct SimulationOptions: Sendable, Hashable {
     public var tornJournals = false
     /// Whether the coordinator tells routers that the leadership is vacant, sooner or later.
     public var vacancyHints = false
-    /// Whether routers watch the coordinator, and how long what they are told of a change takes at most, in milliseconds.
+    /// Whether routers watch the coordinator, and how long what they are told of a change takes at most, in
+    /// milliseconds.
     public var hasWatches = false
     public var watchDelay = 10
     /// How long the coordinator takes for an answer at most, in milliseconds, and as long for the question.

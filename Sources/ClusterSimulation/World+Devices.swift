@@ -139,17 +139,17 @@ extension World {
         for operation in call.operations {
             history.acknowledge(.init(operation: operation, position: position, by: owner, received: now))
         }
-        compare(contacts, with: call)
+        compare(contacts, asOf: position, with: call)
     }
 
     /// The answer lists what the account has: what it put, what it knows to have besides, and nothing that it knows
     /// gone.
-    private mutating func compare(_ contacts: [LiveContact], with call: DeviceCall) {
+    private mutating func compare(_ contacts: [LiveContact], asOf position: Position, with call: DeviceCall) {
         let listed = Set(contacts.compactMap { Self.key($0.contact)?.contact })
         for contact in deviceContacts[Self.account(of: call.wish), default: []].sorted() {
             let id = History.ContactID(
                 domain: call.wish.domain, key: ContactKey(.sipuser, call.wish.account, contact))
-            guard let known = history.knowledge[id], !known.isUncertain else { continue }
+            guard let known = history.knowledge[id], !known.isUncertain, known.endedAt < position else { continue }
             if known.isRegistered, now + history.tolerance < known.expiresNotBefore, !listed.contains(contact) {
                 history.violate(Self.answersPromise, "\(id.domain) \(id.key) is not in the answer to its account")
             }

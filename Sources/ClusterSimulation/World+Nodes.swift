@@ -170,6 +170,8 @@ extension World {
                 trace.note(now, "\(name) \(Trace.describe(directive)) \(domain)")
             case .becameStandby, .deposed, .handingOver, .replayEnded, .retiring:
                 trace.note(now, "\(name) \(Trace.describe(directive)) \(domain)")
+                // From here on everything may end, long after the operator has asked for it.
+                if case .retiring = directive { history.mayHaveEnded(domain) }
             }
         }
         return true

@@ -12,8 +12,8 @@ struct SocketAddress {
     private let bytes: [UInt8]
     private let family: Int32
 
-    /// - Parameter address: `tcp://host:port`; a host name is looked up here and now, and stands for an IPv4 address, as
-    ///   it does in the library.
+    /// - Parameter address: `tcp://host:port`; a host name is looked up here and now, and stands for an IPv4 address,
+    ///   as it does in the library.
     /// - Returns: nil when it is no such address or the name is unknown.
     init?(_ address: String) {
         guard address.hasPrefix("tcp://"), let colon = address.lastIndex(of: ":") else { return nil }

@@ -9,8 +9,8 @@ import RegistrarEvents
 ///    acknowledged write.
 /// 2. Otherwise an owner that lives goes on in a new epoch, above all that anybody holds: what it acknowledged since
 ///    must not make way for what was there before.
-/// 3. Otherwise the domain is as good as without assignment: when everybody has been heard, the most advanced whole copy
-///    counts.
+/// 3. Otherwise the domain is as good as without assignment: when everybody has been heard, the most advanced whole
+///    copy counts.
 extension Planner {
     /// A life that says it owns a domain.
     struct Claim {

@@ -49,8 +49,11 @@ public struct Planner: Sendable {
         public var hasHeardEveryone = true
         /// Up to this revision assignments are to be stored anew, since nodes know so many; 0 when none are.
         public var outdated: UInt64 = 0
-        /// A domain that nobody serves begins above this epoch; 0 unless the coordinator has forgotten some.
+        /// A domain without a record that nobody serves begins above this epoch; 0 unless there may have been some that
+        /// nobody knows of.
         public var epochFloor: UInt64 = 0
+        /// The same for a domain with a record, which may be out of date.
+        public var recordedEpochFloor: UInt64 = 0
         /// Domains of which a node holds more than the book says.
         public var contradicted: Set<DomainName> = []
         /// Whether a node that owns a domain by its own word is believed rather than the book.
@@ -241,7 +244,9 @@ public struct Planner: Sendable {
         var first = Assignment(
             domain: domain, epoch: former?.epoch ?? 0, revision: 0, owner: owner, standbys: [],
             cause: isEmpty ? .storageCleared : .restart, since: 0)
-        if claim == nil { first.epoch = max(first.epoch, facts.epochFloor) }
+        if claim == nil {
+            first.epoch = max(first.epoch, former == nil ? facts.epochFloor : facts.recordedEpochFloor)
+        }
         beginEpoch(of: &first, round)
         return first
     }

@@ -5,7 +5,8 @@ import RegistrarEvents
 ///
 /// Nodes heed the highest term and the highest revisions that they have heard of, and tell both. So a router leads in a
 /// term above all of them and stores under revisions above all of them, or nobody would obey. What is stored counts as
-/// far as no node shows that it is out of date (`Planner+History.swift`), and is stored anew, so that every node takes it.
+/// far as no node shows that it is out of date (`Planner+History.swift`), and is stored anew, so that every node takes
+/// it.
 ///
 /// Until then nothing is told and nobody gets a lease, since whoever lost a domain by what is stored no more must not
 /// acknowledge. It waits until every `sr` node has said what it holds, or `Periods.restartGrace` is over.
@@ -63,9 +64,10 @@ extension RouterMachine {
         return now.monotonic - leadership.began >= periods.restartGrace || haveAllReported(leadership)
     }
 
-    /// Above which epoch a domain begins that nobody serves; 0 unless there may have been epochs that nobody knows of: the
-    /// coordinator has forgotten some, or holds nothing while a node is missing that may hold a copy. The time in seconds is
-    /// above all of them, and so is the highest revision known, should a clock have been set back: most took one each.
+    /// Above which epoch a domain begins that nobody serves; 0 unless there may have been epochs that nobody knows of:
+    /// the coordinator has forgotten some, or holds nothing while a node is missing that may hold a copy. The time in
+    /// seconds is above all of them, and so is the highest revision known, should a clock have been set back: most took
+    /// one each.
     func epochFloor(_ leadership: Leadership, at now: Moment) -> UInt64 {
         guard leadership.hasForgotten || leadership.beganEmpty && !haveAllReported(leadership) else { return 0 }
         return max(known.revision, UInt64(max(0, now.wall / 1000)))

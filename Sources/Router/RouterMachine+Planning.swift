@@ -72,6 +72,7 @@ extension RouterMachine {
         facts.hasHeardEveryone = hasHeardEveryone(at: now)
         facts.outdated = leadership.outdated
         facts.epochFloor = epochFloor(leadership, at: now)
+        facts.recordedEpochFloor = leadership.hasForgotten ? facts.epochFloor : 0
         facts.contradicted = leadership.contradicted
         facts.heedsClaims = isNew(leadership, at: now)
         facts.requests = leadership.requests

@@ -118,8 +118,8 @@ extension RouterMachine {
         }
     }
 
-    /// Nodes that are gone need not be kept empty; should one come back under the same name, it is a new one. The router
-    /// that activated their removal may not have come to that.
+    /// Nodes that are gone need not be kept empty; should one come back under the same name, it is a new one. The
+    /// router that activated their removal may not have come to that.
     mutating func forgetDrained() {
         guard topology.version > 0, let drained = leadership?.wishes.drained else { return }
         let names = Set(layout.nodes.map(\.name))
@@ -239,8 +239,8 @@ extension RouterMachine {
         if closing.isEmpty { refreshPlanner() }
     }
 
-    /// A planner ranks all nodes for all domains, so that it is not made anew for each of thousands that are removed. It
-    /// passes over those that are retired.
+    /// A planner ranks all nodes for all domains, so that it is not made anew for each of thousands that are removed.
+    /// It passes over those that are retired.
     mutating func forgetRetired(at now: Moment) {
         guard hasRetired, now.monotonic - lastForgetting >= Self.forgettingInterval else { return }
         lastForgetting = now.monotonic

@@ -48,8 +48,8 @@ public struct RouterMachine: Sendable {
     /// What the shell is to do, in order.
     public enum Directive: Hashable, Sendable {
         case send(Message, to: NodeName)
-        /// Ask the coordinator for `Periods.leadership`, in a term above this one; answer with `campaigned`. At most one
-        /// is under way.
+        /// Ask the coordinator for `Periods.leadership`, in a term above this one; answer with `campaigned`. At most
+        /// one is under way.
         case campaign(above: UInt64)
         /// Before any later campaign. Nothing is answered.
         case resign(term: UInt64)
@@ -192,8 +192,8 @@ public struct RouterMachine: Sendable {
     /// When it left its last term or was refused a new one, it lets others try first until then.
     var restsUntil: MonotonicInstant = .distantPast
     var coordinator = ClusterStatus.Coordinator(state: .unknown)
-    /// Whether the coordinator answers, and what is stored there could not be had the last time. Then nobody is told that
-    /// all is well because a campaign succeeds.
+    /// Whether the coordinator answers, and what is stored there could not be had the last time. Then nobody is told
+    /// that all is well because a campaign succeeds.
     var hasFailedToLoad = false
     /// The leader that was last logged.
     var leaderSeen: NodeID??

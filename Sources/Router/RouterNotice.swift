@@ -74,7 +74,8 @@ public enum RouterNotice: Hashable, Sendable, CustomStringConvertible {
         case .heldUp(let duration):
             "this process was held up for \(duration.milliseconds) ms; silence counts from now on"
         case .fillsStuck(let node, let count):
-            "\(count) copies at \(node) have been filled for a minute and do not come into sync; no more are begun there"
+            "\(count) copies at \(node) have been filled for a minute and do not come into sync; "
+                + "no more are begun there"
         case .outranked(let term, let node):
             "\(node) has heard of term \(term), in which another router leads, or which the coordinator has forgotten; "
                 + "campaigns for a higher one"

@@ -32,7 +32,8 @@ extension DomainMachine {
         }
         let ring = current.ring
         owner!.feeds[index].receive(follow, epoch: current.epoch, ring: ring, at: now.monotonic)
-        return []
+        // One that has caught up is counted in at once: until then the domain has a copy too few.
+        return follow.role == .standby && !current.waitsFor(sender) ? changesToAskFor(at: now) : []
     }
 
     mutating func tickAsOwner(at now: Moment) -> [Directive] {

@@ -188,9 +188,10 @@ struct ReplicationTests {
                 milliseconds += period
                 let now = ReplicationFixture.moment(milliseconds)
                 feed.receive(follow, epoch: 1, ring: ring, at: now.monotonic)
-                count += feed.pump(
-                    source, ring: ring, replica: DomainReplica(), mayRestart: false, nextSnapshot: &id, at: now
-                ).count
+                count +=
+                    feed.pump(
+                        source, ring: ring, replica: DomainReplica(), mayRestart: false, nextSnapshot: &id, at: now
+                    ).count
             }
             return count
         }

@@ -31,8 +31,8 @@ struct ForgottenCoordinatorTests {
         #expect(acknowledged > 200)
     }
 
-    /// What a node takes along that dies in the same moment may be more than is promised of the failure of one. All else
-    /// holds: epochs only grow, one order, no alarm, and the cluster settles.
+    /// What a node takes along that dies in the same moment may be more than is promised of the failure of one. All
+    /// else holds: epochs only grow, one order, no alarm, and the cluster settles.
     @Test(arguments: [false, true]) func clustersGoOnAmidFaults(putBack: Bool) {
         for seed in 1...6 as ClosedRange<UInt64> {
             let outcome = run(seed: seed, putBack: putBack, isCalm: false)

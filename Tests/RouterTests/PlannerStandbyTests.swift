@@ -38,7 +38,8 @@ import Testing
         #expect(scene.assignments[0].standbys == [standby(life("sr3", 2))])
     }
 
-    /// sr3 was restarted when sr2 was drained: until it is back, or was given the time, what sr2 has is the only other copy.
+    /// sr3 was restarted when sr2 was drained: until it is back, or was given the time, what sr2 has is the only other
+    /// copy.
     @Test func aDrainedNodeKeepsACopyWhileTheOneToReplaceItIsJustAway() throws {
         var scene = Scene(alive: [sr1, sr2, sr3])
         scene.assignments = [assignment(owner: sr1, standbys: [standby(sr2)])]

@@ -177,14 +177,15 @@ import Testing
             return
         }
         #expect(first.from == 0)
-        #expect(first.to == 4096)
-        #expect(first.assignments.map(\.revision) == Array(1...4096))
-        guard case .send(.assignments(let second), _) = try #require(router.beat(sr3, revision: 4096).first) else {
+        #expect((1_000...4_096).contains(first.to), "as many as a list may hold")
+        #expect(first.assignments.map(\.revision).elementsEqual(1...first.to))
+        guard case .send(.assignments(let second), _) = try #require(router.beat(sr3, revision: first.to).first)
+        else {
             Issue.record("no update")
             return
         }
         #expect(second.to == 5000)
-        #expect(second.assignments.count == 904)
+        #expect(second.assignments.count == Int(5000 - first.to))
     }
 
     @Test func anOwnerThatAsksByAnOldAssignmentIsToldTheNewOne() {

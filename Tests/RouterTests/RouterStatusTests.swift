@@ -43,7 +43,8 @@ import Testing
         #expect(status.nodes[1].pid == 9)
     }
 
-    /// A router that has just started, or has not loaded yet, has an owner for nothing; that does not mean that none has.
+    /// A router that has just started, or has not loaded yet, has an owner for nothing; that does not mean that none
+    /// has.
     @Test func onlyALeaderThatKnowsWhatIsStoredCanBeConcludedFrom() {
         func isConclusive(_ router: Driven) -> Bool {
             router.machine.status(following: AssignmentTable(), at: at(router.time)).isConclusive

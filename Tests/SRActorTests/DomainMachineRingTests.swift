@@ -24,6 +24,7 @@ struct DomainMachineRingTests {
         cluster.cut = []
         cluster.advance(5_000)
         #expect(cluster["a"].replica.table.count == 0)
-        #expect(cluster["b"].report == cluster["a"].report)
+        let (copy, original) = (cluster["b"].report, cluster["a"].report)
+        #expect((copy.position, copy.digest) == (original.position, original.digest))
     }
 }

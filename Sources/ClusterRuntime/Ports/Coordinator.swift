@@ -8,8 +8,8 @@
 public protocol Coordinator: Sendable {
     /// Asks to lead for `lease` from now on, or to go on leading. Keeps the term while the router's lease lasts.
     /// A higher incarnation of the holder takes over at once, since the earlier life is gone.
-    /// - Parameter floor: the highest term that the router has heard of. A lower one is not kept, and the next one is above
-    ///   it: what is stored may be older than what nodes know.
+    /// - Parameter floor: the highest term that the router has heard of. A lower one is not kept, and the next one is
+    ///   above it: what is stored may be older than what nodes know.
     func campaign(
         as router: NodeID, lease: Duration, above floor: UInt64
     ) async throws(CoordinatorError) -> Campaign

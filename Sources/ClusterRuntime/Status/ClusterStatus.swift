@@ -13,8 +13,8 @@ public struct ClusterStatus: Codable, Hashable, Sendable {
     public var topology: UInt64?
     /// The sites that ask for a quorum; nil when none does.
     public var sites: [Site]?
-    /// Whether the router that was asked leads and knows all that is stored. Otherwise it shows what it has been told, which
-    /// may be nothing, or old. Nil from a router that does not say.
+    /// Whether the router that was asked leads and knows all that is stored. Otherwise it shows what it has been told,
+    /// which may be nothing, or old. Nil from a router that does not say.
     public var isDecided: Bool?
 
     /// Whether it may be concluded from it that something is not so.

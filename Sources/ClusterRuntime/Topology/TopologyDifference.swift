@@ -196,9 +196,9 @@ public struct TopologyDifference: Sendable {
         for (heartbeat, suspect) in [(old.heartbeat, new.suspect), (new.heartbeat, old.suspect)]
         where heartbeat * 2 > suspect {
             refusals.append(
-                "heartbeat \(Quantity.text(heartbeat)) and suspect \(Quantity.text(suspect)) would be in force together "
-                    + "until every node was started again; expected suspect to be at least twice the heartbeat in every "
-                    + "mixture: change them in two steps, each with a restart")
+                "heartbeat \(Quantity.text(heartbeat)) and suspect \(Quantity.text(suspect)) would be in force "
+                    + "together until every node was started again; expected suspect to be at least twice the "
+                    + "heartbeat in every mixture: change them in two steps, each with a restart")
             return
         }
     }
