@@ -11,7 +11,8 @@ enum StatusPage {
     }
 
     private static func response() -> Response {
-        let nonce = String(UInt64.random(in: .min ... .max), radix: 36)
+        // Always of the same length, so that nobody takes two answers for different ones.
+        let nonce = String(UInt64.random(in: 1 << 63 ... .max), radix: 36)
         let html = """
             <!doctype html>
             <html lang="en">
