@@ -101,7 +101,7 @@ package actor RollingRestart {
         report.remaining = plan.nodes.map(\.name.rawValue)
         var complaints = complaints(of: status)
         if let objection = plan.objection(topology, drained: drainedBefore) { complaints.append(objection) }
-        if complaints.isEmpty { complaints = await client.ailments(of: topology.nodes) }
+        if complaints.isEmpty { complaints = try await lastingAilments() }
         guard complaints.isEmpty else {
             throw RestartStopped(
                 cause: .no,
@@ -183,6 +183,16 @@ package actor RollingRestart {
             case .unanswered(let said): return ["it could not be asked to restart: \(said)"]
             }
             return ["it was asked to restart, and no later life of it was heard yet"]
+        }
+    }
+
+    /// What ails nodes for longer than a moment: one that has just started may not have heard yet who leads.
+    private func lastingAilments() async throws -> [String] {
+        let end = ContinuousClock.now + .seconds(3)
+        while true {
+            let ailments = await client.ailments(of: topology.nodes)
+            if ailments.isEmpty || ContinuousClock.now >= end { return ailments }
+            try await Task.sleep(for: .milliseconds(200))
         }
     }
 
