@@ -73,13 +73,6 @@ public struct DomainReplica: Sendable {
         return table.sweep(lastOfAccount)
     }
 
-    /// What remains now of those of some contacts that are live, in the same order.
-    func live(among contacts: [PackedContact], at now: Moment) -> [LiveContact] {
-        contacts.compactMap { contact in
-            table.live(contact).map { LiveContact(contact: $0.contact, ttl: remaining($0.deadline, at: now)) }
-        }
-    }
-
     /// What remains of a contact's time to live, in milliseconds.
     public func remaining(_ deadline: Int64, at now: Moment) -> UInt32 { UInt32(clamping: deadline - time(at: now)) }
 

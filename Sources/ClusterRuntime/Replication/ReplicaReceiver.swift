@@ -215,12 +215,11 @@ public struct ReplicaReceiver: Sendable {
         var replaced: [PackedContact?] = []
         /// Of a follower's whole list.
         var accounts: [AccountChange] = []
-        /// Contacts of a standby of whose times to live a part was over.
-        var aged: [PackedContact] = []
     }
 
     private mutating func apply(_ entry: LogEntry, age: UInt32, _ fresh: inout Fresh, at now: Moment) {
-        fresh.entries.append(entry)
+        // The journal counts a time to live from when it is written.
+        fresh.entries.append(role == .standby ? entry.aged(by: age) : entry)
         let position = Position(epoch: epoch, seq: entry.seq)
         let isWatched = role == .follower && replica.isComplete
         if isWatched, entry.change == .clear(.storageCleared) {
@@ -232,7 +231,6 @@ public struct ReplicaReceiver: Sendable {
         let replaced = replica.apply(entry, epoch: epoch, age: age, at: now)
         let after = replica.table.accountCount
         if role == .follower { fresh.replaced.append(replaced) }
-        if role == .standby, age > 0, case .registered(let contact, _, _) = entry.change { fresh.aged.append(contact) }
         if isWatched, after != before, let contact = entry.change.contact {
             fresh.accounts.append(AccountChange(position, entry.timestamp, contact, isOnline: after > before))
         }
@@ -243,9 +241,6 @@ public struct ReplicaReceiver: Sendable {
         switch role {
         case .standby:
             directives.append(.store(.entries(epoch: epoch, fresh.entries)))
-            // The journal counts a time to live from when it is written.
-            let aged = replica.live(among: fresh.aged, at: now)
-            if !aged.isEmpty { directives.append(.store(.contacts(aged))) }
         case .follower:
             guard !isInSnapshot else { break }
             directives.append(.applied(fresh.entries, replaced: fresh.replaced, epoch: epoch))
@@ -320,4 +315,13 @@ public struct ReplicaReceiver: Sendable {
     }
 
     private func store(_ record: JournalRecord) -> [Directive] { role == .standby ? [.store(record)] : [] }
+}
+
+extension LogEntry {
+    /// The entry as it would be if it were made now: so many milliseconds of a time to live are over.
+    fileprivate func aged(by age: UInt32) -> LogEntry {
+        guard age > 0, case .registered(let contact, let ttl, let replay) = change else { return self }
+        return LogEntry(
+            seq: seq, timestamp: timestamp, change: .registered(contact, ttl: ttl - min(age, ttl), replay: replay))
+    }
 }
