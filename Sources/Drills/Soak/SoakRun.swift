@@ -23,6 +23,8 @@ package struct SoakRun: Sendable {
 
     /// After so many rounds that could not be carried out the soak ends.
     static let maximumAbandoned = 3
+    /// For the nodes to close what their clients have closed, before they are looked at.
+    static let rest: Duration = .milliseconds(500)
 
     package init(
         topology: Topology, drills: [DrillFile], executable: String, duration: Duration, rounds: Int = .max,
@@ -54,7 +56,7 @@ package struct SoakRun: Sendable {
             progress("starting the cluster; seed \(seed)")
             try await cluster.start()
             try await waitUntilReady(cluster, client, domains, isStarting: true)
-            let report = try await soak(cluster, client, domains, tokens)
+            let report = try await soak(cluster, domains, tokens)
             await cluster.finish(client, keepLogs: !report.ok, progress)
             return report
         } catch {
@@ -64,28 +66,28 @@ package struct SoakRun: Sendable {
     }
 
     private func soak(
-        _ cluster: DrillCluster, _ client: ClusterClient, _ domains: [DomainName],
-        _ tokens: [DomainName: DrillCredentials]
+        _ cluster: DrillCluster, _ domains: [DomainName], _ tokens: [DomainName: DrillCredentials]
     ) async throws -> SoakReport {
         var plan = SoakPlan(topology: cluster.topology, drills: drills, seed: seed)
         var report = SoakReport(seed: seed)
         var curves = cluster.topology.nodes.map { ResourceCurve(node: $0.name.rawValue) }
         let start = SystemClock.monotonic()
-        while SystemClock.monotonic() - start < duration, plan.round < rounds {
+        while SystemClock.monotonic() - start < duration, plan.round < rounds,
+            report.abandoned.count < Self.maximumAbandoned
+        {
             let drill = plan.next()
+            // The client keeps connections for later, and those are not the nodes' to answer for: each round has its
+            // own, which has let go of them before the nodes are looked at.
+            let client = ClusterClient(topology: cluster.topology, token: tokens.values.first?.admin)
             do {
-                let session = try await DrillSession(
-                    drill: drill, cluster: cluster, client: client,
-                    tokens: tokens[drill.load.domain] ?? DrillCredentials(admin: nil, service: nil), progress: { _ in })
-                let result = try await session.run(cleanUp: true)
-                report.add(result, round: plan.round, topology: cluster.topology)
-                progress(Self.line(plan.round, drill, result))
-            } catch let failure as DrillFailure {
-                report.abandon("round \(plan.round), \(drill.name): \(failure)")
-                progress("round \(plan.round) was abandoned: \(failure)")
-                guard report.abandoned.count < Self.maximumAbandoned else { break }
+                try await round(plan.round, drill, cluster, client, tokens, &report)
+                if report.abandoned.count < Self.maximumAbandoned { try await heal(cluster, client, domains) }
+            } catch {
+                await client.shutDown()
+                throw error
             }
-            try await heal(cluster, client, domains)
+            await client.shutDown()
+            try await Task.sleep(for: Self.rest)
             let now = SystemClock.monotonic() - start
             for index in curves.indices {
                 let node = NodeName(curves[index].node)
@@ -97,6 +99,23 @@ package struct SoakRun: Sendable {
         }
         report.finish(curves, after: SystemClock.monotonic() - start)
         return report
+    }
+
+    private func round(
+        _ number: Int, _ drill: DrillFile, _ cluster: DrillCluster, _ client: ClusterClient,
+        _ tokens: [DomainName: DrillCredentials], _ report: inout SoakReport
+    ) async throws {
+        do {
+            let session = try await DrillSession(
+                drill: drill, cluster: cluster, client: client,
+                tokens: tokens[drill.load.domain] ?? DrillCredentials(admin: nil, service: nil), progress: { _ in })
+            let result = try await session.run(cleanUp: true)
+            report.add(result, round: number, topology: cluster.topology)
+            progress(Self.line(number, drill, result))
+        } catch let failure as DrillFailure {
+            report.abandon("round \(number), \(drill.name): \(failure)")
+            progress("round \(number) was abandoned: \(failure)")
+        }
     }
 
     /// Takes back whatever a round has left: every node runs, is not paused and not drained, and every domain has its
