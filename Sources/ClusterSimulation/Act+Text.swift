@@ -7,6 +7,8 @@ extension Act: CustomStringConvertible {
         switch self {
         case .ask(let wish, let gateway): "\(wish) through \(gateway)"
         case .bind(let wish, let gateway): "\(wish) through \(gateway)"
+        case .follow(let wish, let node): "\(wish) at \(node)" + (wish.isSlow ? " slowly" : "")
+        case .leave(let number): "leave f\(number)"
         case .fault(let fault, let length): "\(fault) for \(Self.text(length))"
         case .order(.move(let domain, let node)): "move \(domain) to \(node)"
         case .order(.drain(let node)): "drain \(node)"
@@ -41,6 +43,21 @@ extension DeviceWish: CustomStringConvertible {
             "\(change.contact)=\(change.ttl.map { Act.text(.milliseconds(Int64($0))) } ?? "gone")"
         }
         return "bind \(account) in \(domain) " + (words.isEmpty ? "all=gone" : words.joined(separator: " "))
+    }
+}
+
+extension SubscriberWish: CustomStringConvertible {
+    var description: String { "follow \(domain) as f\(number) for \(view)" }
+}
+
+extension Consumer.View: CustomStringConvertible {
+    var description: String {
+        switch self {
+        case .all: "all"
+        case .changes: "changes"
+        case .states: "states"
+        case .accounts(let names): names.joined(separator: ",")
+        }
     }
 }
 

@@ -7,6 +7,10 @@ enum Act: Hashable {
     case ask(Wish, through: NodeName)
     /// A SIP account registers its devices, through an `sg` node.
     case bind(DeviceWish, through: NodeName)
+    /// Somebody follows a domain, or goes on with it at another node.
+    case follow(SubscriberWish, at: NodeName)
+    /// The subscriber of this number hangs up.
+    case leave(Int)
     case fault(World.Fault, for: Duration)
     /// An operator orders a movement.
     case order(MovementOrder)

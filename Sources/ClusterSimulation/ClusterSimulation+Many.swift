@@ -31,6 +31,12 @@ extension ClusterSimulation {
                 "a copy that was brought up to date from the log counted times to live from then, so that contacts "
                 + "outlived a failover"
         ),
+        FormerBug(
+            seed: 344, isPlain: false,
+            cause:
+                "a follower that was handed more events at once than it keeps sent subscribers of states, too, back to "
+                + "a list of a moment ago"
+        ),
     ]
 
     /// Runs the histories of former bugs.

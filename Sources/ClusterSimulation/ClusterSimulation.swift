@@ -1,6 +1,7 @@
 import ClusterRuntime
 import RegistrarEvents
 import SRActor
+import WSSubscrActor
 
 /// Runs seeded histories of whole clusters and holds them against the promises.
 public enum ClusterSimulation {
@@ -72,6 +73,7 @@ public enum ClusterSimulation {
             world.planVersions(until: end, seed: seed)
             world.planWatches(until: end, seed: seed)
             world.planDevices()
+            world.planSubscribers()
         }
         return world
     }
@@ -90,6 +92,7 @@ public enum ClusterSimulation {
         while !world.isSettled, world.now < limit {
             world.undrainAll()
             world.restoreTopology()
+            world.gatherSubscribers()
             world.run(until: world.now + .milliseconds(250))
         }
         let known = world.history.violations.count
@@ -132,12 +135,7 @@ extension World {
             return "standby \(standby.node) of \(domain) is not at \(position)"
         }
         if let missing = lacksEvents(domain, of: owner) { return missing }
-        for name in followers {
-            guard let twin = nodes[name]!.followers[domain], twin.position == position,
-                twin.receiver.replica.isReplayed || twin.receiver.replica.isComplete
-            else { return "follower \(name) of \(domain) is not at \(position)" }
-        }
-        return nil
+        return lagging(domain, behind: position)
     }
 
     private func machine(of domain: DomainName, at life: NodeID?) -> DomainMachine? {
@@ -164,11 +162,16 @@ extension World {
                 }
                 compareDeadlines(copy.replica, at: standby.node.name, with: owner.replica, at: owner.node.name)
             }
+            compareSubscribers(of: domain, with: list)
             for name in followers {
-                guard let twin = nodes[name]!.followers[domain], twin.position == owner.report.position
+                guard let copy = nodes[name]!.followers[domain]?.machine.replica,
+                    copy.position == owner.report.position
                 else { continue }
-                compare(twin, list, domain, name)
-                compareDeadlines(twin.receiver.replica, at: name, with: owner.replica, at: owner.node.name)
+                compareDeadlines(copy, at: name, with: owner.replica, at: owner.node.name)
+                if Self.list(of: copy, at: moment) != list {
+                    history.violate(
+                        "replicas agree", "\(name) \(domain): the follower's list differs from the owner's")
+                }
             }
         }
     }
@@ -191,27 +194,5 @@ extension World {
             }
         }
         if let first = wrong.first { history.violate("deadlines", first) }
-    }
-
-    private mutating func compare(
-        _ twin: FollowerTwin, _ list: [ContactKey: PackedContact], _ domain: DomainName, _ name: NodeName
-    ) {
-        let missing = list.keys.filter { twin.set[$0] == nil }.sorted()
-        let extra = twin.set.keys.filter { list[$0] == nil }.sorted()
-        let other = list.filter { key, contact in twin.set[key] != nil && twin.set[key] != contact }.keys.sorted()
-        let findings = [("misses", missing), ("has too much:", extra), ("differs in", other)]
-        for (what, keys) in findings where !keys.isEmpty {
-            history.violate("a consumer keeps the set", "\(name) \(domain) \(what) \(keys.prefix(3))")
-        }
-        for violation in twin.changes.violations {
-            history.violate("net changes lead to the list", "\(name) \(domain): \(violation)")
-        }
-        let wrong = twin.changes.list.symmetricDifference(list.keys).sorted()
-        if !wrong.isEmpty {
-            history.violate("net changes lead to the list", "\(name) \(domain): \(wrong.prefix(3))")
-        }
-        if Self.list(of: twin.receiver.replica, at: moment) != list {
-            history.violate("replicas agree", "\(name) \(domain): the follower's list differs from the owner's")
-        }
     }
 }

@@ -45,7 +45,7 @@ struct History {
     /// The highest epoch acknowledged so far, with the time at which the client knew.
     private var latestEpoch: [DomainName: [(epoch: UInt64, known: MonotonicInstant)]] = [:]
     /// Every committed entry that any follower was handed, to see that all were handed the same.
-    private var log: [DomainName: [Position: LogEntry]] = [:]
+    private(set) var log: [DomainName: [Position: LogEntry]] = [:]
 
     mutating func violate(_ promise: String, _ text: String) {
         guard violations.count < 20 else { return }

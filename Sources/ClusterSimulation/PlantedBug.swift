@@ -3,7 +3,7 @@
 public enum PlantedBug: String, CaseIterable, Sendable, Hashable {
     /// An owner answers as soon as it has a request, without waiting for its standbys.
     case answersBeforeStandby
-    /// A follower is handed a batch of entries with one missing.
+    /// A subscriber is written a batch without its first event.
     case skipsAnEntry
     /// A promoted replica has forgotten a contact.
     case forgetsAContact
@@ -41,6 +41,10 @@ public enum PlantedBug: String, CaseIterable, Sendable, Hashable {
     case goesOnAfterCompaction
     /// Routers hold to the pins of the topology that the history began with.
     case keepsFormerPins
+    /// Subscribers go on from a position of another epoch as if it were of this one.
+    case resumesByNumber
+    /// A socket that had to drop events says that it has had them.
+    case forgetsWhatWasDropped
     /// An owner does all but the last change of a REGISTER.
     case bindsInPart
 

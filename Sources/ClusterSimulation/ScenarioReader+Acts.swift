@@ -18,6 +18,8 @@ extension ScenarioReader {
             act =
                 rest.count == 3 && rest[1] == "to"
                 ? domain(rest[0]).map { .order(.move($0, to: NodeName(rest[2]))) } : nil
+        case "follow": act = follow(rest)
+        case "leave": act = rest.count == 1 ? subscriber(rest[0]).map { .leave($0) } : nil
         case "drain": act = rest.count == 1 ? .order(.drain(NodeName(rest[0]))) : nil
         case "undrain": act = rest.count == 1 ? .order(.undrain(NodeName(rest[0]))) : nil
         case "compact": act = rest.isEmpty ? .compact : nil
@@ -73,6 +75,26 @@ extension ScenarioReader {
         }
         let wish = DeviceWish(domain: domain, account: words[0], changes: changes)
         return .bind(wish, through: NodeName(words[words.count - 1]))
+    }
+
+    private mutating func follow(_ words: [String]) -> Act? {
+        guard words.count == 7 || words.count == 8 && words[7] == "slowly", words[1] == "as", words[3] == "for",
+            words[5] == "at", let domain = domain(words[0]), let number = subscriber(words[2])
+        else { return nil }
+        let view: Consumer.View =
+            switch words[4] {
+            case "all": .all
+            case "changes": .changes
+            case "states": .states
+            default: .accounts(words[4].split(separator: ",").map(String.init))
+            }
+        let wish = SubscriberWish(number: number, domain: domain, view: view, isSlow: words.count == 8)
+        return .follow(wish, at: NodeName(words[6]))
+    }
+
+    /// `f1` is number 1.
+    private func subscriber(_ text: String) -> Int? {
+        text.hasPrefix("f") ? Int(text.dropFirst()).flatMap { $0 > 0 ? $0 : nil } : nil
     }
 
     private mutating func fault(_ verb: String, _ words: [String]) -> Act? {
@@ -163,7 +185,8 @@ extension Act {
     /// All nodes that it names.
     var nodes: [NodeName] {
         switch self {
-        case .ask(_, let gateway), .bind(_, let gateway): [gateway]
+        case .ask(_, let gateway), .bind(_, let gateway), .follow(_, let gateway): [gateway]
+        case .leave: []
         case .fault(.crash(let names, _, _), _): names
         case .fault(.pause(let name), _), .fault(.slow(let name, _), _), .fault(.diskFull(let name), _),
             .fault(.exchange(let name, _), _):
@@ -180,9 +203,10 @@ extension Act {
         switch self {
         case .ask(let wish, _): [wish.domain]
         case .bind(let wish, _): [wish.domain]
+        case .follow(let wish, _): [wish.domain]
         case .order(.move(let domain, _)): [domain]
         case .serve(let topology): topology.domains
-        case .fault, .order(.drain), .order(.undrain), .compact: []
+        case .fault, .order(.drain), .order(.undrain), .compact, .leave: []
         }
     }
 }

@@ -83,6 +83,9 @@ struct ScenarioReader {
         case "domains": scenario.options.domains = number(text, in: 1...2) ?? 1
         case "replicas": scenario.options.replicas = number(text, in: 1...5) ?? 2
         case "ring": scenario.options.ringEntries = number(text, in: 1...65_536) ?? 65_536
+        case "recent": scenario.options.recentEvents = number(text, in: 1...65_536) ?? 65_536
+        case "slice": scenario.options.sliceBytes = number(text, in: 100...1 << 20) ?? 65_536
+        case "budget": scenario.options.socketBudget = number(text, in: 100...1 << 30) ?? 1 << 20
         case "delay": scenario.options.maximumDelay = milliseconds(text, in: 1...1_000) ?? 2
         case "loss": scenario.options.loss = share(text) ?? 0
         case "duplication": scenario.options.duplication = share(text) ?? 0
@@ -125,8 +128,8 @@ struct ScenarioReader {
             report(
                 "there is no setting `\(name)`",
                 "nodes, domains, replicas, ring, delay, loss, duplication, reordering, drift, coordinator, hints, "
-                    + "group, pin, quorum, spread, former, watches, broker, unanswered, queue, spool, plant, chance, "
-                    + "until or breaks")
+                    + "group, pin, quorum, spread, former, watches, broker, unanswered, queue, spool, recent, slice, "
+                    + "budget, plant, chance, until or breaks")
         }
     }
 

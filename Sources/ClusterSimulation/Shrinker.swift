@@ -119,6 +119,8 @@ public struct Shrinker {
             { $0.unanswered = 0 }, { $0.brokerDelay = min($0.brokerDelay, calm.brokerDelay) }, { $0.hasBroker = false },
             { $0.brokerQueueBytes = calm.brokerQueueBytes }, { $0.brokerSpoolBytes = calm.brokerSpoolBytes },
             { $0.coordinatorDelay = calm.coordinatorDelay },
+            { $0.recentEvents = calm.recentEvents }, { $0.sliceBytes = calm.sliceBytes },
+            { $0.socketBudget = calm.socketBudget },
             { $0.ringEntries = calm.ringEntries }, { $0.maximumDelay = calm.maximumDelay },
             { $0.replicas = max(1, $0.replicas - 1) },
         ]
@@ -179,6 +181,8 @@ extension Scenario {
             case .ask(let wish, let gateway):
                 let isThere = names.contains(gateway)
                 return TimedAct(at: timed.at, act: .ask(wish, through: isThere ? gateway : NodeName("w1")))
+            case .follow(let wish, let node):
+                return TimedAct(at: timed.at, act: .follow(wish, at: names.contains(node) ? node : NodeName("w1")))
             case .fault(.crash(let gone, let withDisk, let torn), let length):
                 let rest = gone.filter(names.contains)
                 let fault = World.Fault.crash(rest, withDisk: withDisk, torn: torn)
@@ -186,7 +190,7 @@ extension Scenario {
             case .fault(.cut(let links), let length):
                 let rest = links.filter { names.contains($0.from) && names.contains($0.to) }
                 return rest.isEmpty ? nil : TimedAct(at: timed.at, act: .fault(.cut(rest), for: length))
-            case .bind, .fault, .order, .serve, .compact:
+            case .bind, .fault, .order, .serve, .compact, .leave:
                 return timed.act.nodes.allSatisfy(names.contains) ? timed : nil
             }
         }

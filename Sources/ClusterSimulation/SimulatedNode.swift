@@ -35,9 +35,8 @@ final class SimulatedNode {
     var lane: LaneTwin?
     /// Of a router that watches the coordinator.
     var watch: WatchTwin?
-    var gateway = GatewayTwin()
-    /// Of an `sg` node.
-    var devices: DeviceGateway?
+    /// Of a `wssubscr` or `sg` node.
+    var gateway: Gateway?
     /// The topology that it has heard of.
     var topology: ActiveTopology?
     /// The assignments that it knows.
@@ -59,38 +58,30 @@ final class SimulatedNode {
         self.isFormer = isFormer
         self.disk = disk
         self.agent = agent
-        // Answers to an earlier life must not be taken for this one's.
-        gateway.nextID = (life.incarnation - 1) << 20 | 1
     }
 
     var life: NodeID { NodeID(name: name, incarnation: incarnation) }
 }
 
-/// What a `wssubscr` node keeps of one domain: the production receiver, and a consumer that keeps the set by applying
-/// what it is told, as any consumer of events does.
-final class FollowerTwin {
-    var receiver: ReplicaReceiver
-    /// The consumer's set: contacts by key.
-    var set: [ContactKey: PackedContact] = [:]
-    var position = Position.start
-    /// Another one, that asked for net changes only.
-    var changes: ChangesSubscriber
+/// What a node keeps through which clients ask: the production machine that brings requests to owners, and what waits
+/// for answers.
+struct Gateway {
+    var machine: RequestMachine
+    var nextID: UInt64
+    var calls: [UInt64: Call] = [:]
 
-    init(receiver: ReplicaReceiver, changes: ChangesSubscriber) {
-        self.receiver = receiver
-        self.changes = changes
+    init(_ life: NodeID) {
+        machine = RequestMachine(seed: life.incarnation)
+        // Answers to an earlier life must not be taken for this one's.
+        nextID = (life.incarnation - 1) << 20 | 1
     }
-}
 
-/// What a gateway keeps: the requests it waits for. Contacts are served one request at a time.
-struct GatewayTwin {
-    struct Pending {
-        var operation: ClientOperation
-        var attempts = 0
-        var lastSent = MonotonicInstant.distantPast
+    /// One request, and what it asks of each contact.
+    struct Call {
+        let operations: [ClientOperation]
+        /// Of a REGISTER; nil when it is about one contact alone.
+        var wish: DeviceWish?
     }
-    var nextID: UInt64 = 1
-    var pending: [UInt64: Pending] = [:]
 }
 
 /// One thing a client wants, and how it went.
@@ -104,5 +95,4 @@ struct ClientOperation {
     let key: ContactKey
     let kind: Kind
     let started: MonotonicInstant
-    let deadline: MonotonicInstant
 }

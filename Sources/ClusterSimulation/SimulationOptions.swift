@@ -65,6 +65,14 @@ public struct SimulationOptions: Sendable, Hashable {
     /// How many registrars, the last ones, are of a site that asks for a quorum; 0 for a cluster of one site.
     public var quorumSize = 0
 
+    /// Those who come and go at `wssubscr` nodes, beside the two that stay at each.
+    public var subscribers = 0
+    /// How many recent events followers keep, how many bytes they hand to a socket in one go, and how many may wait in
+    /// a socket.
+    public var recentEvents = 65_536
+    public var sliceBytes = 64 << 10
+    public var socketBudget = 1 << 20
+
     /// Nodes that begin with a program of the wire version before this one.
     var former: [NodeName] = []
 
@@ -118,6 +126,17 @@ public struct SimulationOptions: Sendable, Hashable {
         var places = SplitMix64(seed: seed ^ 0x7370_7265_6164_2121)
         spreads = places.chance(0.2)
         addLulls(seed: seed)
+        addSubscribers(seed: seed)
+    }
+
+    /// Has some histories with subscribers that come and go, again from a generator of its own.
+    private mutating func addSubscribers(seed: UInt64) {
+        var random = SplitMix64(seed: seed ^ 0x7375_6273_6372_6962)
+        guard random.chance(0.5) else { return }
+        subscribers = Int.random(in: 2...6, using: &random)
+        if random.chance(0.6) { recentEvents = Int.random(in: 8...80, using: &random) }
+        if random.chance(0.6) { sliceBytes = Int.random(in: 300...3_000, using: &random) }
+        socketBudget = Int.random(in: 1_000...20_000, using: &random)
     }
 
     /// Has some histories with SIP devices, again from a generator of its own.

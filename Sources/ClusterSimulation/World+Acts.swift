@@ -21,6 +21,10 @@ extension World {
         case .bind(let wish, let gateway):
             let isAsked = bind(wish, through: gateway)
             trace.note(now, (isAsked ? "device: " : Self.notAsked) + "\(act)")
+        case .follow(let wish, let node):
+            if !follow(wish, at: node) { trace.note(now, Self.notAsked + "\(act)") }
+        case .leave(let number):
+            if !leave(number) { trace.note(now, Self.notAsked + "\(act)") }
         case .fault(let fault, let length):
             if !begin(fault, for: length) {
                 trace.note(now, "not done, since it is so already, or too much would be gone at once: \(act)")

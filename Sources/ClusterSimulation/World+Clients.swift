@@ -1,10 +1,10 @@
 import ClusterRuntime
 import RegistrarEvents
 
-/// Clients register and unregister through the gateways of the `wssubscr` nodes, one request at a time per contact.
+/// Clients register and unregister through `wssubscr` nodes, one request at a time per contact; and how a request of
+/// theirs, or of SIP devices, comes to its owner.
 extension World {
     private static let requestDeadline = Duration.seconds(6)
-    private static let retryAfter = Duration.milliseconds(250)
 
     mutating func planWorkload() {
         queue.add(.workload, at: now + .seconds(2))
@@ -59,37 +59,18 @@ extension World {
         record(.ask(wish, through: gateway))
         operations += 1
         let operation = ClientOperation(
-            number: operations, domain: wish.domain, key: wish.key, kind: wish.kind, started: now,
-            deadline: now + Self.requestDeadline)
+            number: operations, domain: wish.domain, key: wish.key, kind: wish.kind, started: now)
         queue.add(.step(gateway, .start(operation)), at: now)
         return true
     }
 
     mutating func start(_ operation: ClientOperation, at name: NodeName) {
-        let node = nodes[name]!
-        let id = node.gateway.nextID
-        node.gateway.nextID += 1
-        history.begin(operation)
-        node.gateway.pending[id] = GatewayTwin.Pending(operation: operation)
-        attempt(id, at: name)
-    }
-
-    private mutating func attempt(_ id: UInt64, at name: NodeName) {
-        let node = nodes[name]!
-        guard let pending = node.gateway.pending[id],
-            let assignment = node.agent.table[pending.operation.domain], let owner = assignment.owner
-        else { return }
-        node.gateway.pending[id]?.lastSent = now
-        let operation = pending.operation
-        let request: Request.Operation
-        switch operation.kind {
-        case .register(let ttl):
-            request = .register(Self.contact(operation), ttl: ttl)
-        case .unregister: request = .unregister(key: operation.key.packed, reason: .unregisterContact)
-        }
-        send(
-            .request(Request(id: id, domain: operation.domain, epoch: assignment.epoch, operation: request)),
-            from: name, to: owner.name)
+        let request: Request.Operation =
+            switch operation.kind {
+            case .register(let ttl): .register(Self.contact(operation), ttl: ttl)
+            case .unregister: .unregister(key: operation.key.packed, reason: .unregisterContact)
+            }
+        call(request, on: operation.domain, Gateway.Call(operations: [operation]), at: name)
     }
 
     private static func contact(_ operation: ClientOperation) -> PackedContact {
@@ -104,56 +85,69 @@ extension World {
             case .sipuser:
                 Registration(
                     account: key.account.name, contact: key.contact,
-                    sipuser: SIPUserDetails(callID: "\(operation.number)"))
+                    sipuser: SIPUserDetails(
+                        userAgent: "\(operation.number / 4)", callID: "\(operation.number)"))
             }
         guard let contact = PackedContact(registration) else { preconditionFailure("\(key) is within its limits") }
         return contact
     }
 
-    mutating func take(_ reply: Reply, from sender: NodeID, at name: NodeName) {
+    // MARK: The gateway
+
+    mutating func call(_ request: Request.Operation, on domain: DomainName, _ call: Gateway.Call, at name: NodeName) {
         let node = nodes[name]!
-        guard let pending = node.gateway.pending[reply.id] else { return }
-        let position: Position
-        switch reply.result {
-        case .refused(let refusal):
-            guard refusal.isTransient else {
-                finish(reply.id, at: name)
-                history.giveUp(pending.operation)
-                return
+        guard let id = node.gateway?.nextID else { preconditionFailure("\(name) is no gateway") }
+        for operation in call.operations { history.begin(operation) }
+        node.gateway?.nextID += 1
+        node.gateway?.calls[id] = call
+        step(.perform(id: id, request, on: domain, deadline: Self.requestDeadline), of: node)
+    }
+
+    /// - Parameter sender: of replies.
+    mutating func step(_ event: RequestMachine.Event, of node: SimulatedNode, from sender: NodeName? = nil) {
+        guard let directives = node.gateway?.machine.handle(event, at: moment(of: node.name)) else { return }
+        for directive in directives {
+            switch directive {
+            case .send(let request, let owner, _): send(.request(request), from: node.name, to: owner)
+            case .finish(let id, let result): finish(id, result, by: sender ?? node.name, at: node)
             }
-            // Soon, and by what is known of the owner then.
-            node.gateway.pending[reply.id]?.lastSent = now - Self.retryAfter + .milliseconds(50)
+        }
+    }
+
+    private mutating func finish(
+        _ id: UInt64, _ result: Reply.Result, by owner: NodeName, at node: SimulatedNode
+    ) {
+        guard let call = node.gateway?.calls.removeValue(forKey: id) else { return }
+        free(call)
+        let position: Position
+        switch result {
+        case .refused(let refusal):
+            let account = call.wish?.account ?? call.operations.first.map { "\($0.key)" } ?? ""
+            trace.note(now, "\(account) through \(node.name) was refused: \(refusal)")
+            for operation in call.operations { history.giveUp(operation) }
             return
         case .registered(let at, _), .unregistered(let at, _), .bound(let at, _), .page(_, _, let at): position = at
         }
-        finish(reply.id, at: name)
-        history.acknowledge(
-            .init(operation: pending.operation, position: position, by: sender.name, received: now))
+        for operation in call.operations {
+            history.acknowledge(.init(operation: operation, position: position, by: owner, received: now))
+        }
+        if case .bound(_, let contacts) = result, let wish = call.wish { compare(contacts, asOf: position, with: wish) }
     }
 
-    mutating func finish(_ id: UInt64, at name: NodeName) {
-        guard let pending = nodes[name]!.gateway.pending.removeValue(forKey: id) else { return }
-        busy.remove(.init(domain: pending.operation.domain, key: pending.operation.key))
-    }
-
-    /// Tries again what was not answered, and gives up what is over its deadline.
-    mutating func resend(at name: NodeName) {
-        for (id, pending) in nodes[name]!.gateway.pending.sorted(by: { $0.key < $1.key }) {
-            if now >= pending.operation.deadline {
-                trace.note(now, "client: no answer to request \(id) through \(name)")
-                finish(id, at: name)
-                history.giveUp(pending.operation)
-            } else if now - pending.lastSent >= Self.retryAfter {
-                attempt(id, at: name)
-            }
+    private mutating func free(_ call: Gateway.Call) {
+        if let wish = call.wish {
+            busy.remove(Self.account(of: wish))
+        } else {
+            for operation in call.operations { busy.remove(.init(domain: operation.domain, key: operation.key)) }
         }
     }
 
     /// The process ends: nobody will know how its requests went.
-    mutating func abandonRequests(of name: NodeName) {
-        for (id, pending) in nodes[name]!.gateway.pending.sorted(by: { $0.key < $1.key }) {
-            finish(id, at: name)
-            history.giveUp(pending.operation)
+    mutating func abandonCalls(of name: NodeName) {
+        for (_, call) in (nodes[name]!.gateway?.calls ?? [:]).sorted(by: { $0.key < $1.key }) {
+            free(call)
+            for operation in call.operations { history.giveUp(operation) }
         }
+        nodes[name]!.gateway?.calls = [:]
     }
 }

@@ -14,29 +14,10 @@ struct DeviceWish: Hashable {
     let changes: [Change]
 }
 
-/// What an `sg` node keeps: the production machine that brings requests to owners, and the REGISTERs that wait for it.
-struct DeviceGateway {
-    var machine: RequestMachine
-    var nextID: UInt64
-    var calls: [UInt64: DeviceCall] = [:]
-
-    init(_ life: NodeID) {
-        machine = RequestMachine(seed: life.incarnation)
-        nextID = life.incarnation << 32 | 1
-    }
-}
-
-/// One REGISTER, and what it asks of each contact.
-struct DeviceCall {
-    let wish: DeviceWish
-    let operations: [ClientOperation]
-}
-
 /// SIP devices register through `sg` nodes: changes of an account's contacts that happen together or not at all. An
 /// account sends one REGISTER after the other, in one call with a rising CSeq, and keeps to one gateway.
 extension World {
     private static let answersPromise = "answers tell the truth"
-    private static let deviceDeadline = Duration.seconds(6)
     private static let contacts = (0..<3).map { "c\($0)" }
 
     mutating func planDevices() {
@@ -74,8 +55,6 @@ extension World {
     }
 
     mutating func start(_ wish: DeviceWish, at name: NodeName) {
-        let node = nodes[name]!
-        guard var devices = node.devices else { preconditionFailure("\(name) is no gateway of devices") }
         operations += 1
         let account = Self.account(of: wish)
         deviceContacts[account, default: []].formUnion(wish.changes.map(\.contact))
@@ -85,15 +64,9 @@ extension World {
         let concerned = changes.map { change in
             ClientOperation(
                 number: operations, domain: wish.domain, key: ContactKey(.sipuser, wish.account, change.contact),
-                kind: change.ttl.map { .register(ttl: $0) } ?? .unregister, started: now,
-                deadline: now + Self.deviceDeadline)
+                kind: change.ttl.map { .register(ttl: $0) } ?? .unregister, started: now)
         }
-        for operation in concerned { history.begin(operation) }
-        let id = devices.nextID
-        devices.nextID += 1
-        devices.calls[id] = DeviceCall(wish: wish, operations: concerned)
-        node.devices = devices
-        step(.perform(id: id, .bind(binding(wish)), on: wish.domain, deadline: Self.deviceDeadline), of: node)
+        call(.bind(binding(wish)), on: wish.domain, Gateway.Call(operations: concerned, wish: wish), at: name)
     }
 
     /// The number of the operation is the CSeq: it rises in every call.
@@ -111,44 +84,12 @@ extension World {
         return Binding(account: wish.account, callID: callID, cseq: cseq, changes: changes)
     }
 
-    // MARK: The shell
-
-    /// - Parameter sender: of replies.
-    mutating func step(_ event: RequestMachine.Event, of node: SimulatedNode, from sender: NodeName? = nil) {
-        guard let directives = node.devices?.machine.handle(event, at: moment(of: node.name)) else { return }
-        for directive in directives {
-            switch directive {
-            case .send(let request, let owner, _): send(.request(request), from: node.name, to: owner)
-            case .finish(let id, let result): finish(id, result, by: sender ?? node.name, at: node)
-            }
-        }
-    }
-
-    private mutating func finish(
-        _ id: UInt64, _ result: Reply.Result, by owner: NodeName, at node: SimulatedNode
-    ) {
-        guard let call = node.devices?.calls.removeValue(forKey: id) else { return }
-        free(call)
-        guard case .bound(let position, let contacts) = result else {
-            if case .refused(let refusal) = result {
-                trace.note(now, "device: \(call.wish.account) through \(node.name) was refused: \(refusal)")
-            }
-            for operation in call.operations { history.giveUp(operation) }
-            return
-        }
-        for operation in call.operations {
-            history.acknowledge(.init(operation: operation, position: position, by: owner, received: now))
-        }
-        compare(contacts, asOf: position, with: call)
-    }
-
     /// The answer lists what the account has: what it put, what it knows to have besides, and nothing that it knows
     /// gone.
-    private mutating func compare(_ contacts: [LiveContact], asOf position: Position, with call: DeviceCall) {
+    mutating func compare(_ contacts: [LiveContact], asOf position: Position, with wish: DeviceWish) {
         let listed = Set(contacts.compactMap { Self.key($0.contact)?.contact })
-        for contact in deviceContacts[Self.account(of: call.wish), default: []].sorted() {
-            let id = History.ContactID(
-                domain: call.wish.domain, key: ContactKey(.sipuser, call.wish.account, contact))
+        for contact in deviceContacts[Self.account(of: wish), default: []].sorted() {
+            let id = History.ContactID(domain: wish.domain, key: ContactKey(.sipuser, wish.account, contact))
             guard let known = history.knowledge[id], !known.isUncertain, known.endedAt < position else { continue }
             if known.isRegistered, now + history.tolerance < known.expiresNotBefore, !listed.contains(contact) {
                 history.violate(Self.answersPromise, "\(id.domain) \(id.key) is not in the answer to its account")
@@ -160,19 +101,8 @@ extension World {
         }
     }
 
-    private mutating func free(_ call: DeviceCall) { busy.remove(Self.account(of: call.wish)) }
-
     /// Stands for all of an account's contacts.
-    private static func account(of wish: DeviceWish) -> History.ContactID {
+    static func account(of wish: DeviceWish) -> History.ContactID {
         History.ContactID(domain: wish.domain, key: ContactKey(.sipuser, wish.account, ""))
-    }
-
-    /// The process ends: nobody will know how its REGISTERs went.
-    mutating func abandonCalls(of name: NodeName) {
-        for (_, call) in (nodes[name]!.devices?.calls ?? [:]).sorted(by: { $0.key < $1.key }) {
-            free(call)
-            for operation in call.operations { history.giveUp(operation) }
-        }
-        nodes[name]!.devices?.calls = [:]
     }
 }

@@ -164,8 +164,8 @@ extension World {
 
     /// - Returns: how many of the journal's last records were lost with the process.
     private mutating func crash(_ name: NodeName, withDisk: Bool, torn: Int?, isAlone: Bool) -> Int {
-        abandonRequests(of: name)
         abandonCalls(of: name)
+        disconnectAll(of: name)
         let mayTear = (torn.map { $0 > 0 } ?? options.tornJournals) && isAlone && isSafeToLoseDisk(of: name)
         nodes[name]!.isRunning = false
         ended[nodes[name]!.life] = now

@@ -3,6 +3,7 @@ import Destinations
 import RegistrarEvents
 import Router
 import SRActor
+import WSSubscrActor
 
 /// The shells: they hand events to the machines and carry out what these decide, as the production shells do.
 extension World {
@@ -19,11 +20,11 @@ extension World {
             handle(.tick, of: nodes[name]!.life)
             report(name)
         case .wssubscr:
-            for domain in domains where isDue(nodes[name]!.followers[domain]?.receiver.nextTick, at: name) {
+            for domain in domains where isDue(nodes[name]!.followers[domain]?.machine.nextTick, at: name) {
                 follow(.tick, of: domain, at: name)
             }
-            resend(at: name)
-        case .sg: step(.tick, of: nodes[name]!)
+            step(RequestMachine.Event.tick, of: nodes[name]!)
+        case .sg: step(RequestMachine.Event.tick, of: nodes[name]!)
         case .arbiter: preconditionFailure("the simulated cluster has no such node: \(name)")
         }
         checkLimits(name)
@@ -32,6 +33,14 @@ extension World {
     /// Machines are woken when they want to be and at no other time, so that one that sleeps too long is found out.
     private func isDue(_ wake: MonotonicInstant?, at name: NodeName) -> Bool {
         wake.map { $0 <= moment(of: name).monotonic } ?? false
+    }
+
+    /// What an owner tells followers is what has come about.
+    private mutating func heard(_ append: Append, at name: NodeName) {
+        guard nodes[name]!.role == .wssubscr else { return }
+        for entry in append.entries {
+            history.delivered(entry, epoch: append.epoch, of: append.domain, to: name, at: now)
+        }
     }
 
     mutating func handle(_ message: Message, from sender: NodeID, at name: NodeName) {
@@ -55,15 +64,11 @@ extension World {
                 return
             }
         case .follow(let follow): step(.follow(follow, from: sender), of: follow.domain, at: name)
-        case .reply(let reply):
-            if nodes[name]!.devices != nil {
-                step(.replied([reply], from: sender), of: nodes[name]!, from: sender.name)
-            } else {
-                take(reply, from: sender, at: name)
-            }
+        case .reply(let reply): step(.replied([reply], from: sender), of: nodes[name]!, from: sender.name)
         case .append(let append):
             noteClaim(append, at: name)
             step(.append(corrupted(append), from: sender), of: append.domain, at: name)
+            heard(append, at: name)
             follow(.append(repeated(append), from: sender), of: append.domain, at: name)
         case .chunk(let chunk):
             step(.chunk(incomplete(chunk), from: sender), of: chunk.domain, at: name)
@@ -86,7 +91,7 @@ extension World {
         trace.note(now, "\(name) learns \(Trace.describe(assignment))")
         let node = nodes[name]!
         guard node.role == .sr else {
-            if node.devices != nil { step(.assigned([assignment]), of: node) }
+            step(.assigned([assignment]), of: node)
             follow(.assigned(assignment), of: assignment.domain, at: name)
             return
         }
@@ -224,56 +229,6 @@ extension World {
             history.allow(min(stretch, .seconds(8)), in: domain)
         }
         owners[domain] = life
-    }
-
-    // MARK: Followers
-
-    mutating func follow(_ event: ReplicaReceiver.Event, of domain: DomainName, at name: NodeName) {
-        guard let twin = nodes[name]!.followers[domain] else { return }
-        let moment = moment(of: name)
-        let directives = twin.receiver.handle(event, at: moment) + twin.receiver.handle(.turnEnded, at: moment)
-        twin.changes.handle(event, at: moment)
-        var outgoing: [(Message, NodeName)] = []
-        for directive in directives {
-            switch directive {
-            case .send(let message, let peer): outgoing.append((message, peer))
-            case .applied(let entries, _, let epoch):
-                for entry in shortened(entries) { consume(entry, epoch, domain, twin, at: name) }
-            case .resynced(let position):
-                if position < twin.position {
-                    history.violate("positions", "\(name) \(domain) went back from \(twin.position) to \(position)")
-                }
-                twin.position = position
-                trace.note(now, "\(name) tells \(domain) \(position) clear: resync, and what is live")
-                let known = has(.keepsWhatWasResynced) ? twin.set : [:]
-                twin.set = Self.list(of: twin.receiver.replica, at: moment).merging(known) { new, _ in new }
-            case .accounts, .replayed: break
-            case .alarm(let text): history.violate("no alarm", "\(name): \(text)")
-            case .store: history.violate("no alarm", "\(name): a follower stores nothing")
-            }
-        }
-        for (message, peer) in outgoing { send(boastful(message, at: nodes[name]!), from: name, to: peer) }
-    }
-
-    /// A consumer takes an event: the next position, or number 1 of a later epoch, which is a clear.
-    private mutating func consume(
-        _ entry: LogEntry, _ epoch: UInt64, _ domain: DomainName, _ twin: FollowerTwin, at name: NodeName
-    ) {
-        let isNext = epoch == twin.position.epoch && entry.seq == twin.position.seq + 1
-        let begins = epoch > twin.position.epoch && entry.seq == 1
-        if !isNext && !begins {
-            history.violate("positions", "\(name) \(domain): \(epoch):\(entry.seq) came after \(twin.position)")
-        }
-        twin.position = Position(epoch: epoch, seq: entry.seq)
-        trace.note(now, "\(name) tells \(domain) \(Trace.describe(entry, epoch: epoch))")
-        history.delivered(entry, epoch: epoch, of: domain, to: name, at: now)
-        switch entry.change {
-        case .registered(let contact, _, _): if let key = Self.key(contact) { twin.set[key] = contact }
-        case .unregistered(let contact, _): if let key = Self.key(contact) { twin.set[key] = nil }
-        case .clear:
-            if entry.seq != 1 { history.violate("positions", "\(domain): a clear at \(epoch):\(entry.seq)") }
-            twin.set = [:]
-        }
     }
 
     static func key(_ contact: PackedContact) -> ContactKey? {

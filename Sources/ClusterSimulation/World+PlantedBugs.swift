@@ -2,6 +2,7 @@ import ClusterRuntime
 import RegistrarEvents
 import Router
 import SRActor
+import WSSubscrActor
 
 /// What the shells do wrong when a bug is planted. An honest history passes through all of it unchanged, and draws
 /// nothing from its generator here.
@@ -35,9 +36,33 @@ extension World {
 
     // MARK: Replicas
 
-    mutating func shortened(_ entries: [LogEntry]) -> ArraySlice<LogEntry> {
-        has(.skipsAnEntry) && random.oneIn(50) ? entries.dropFirst() : entries[...]
+    // MARK: Subscribers
+
+    /// What a subscriber is written.
+    mutating func shortened(_ tails: [[UInt8]], _ wish: SubscriberWish) -> ArraySlice<[UInt8]> {
+        guard has(.skipsAnEntry), wish.number == 0, wish.view == .all, random.oneIn(50) else { return tails[...] }
+        return tails.dropFirst()
     }
+
+    /// Where a subscriber begins.
+    func resumption(
+        _ start: SubscribeRequest.Start, at node: SimulatedNode, _ subscriber: Subscriber
+    ) -> SubscribeRequest.Start {
+        guard has(.resumesByNumber), case .after(let position) = start,
+            let twin = node.followers[subscriber.wish.domain]
+        else { return start }
+        return .after(Position(epoch: twin.machine.report.copy.position.epoch, seq: position.seq))
+    }
+
+    /// What a socket says of what it has dropped.
+    func forgotten(_ lost: Position?, _ subscriber: Subscriber) -> Position? {
+        guard has(.forgetsWhatWasDropped), lost != nil, let socket = subscriber.socket,
+            let twin = nodes[socket.node.name]?.followers[subscriber.wish.domain]
+        else { return lost }
+        return twin.machine.report.copy.position
+    }
+
+    // MARK: Replicas
 
     /// What a standby takes in.
     mutating func corrupted(_ append: Append) -> Append {

@@ -3,6 +3,7 @@ import Destinations
 import RegistrarEvents
 import Router
 import SRActor
+import WSSubscrActor
 
 /// A whole cluster of production machines on one simulated clock, network, coordinator and set of disks.
 ///
@@ -19,6 +20,10 @@ struct World {
         case bind(DeviceWish)
         case lane(LaneMachine.Event, life: NodeID)
         case notice(DestinationNotice, DomainName, life: NodeID)
+        /// What a subscriber's socket asks of a follower.
+        case follow(Follower.Event, DomainName, life: NodeID)
+        /// A subscriber that stays at one node comes again.
+        case reconnect(SubscriberWish, life: NodeID)
         case watch(VacancyWatch.Event, ticket: UInt64, life: NodeID)
     }
 
@@ -46,6 +51,10 @@ struct World {
         case broker(DestinationBatch, ticket: UInt64, from: NodeID)
         /// What a router's watch asks for comes to the coordinator.
         case watch(VacancyWatch.Directive, ticket: UInt64, life: NodeID)
+        /// A subscriber comes or goes.
+        case roam(SubscriberWish)
+        /// A slow subscriber reads some of what waits for it.
+        case read(Int)
         /// Many clients ask at once.
         case storm
         /// An operator changes the topology.
@@ -99,6 +108,14 @@ struct World {
     /// What routers watch at the coordinator.
     var leaderRecord = WatchedRecord()
     var watchChance: Chance
+    /// Those that come and go, by number.
+    var subscribers: [Int: Subscriber] = [:]
+    var followChance: Chance
+    /// Connections of subscribers so far, and what they were told.
+    var connections: UInt32 = 0
+    var eventsTold = 0
+    /// What tails mean that were read already.
+    var notifications: [[UInt8]: Notification] = [:]
     var isLoaded = true
     var activeFaults = 0
     /// Orders of operators given so far.
@@ -154,6 +171,7 @@ struct World {
         followers = Self.names("w", options.followers)
         gateways = Self.names("g", options.gateways)
         deviceChance = seed.map { Chance(seed: $0 ^ 0x6465_7669_6365_7321) } ?? .even
+        followChance = seed.map { Chance(seed: $0 ^ 0x666f_6c6c_6f77_2121) } ?? .even
         trace = Trace(isOn: isTraced)
         policy = DomainPolicy(
             minimumTTL: 500, maximumDevices: 4, ringEntries: options.ringEntries, maximumUncommitted: 4_096,
@@ -229,14 +247,15 @@ struct World {
         case .wssubscr:
             for domain in domains {
                 node.followers[domain] = FollowerTwin(
-                    receiver: ReplicaReceiver(domain: domain, role: .follower),
-                    changes: ChangesSubscriber(
-                        domain: domain, hidesDifferences: options.plantedBug == .hidesDifferences))
+                    machine: Follower(domain: domain, settings: Self.settings(options)),
+                    residents: Self.residents(of: domain, options))
             }
-        case .sg: node.devices = DeviceGateway(life)
+        case .sg: break
         case .arbiter: preconditionFailure("the simulated cluster has no \(role.name): \(name)")
         }
+        if role == .wssubscr || role == .sg { node.gateway = Gateway(life) }
         nodes[name] = node
+        connectResidents(of: node)
         if isFormer { formers.insert(name) }
         trace.note(now, "boot \(life)" + (isFormer ? " of wire version \(FormerWire.version)" : ""))
         queue.add(.step(name, .tick), at: now + random.duration(0...40))
@@ -272,6 +291,8 @@ struct World {
             case .order(let order): give(order)
             case .vacant: tellVacancy()
             case .storm: rush()
+            case .roam(let wish): roam(wish)
+            case .read(let number): read(number)
             case .broker(let batch, let ticket, let life): arrive(batch, ticket, from: life)
             case .topology(let change): changeTopology(change)
             case .supervise: supervise()
@@ -299,6 +320,8 @@ struct World {
         case .lane(let event, let life): handle(event, of: life)
         case .notice(let notice, let domain, let life):
             if node.life == life { self.step(.destination(notice), of: domain, at: name) }
+        case .follow(let event, let domain, let life): if node.life == life { follow(event, of: domain, at: name) }
+        case .reconnect(let wish, let life): reconnect(wish, to: life)
         case .watch(let event, let ticket, let life): watch(event, ticket: ticket, of: life)
         }
     }

@@ -26,12 +26,10 @@ extension Follower {
         return directives
     }
 
-    /// More came at once than is kept: what live subscriptions missed is gone.
+    /// More came at once than is kept: what live subscriptions to events missed is gone.
     private mutating func overrun(at now: Moment) -> [Directive] {
-        let live = subscriptions.keys.filter { subscriptions[$0]?.isLive == true }.sorted()
-        audience.removeAll()
         pushed = recent.end
-        return live.flatMap { id in subscriptions[id].map { resynchronise(id, $0, at: now) } ?? [] }
+        return resynchroniseLive(at: now) { !$0.isOfStates }
     }
 
     /// The recent events from `start` on for a group of subscribers, in batches of about a slice.

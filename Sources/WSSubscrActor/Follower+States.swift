@@ -83,14 +83,7 @@ extension Follower {
 
     /// Live subscriptions have missed what is not listed. The others find out when they want to go on.
     private mutating func resynchroniseStates(at now: Moment) -> [Directive] {
-        let live = subscriptions.keys.filter { id in
-            subscriptions[id].map { $0.isLive && $0.matcher.isOfStates } ?? false
-        }
-        return live.sorted().flatMap { id -> [Directive] in
-            guard let subscription = subscriptions[id] else { return [] }
-            audience.remove(id, subscription.matcher)
-            return resynchronise(id, subscription, at: now)
-        }
+        resynchroniseLive(at: now) { $0.isOfStates }
     }
 
     // MARK: Pulling

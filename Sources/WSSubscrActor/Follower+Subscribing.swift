@@ -121,6 +121,20 @@ extension Follower {
         return directives
     }
 
+    /// Has the live subscriptions of some kind begin anew.
+    mutating func resynchroniseLive(
+        at now: Moment, where isConcerned: (SubscriptionMatcher) -> Bool
+    ) -> [Directive] {
+        let ids = subscriptions.keys.filter { id in
+            subscriptions[id].map { $0.isLive && isConcerned($0.matcher) } ?? false
+        }
+        return ids.sorted().flatMap { id -> [Directive] in
+            guard let subscription = subscriptions[id] else { return [] }
+            audience.remove(id, subscription.matcher)
+            return resynchronise(id, subscription, at: now)
+        }
+    }
+
     /// Sends a subscription, which is not in the audience, `clear(resync)` and everything live.
     mutating func resynchronise(_ id: SubscriberID, _ subscription: Subscription, at now: Moment) -> [Directive] {
         var subscription = subscription

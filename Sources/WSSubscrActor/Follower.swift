@@ -74,6 +74,9 @@ public struct Follower: Sendable {
             domain: domain, maximumCount: settings.ringEntries, maximumBytes: settings.ringBytes)
     }
 
+    /// The list, and what is known of its place in the log.
+    public var replica: DomainReplica { receiver.replica }
+
     public var report: FollowerReport {
         let replica = receiver.replica
         return FollowerReport(
@@ -107,7 +110,7 @@ public struct Follower: Sendable {
     }
 
     /// When it wants a tick even if nothing arrives.
-    var nextTick: MonotonicInstant {
+    public var nextTick: MonotonicInstant {
         if waitingCount > 0 || receiver.isCourting { return .distantPast }
         let next = receiver.nextTick ?? MonotonicInstant(nanoseconds: .max)
         let hasToSweep = !subscriptions.isEmpty || shared != nil || sharedStates != nil

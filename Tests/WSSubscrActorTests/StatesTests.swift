@@ -83,6 +83,18 @@ struct StatesTests {
         #expect(client.seen.count == 2)
     }
 
+    @Test mutating func moreEventsAtOnceThanAreKeptAreNothingToStates() throws {
+        try run(owner.beginEpoch(1, .restart) + [owner.append(accounts(0..<5))])
+        try subscribe(Self.users, .snapshot)
+        try pullAll()
+        let change = owner.append([registered("z")])
+        try run([change] + (0..<3).map { _ in owner.append((0..<50).map { registered("u\($0 % 5)") }) })
+        #expect(client.seen.count == 7)
+        #expect(client.seen.last == notice(1, 7, "z", "online"))
+        try run([owner.append([ended("u3")])])
+        #expect(client.seen.last == notice(1, 158, "u3", "offline"))
+    }
+
     // MARK: Failover
 
     @Test mutating func failoverThatChangesNothingIsNotNoticed() throws {
