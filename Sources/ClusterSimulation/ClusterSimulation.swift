@@ -24,6 +24,8 @@ public enum ClusterSimulation {
         /// How many events the destination took, and how many of them it had taken before.
         public let delivered: Int
         public let duplicates: Int
+        /// How often a domain was at rest amid the history, and held against the promises.
+        public let quietPoints: Int
         /// How much time went by in the history.
         public let simulated: Duration
         /// The text of the history, if it was asked for.
@@ -74,6 +76,7 @@ public enum ClusterSimulation {
             world.planWatches(until: end, seed: seed)
             world.planDevices()
             world.planSubscribers()
+            world.planLooks()
         }
         return world
     }
@@ -103,7 +106,7 @@ public enum ClusterSimulation {
             acknowledged: world.history.acknowledged, unknown: world.history.unknown, moves: world.moves,
             removals: world.removals, exchanges: world.exchanges, nodesRemoved: world.nodesRemoved,
             delivered: world.broker.taken, duplicates: world.broker.duplicates,
-            simulated: world.now - World.beginning, trace: world.trace.lines)
+            quietPoints: world.quietPoints, simulated: world.now - World.beginning, trace: world.trace.lines)
     }
 }
 
@@ -149,29 +152,45 @@ extension World {
         if !wishes.isEmpty { history.violate("it settles", "open wishes: \(wishes.text)") }
         for domain in domains {
             if let missing = unsettled(domain) { history.violate("it settles", missing) }
-            guard let assignment = coordinator.load().assignments.first(where: { $0.domain == domain }),
-                let owner = machine(of: domain, at: assignment.owner)
-            else { continue }
-            let list = Self.list(of: owner.replica, at: moment)
-            history.compare(list, of: domain, at: now, mayOutlive: haveOwnersBeenFormer)
-            compareConsumer(of: domain, with: list)
-            for standby in assignment.standbys {
-                guard let copy = machine(of: domain, at: standby.node) else { continue }
-                if copy.report.digest != owner.report.digest, copy.report.position == owner.report.position {
-                    history.violate("replicas agree", "\(domain): \(standby.node) differs from \(owner.node)")
-                }
-                compareDeadlines(copy.replica, at: standby.node.name, with: owner.replica, at: owner.node.name)
+            judge(domain)
+        }
+    }
+
+    /// Amid the history, while nobody asks for anything: what holds at its end holds for each domain that has come to
+    /// rest, faults or not.
+    mutating func lookAtQuietDomains() {
+        guard isLoaded else { return }
+        queue.add(.look, at: now + .milliseconds(300))
+        guard isLull else { return }
+        for domain in domains where !busy.contains(where: { $0.domain == domain }) && unsettled(domain) == nil {
+            quietPoints += 1
+            judge(domain)
+        }
+    }
+
+    private mutating func judge(_ domain: DomainName) {
+        guard let assignment = coordinator.load().assignments.first(where: { $0.domain == domain }),
+            let owner = machine(of: domain, at: assignment.owner)
+        else { return }
+        let list = Self.list(of: owner.replica, at: moment)
+        history.compare(list, of: domain, at: now, mayOutlive: haveOwnersBeenFormer)
+        compareConsumer(of: domain, with: list)
+        for standby in assignment.standbys {
+            guard let copy = machine(of: domain, at: standby.node) else { continue }
+            if copy.report.digest != owner.report.digest, copy.report.position == owner.report.position {
+                history.violate("replicas agree", "\(domain): \(standby.node) differs from \(owner.node)")
             }
-            compareSubscribers(of: domain, with: list)
-            for name in followers {
-                guard let copy = nodes[name]!.followers[domain]?.machine.replica,
-                    copy.position == owner.report.position
-                else { continue }
-                compareDeadlines(copy, at: name, with: owner.replica, at: owner.node.name)
-                if Self.list(of: copy, at: moment) != list {
-                    history.violate(
-                        "replicas agree", "\(name) \(domain): the follower's list differs from the owner's")
-                }
+            compareDeadlines(copy.replica, at: standby.node.name, with: owner.replica, at: owner.node.name)
+        }
+        compareSubscribers(of: domain, with: list)
+        for name in followers {
+            guard let copy = nodes[name]!.followers[domain]?.machine.replica,
+                copy.position == owner.report.position
+            else { continue }
+            compareDeadlines(copy, at: name, with: owner.replica, at: owner.node.name)
+            if Self.list(of: copy, at: moment) != list {
+                history.violate(
+                    "replicas agree", "\(name) \(domain): the follower's list differs from the owner's")
             }
         }
     }

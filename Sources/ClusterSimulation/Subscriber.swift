@@ -4,7 +4,7 @@ import WSSubscrActor
 
 /// What somebody who follows a domain wants.
 struct SubscriberWish: Hashable {
-    /// Its name is `f` and this.
+    /// Its name is `f` and this; 0 for those that stay at a node.
     let number: Int
     let domain: DomainName
     let view: Consumer.View
@@ -23,6 +23,9 @@ final class Subscriber {
         self.wish = wish
         consumer = Consumer(wish.view, plantedBug: plantedBug)
     }
+
+    /// Whether it stays at one node as long as that lives.
+    var isResident: Bool { wish.number == 0 }
 
     struct Socket {
         let node: NodeID

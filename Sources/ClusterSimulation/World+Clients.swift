@@ -11,6 +11,10 @@ extension World {
         if options.storm > 0 { queue.add(.storm, at: now + .seconds(3)) }
     }
 
+    mutating func planLooks() {
+        if options.lull > 0 { queue.add(.look, at: now + .seconds(2)) }
+    }
+
     /// Starts a request and plans the next.
     mutating func work() {
         guard isLoaded else { return }
@@ -21,7 +25,7 @@ extension World {
     }
 
     /// Whether nobody asks for anything: all but the first second and a half of each stretch of time.
-    private var isLull: Bool {
+    var isLull: Bool {
         guard options.lull > 0 else { return false }
         let stretch = Int64(options.lull) * 1_000 + 1_500
         return (now - Self.beginning).milliseconds % stretch > 1_500

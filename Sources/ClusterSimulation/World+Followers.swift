@@ -71,7 +71,7 @@ extension World {
     private mutating func ended(_ id: SubscriberID, _ twin: FollowerTwin) {
         guard let subscriber = twin.sockets[id], let socket = subscriber.socket else { return }
         disconnect(subscriber)
-        guard subscriber.wish.number == 0 else {
+        guard subscriber.isResident else {
             trace.note(now, "f\(subscriber.wish.number) is told that its subscription at \(socket.node.name) is over")
             return
         }

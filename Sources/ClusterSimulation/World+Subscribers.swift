@@ -67,7 +67,7 @@ extension World {
         node.followers[wish.domain]?.sockets[id] = subscriber
         let start = start(of: subscriber)
         subscriber.consumer.connected(anew: start == .snapshot)
-        if wish.number > 0 { trace.note(now, "f\(wish.number) follows at \(node.name), \(start)") }
+        if !subscriber.isResident { trace.note(now, "f\(wish.number) follows at \(node.name), \(start)") }
         let request = SubscribeRequest(
             id: id, matcher: subscriber.matcher, expires: .seconds(86_400),
             start: resumption(start, at: node, subscriber))
@@ -147,7 +147,7 @@ extension World {
             return history.violate(Consumer.orderPromise, "unreadable: \(String(decoding: tail, as: UTF8.self))")
         }
         let log = history.log[wish.domain] ?? [:]
-        if wish.number > 0 {
+        if !subscriber.isResident {
             trace.note(now, "f\(wish.number) is told \(wish.domain) \(told)")
         } else if wish.view == .all {
             trace.note(now, "\(name) tells \(wish.domain) \(Self.text(told, log[told.position]))")
@@ -192,10 +192,11 @@ extension World {
     func lagging(_ domain: DomainName, behind position: Position) -> String? {
         for name in followers {
             guard let twin = nodes[name]!.followers[domain], twin.machine.report.copy.position == position,
-                twin.machine.replica.isReplayed || twin.machine.replica.isComplete
+                twin.machine.replica.isReplayed, twin.machine.replica.isComplete
             else { return "follower \(name) of \(domain) is not at \(position)" }
         }
-        for (name, subscriber) in everyone(following: domain) {
+        // Amid the history some are away, or read slowly.
+        for (name, subscriber) in everyone(following: domain) where subscriber.isResident || !isLoaded {
             guard subscriber.isCaughtUp, subscriber.wish.view != .all || subscriber.consumer.position == position
             else { return "\(name), who follows \(domain) (\(subscriber.wish.view)), is not told \(position)" }
         }
@@ -205,7 +206,7 @@ extension World {
     /// Holds what everybody was told against the owner's list.
     mutating func compareSubscribers(of domain: DomainName, with list: [ContactKey: PackedContact]) {
         let marks = list.compactMapValues { Notification.mark($0) }
-        for (name, subscriber) in everyone(following: domain) {
+        for (name, subscriber) in everyone(following: domain) where subscriber.isCaughtUp || !isLoaded {
             let isNet = subscriber.wish.view == .changes || subscriber.wish.view == .states
             for difference in subscriber.consumer.differences(from: marks) {
                 history.violate(

@@ -51,6 +51,8 @@ struct World {
         case broker(DestinationBatch, ticket: UInt64, from: NodeID)
         /// What a router's watch asks for comes to the coordinator.
         case watch(VacancyWatch.Directive, ticket: UInt64, life: NodeID)
+        /// Domains that have come to rest are held against the promises.
+        case look
         /// A subscriber comes or goes.
         case roam(SubscriberWish)
         /// A slow subscriber reads some of what waits for it.
@@ -118,6 +120,8 @@ struct World {
     var notifications: [[UInt8]: Notification] = [:]
     var isLoaded = true
     var activeFaults = 0
+    /// How often a domain was found at rest amid the history.
+    var quietPoints = 0
     /// Orders of operators given so far.
     var orders: UInt64 = 0
     /// How many times nobody was to serve a domain any more, as the topology had it no more.
@@ -291,6 +295,7 @@ struct World {
             case .order(let order): give(order)
             case .vacant: tellVacancy()
             case .storm: rush()
+            case .look: lookAtQuietDomains()
             case .roam(let wish): roam(wish)
             case .read(let number): read(number)
             case .broker(let batch, let ticket, let life): arrive(batch, ticket, from: life)

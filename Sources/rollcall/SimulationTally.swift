@@ -15,6 +15,7 @@ struct SimulationTally {
     private var removals = 0
     private var nodesRemoved = 0
     private var exchanges = 0
+    private var quietPoints = 0
     private var delivered = 0
     private var duplicates = 0
     private(set) var simulated: Duration = .zero
@@ -30,6 +31,7 @@ struct SimulationTally {
         let removals: Int
         let nodes_removed: Int
         let exchanges: Int
+        let quiet_points: Int
         let delivered: Int
         let duplicates: Int
         let simulated_h: Double
@@ -50,6 +52,7 @@ struct SimulationTally {
         removals += outcome.removals
         nodesRemoved += outcome.nodesRemoved
         exchanges += outcome.exchanges
+        quietPoints += outcome.quietPoints
         delivered += outcome.delivered
         duplicates += outcome.duplicates
         simulated += outcome.simulated
@@ -62,6 +65,7 @@ struct SimulationTally {
         Document(
             ok: failing.isEmpty, histories: histories, steps: steps, acknowledged: acknowledged, unknown: unknown,
             moves: moves, removals: removals, nodes_removed: nodesRemoved, exchanges: exchanges,
+            quiet_points: quietPoints,
             delivered: delivered, duplicates: duplicates,
             simulated_h: Self.rounded(simulated / .seconds(3_600)), seconds: Self.rounded(time / .seconds(1)),
             histories_per_s: Self.rounded(rate(in: time)), broken: failing.count, failing_seeds: failing.sorted())
@@ -73,6 +77,7 @@ struct SimulationTally {
         let hours = Self.rounded(simulated / .seconds(3_600))
         return "\(histories) histories, \(steps) steps, \(acknowledged) acknowledged operations, \(moves) moves, "
             + "\(removals) removals of domains, \(nodesRemoved) of nodes, \(exchanges) changes of version, "
+            + "\(quietPoints) quiet points, "
             + "\(delivered) events delivered (\(duplicates) again), \(hours) simulated hours\(speed), "
             + "\(failing.count) broken"
     }

@@ -13,6 +13,7 @@ struct SimulationTests {
         var exchanges = 0
         var delivered = 0
         var duplicates = 0
+        var quietPoints = 0
         await ClusterSimulation.run(seeds: Array(1...40 as ClosedRange<UInt64>)) { outcome in
             acknowledged += outcome.acknowledged
             moves += outcome.moves
@@ -21,6 +22,7 @@ struct SimulationTests {
             exchanges += outcome.exchanges
             delivered += outcome.delivered
             duplicates += outcome.duplicates
+            quietPoints += outcome.quietPoints
             if !outcome.isGood { broken.append("seed \(outcome.seed): \(outcome.violations)") }
         }
         #expect(broken.isEmpty, "rollcall sim --seed N --trace shows the history")
@@ -30,6 +32,7 @@ struct SimulationTests {
         #expect(nodesRemoved > 0, "or no node")
         #expect(exchanges > 10, "nor do those of a single version")
         #expect(delivered > 2_000 && duplicates > 50, "nor those in which the destination gets nothing, or all once")
+        #expect(quietPoints > 20, "nor those that are looked at only at their ends")
     }
 
     @Test func formerBugsStayAway() async {
