@@ -13,9 +13,11 @@ package struct ListedContact: Codable, Hashable, Sendable {
     package var expiresIn: Double
     /// Of SIP contacts alone.
     package var contactURI: String?
+    /// Of SIP contacts alone: of the request that registered or renewed it last.
+    package var cseq: UInt32?
 
     enum CodingKeys: String, CodingKey {
-        case kind, account
+        case kind, account, cseq
         case contactURI = "contact_uri"
         case contactID = "contact_id"
         case expiresIn = "expires_in"
@@ -83,13 +85,15 @@ extension ClusterClient {
     }
 
     /// Registers or renews a SIP contact through a node's REST address.
+    /// - Parameter cseq: by which events and lists tell this registration of the contact from others.
     package func register(
-        _ contact: String, in domain: DomainName, ttl: Duration, through node: NodeSpec, timeout: Duration
+        _ contact: String, in domain: DomainName, ttl: Duration, cseq: UInt32 = 0, through node: NodeSpec,
+        timeout: Duration
     ) async -> WriteAnswer {
         let body: [String: JSONValue] = [
             "kind": "sipuser", "account": .string(contact), "contact_id": .string(contact),
             "ttl": .integer(ttl.components.seconds), "contact_uri": .string("sip:\(contact)@192.0.2.1:5060"),
-            "user_agent": "rollcall drill", "transport": "udp",
+            "user_agent": "rollcall drill", "transport": "udp", "cseq": .integer(Int64(cseq)),
         ]
         // A dictionary of strings and numbers can always be encoded.
         guard let bytes = try? JSONEncoder().encode(body) else { preconditionFailure("\(body) is not JSON") }

@@ -72,7 +72,7 @@ import Testing
                 .record(
                     Operation(
                         contact: 2, kind: .register(ttl: .seconds(500)), sent: start, ended: start + .milliseconds(3),
-                        outcome: .accepted(cseq: 1))),
+                        outcome: .accepted(cseq: 1), cseq: 1)),
                 .finished(2),
             ])
         let again = phones.take(answer(200, to: 2, cseq: 1, contact), at: start + .milliseconds(4))

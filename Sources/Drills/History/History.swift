@@ -33,10 +33,12 @@ package struct Operation: Hashable, Sendable {
     package var outcome: Outcome
     /// Where it was sent to, where that matters.
     package var node: NodeName?
+    /// What a registration said of itself, so that it can be told from others of its contact; nil where it is not known.
+    package var cseq: UInt32?
 
     package init(
         contact: ContactNumber, kind: Kind, sent: MonotonicInstant, ended: MonotonicInstant, outcome: Outcome,
-        node: NodeName? = nil
+        node: NodeName? = nil, cseq: UInt32? = nil
     ) {
         self.contact = contact
         self.kind = kind
@@ -44,6 +46,7 @@ package struct Operation: Hashable, Sendable {
         self.ended = ended
         self.outcome = outcome
         self.node = node
+        self.cseq = cseq
     }
 
     package var isRegister: Bool {
@@ -77,11 +80,14 @@ package struct LoggedEvent: Hashable, Sendable {
     package var contact: ContactNumber?
     /// Whether it restates what is live after a `clear`.
     package var replay: Bool
+    /// Which registration of the contact it tells of; nil where it does not say, and where the contact ended.
+    package var cseq: UInt32?
 
-    package init(_ kind: Kind, _ contact: ContactNumber?, replay: Bool = false) {
+    package init(_ kind: Kind, _ contact: ContactNumber?, replay: Bool = false, cseq: UInt32? = nil) {
         self.kind = kind
         self.contact = contact
         self.replay = replay
+        self.cseq = cseq
     }
 }
 
@@ -95,16 +101,19 @@ package struct History: Sendable {
     package var subscribers: [SubscriberRecord]
     /// The owner's list, and when it was asked for.
     package var list: Set<ContactNumber>
+    /// By which request each of them was registered or renewed last, as the list says.
+    package var listedCSeqs: [ContactNumber: UInt32]
     package var takenAt: MonotonicInstant
 
     package init(
         operations: [Operation], events: [Position: LoggedEvent], subscribers: [SubscriberRecord],
-        list: Set<ContactNumber>, takenAt: MonotonicInstant
+        list: Set<ContactNumber>, listedCSeqs: [ContactNumber: UInt32] = [:], takenAt: MonotonicInstant
     ) {
         self.operations = operations
         self.events = events
         self.subscribers = subscribers
         self.list = list
+        self.listedCSeqs = listedCSeqs
         self.takenAt = takenAt
     }
 }
@@ -113,11 +122,14 @@ package struct History: Sendable {
 package struct SubscriberRecord: Sendable {
     package var name: String
     package var set: Set<ContactNumber>
+    /// By contact, the request that registered or renewed it last; 0 where that was not told. May be shorter.
+    package var cseqs: [UInt32]
     package var violations: [Violation]
 
-    package init(name: String, set: Set<ContactNumber>, violations: [Violation] = []) {
+    package init(name: String, set: Set<ContactNumber>, cseqs: [UInt32] = [], violations: [Violation] = []) {
         self.name = name
         self.set = set
+        self.cseqs = cseqs
         self.violations = violations
     }
 }
@@ -125,7 +137,7 @@ package struct SubscriberRecord: Sendable {
 /// One broken promise.
 package struct Violation: Hashable, Sendable {
     package enum Kind: String, Hashable, Sendable, CaseIterable {
-        /// An acknowledged registration is missing.
+        /// An acknowledged registration or renewal is missing.
         case lost
         /// Something that ended is still there, or a deposed owner acknowledged.
         case stale

@@ -7,28 +7,39 @@ import RegistrarEvents
 /// The log gives no times, but requests do: an event comes after every one that was acknowledged before it, so not
 /// before those were sent, and before every one that was acknowledged after it, so not after those were answered.
 extension HistoryChecker {
-    func explanations(_ history: History) -> [Violation] {
-        let byContact = Dictionary(grouping: history.operations, by: \.contact)
+    func explanations(_ history: History, _ byContact: [ContactNumber: [Operation]]) -> [Violation] {
         let window = CommitWindows(history.operations)
         return history.events.sorted { $0.key < $1.key }.compactMap { position, event in
             guard !event.replay, let contact = event.contact, event.kind != .clear else { return nil }
             let own = byContact[contact] ?? []
-            let asked = own.filter { $0.isRegister == (event.kind == .registered) && $0.mayHaveHappened }
+            let asked = own.filter { $0.isRegister == (event.kind == .registered) && $0.mayHaveLed(to: event) }
             if asked.contains(where: { $0.position == position }) { return nil }
             let earliest = window.earliest(position)
             let latest = window.latest(position)
             let known = asked.filter { $0.sent <= latest }
             if known.contains(where: { $0.ended + settledAfter >= earliest }) { return nil }
-            if event.kind == .unregistered, hasRunOut(own, by: latest) { return nil }
+            if event.kind == .unregistered, hasRunOut(own, before: position, by: latest) { return nil }
             return violation(event, contact, at: position, known.max { $0.ended < $1.ended }, earliest)
         }
     }
 
-    /// Whether a registration of the contact may have come to its end by itself.
-    private func hasRunOut(_ operations: [Operation], by latest: MonotonicInstant) -> Bool {
-        operations.contains { operation in
-            guard case .register(let ttl) = operation.kind, operation.mayHaveHappened else { return false }
-            return operation.sent + ttl <= latest
+    /// Whether a registration of the contact may have come to its end by itself. What was renewed has not: only the last
+    /// registration that was acknowledged before may have run out, or one of which it is not known whether or when it was
+    /// carried out.
+    private func hasRunOut(
+        _ operations: [Operation], before position: Position, by latest: MonotonicInstant
+    ) -> Bool {
+        let last = operations.filter { $0.isRegister && ($0.position.map { $0 < position } ?? false) }
+            .max { ($0.position ?? .start) < ($1.position ?? .start) }
+        return operations.contains { operation in
+            guard case .register(let ttl) = operation.kind, operation.sent + ttl <= latest else { return false }
+            guard let last else { return operation.mayHaveHappened }
+            switch operation.outcome {
+            case .refused: return false
+            case .unknown, .accepted: return operation.ended + settledAfter >= last.sent
+            // Carried out in time, and once more when the answer was lost.
+            case .acknowledged(let own, _): return operation == last || own > position
+            }
         }
     }
 
@@ -96,5 +107,12 @@ extension Operation {
         case .acknowledged, .accepted, .unknown: true
         case .refused: false
         }
+    }
+
+    /// Whether the event may tell of it, unless the two name different requests.
+    fileprivate func mayHaveLed(to event: LoggedEvent) -> Bool {
+        guard mayHaveHappened else { return false }
+        guard let cseq, let told = event.cseq else { return true }
+        return cseq == told
     }
 }

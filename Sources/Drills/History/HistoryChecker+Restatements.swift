@@ -4,10 +4,7 @@ import RegistrarEvents
 /// What a new epoch restates. Renewals would heal what a failover lost before the end of the drill, and contacts that
 /// come back would cover up what it raised from the dead; the log itself tells.
 extension HistoryChecker {
-    func restatements(_ history: History) -> [Violation] {
-        let byContact = Dictionary(grouping: history.operations, by: \.contact).mapValues { operations in
-            operations.sorted { $0.sent < $1.sent }
-        }
+    func restatements(_ history: History, _ byContact: [ContactNumber: [Operation]]) -> [Violation] {
         let known = firstKnown(history)
         return raised(history, byContact, known) + forgotten(history, byContact, known)
     }
@@ -21,7 +18,8 @@ extension HistoryChecker {
         }
     }
 
-    /// Contacts restated although the last that was acknowledged of them is their end.
+    /// Contacts restated although the last that was acknowledged of them is their end, or as an earlier registration
+    /// than the last that was acknowledged had left them.
     private func raised(
         _ history: History, _ operations: [ContactNumber: [Operation]], _ known: [UInt64: MonotonicInstant]
     ) -> [Violation] {
@@ -29,9 +27,11 @@ extension HistoryChecker {
             guard event.replay, let contact = event.contact else { return nil }
             let own = operations[contact] ?? []
             let last = own.filter { ($0.position ?? position) < position }.max { lastWord($0) < lastWord($1) }
-            guard let last, !last.isRegister,
-                !hasOpen(own, registering: true, since: last, in: position.epoch, known)
-            else { return nil }
+            guard let last else { return nil }
+            if last.isRegister {
+                return event.cseq.flatMap { formerState($0, after: last, among: own, "restated at \(position)") }
+            }
+            guard !hasOpen(own, registering: true, since: last, in: position.epoch, known) else { return nil }
             return Violation(
                 .stale, contact: contact,
                 "contact \(contact) is restated at \(position), and had been unregistered at \(lastWord(last))")

@@ -14,6 +14,9 @@ package struct HistoryChecker: Sendable {
 
     package func check(_ history: History) -> [Violation] {
         let contacts = ContactStates(history.operations, settledAfter: settledAfter, at: history.takenAt)
+        let byContact = Dictionary(grouping: history.operations, by: \.contact).mapValues { operations in
+            operations.sorted { $0.sent < $1.sent }
+        }
         var violations = compare(contacts, with: history.list, in: "the owner's list")
         for subscriber in history.subscribers {
             violations += compare(contacts, with: subscriber.set, in: subscriber.name)
@@ -21,8 +24,9 @@ package struct HistoryChecker: Sendable {
         }
         violations += acknowledgementsInOrder(history.operations)
         violations += acknowledgementsMatchEvents(history)
-        violations += restatements(history)
-        violations += explanations(history)
+        violations += restatements(history, byContact)
+        violations += explanations(history, byContact)
+        violations += renewals(history, contacts, byContact)
         return violations
     }
 
@@ -95,13 +99,17 @@ package struct HistoryChecker: Sendable {
                         .order, contact: operation.contact,
                         "contacts \(other.contact) and \(operation.contact) were both acknowledged at \(position)"))
             }
-            let expected = LoggedEvent(operation.isRegister ? .registered : .unregistered, operation.contact)
-            if let event = history.events[position], event != expected {
+            guard let event = history.events[position] else { continue }
+            let expected = LoggedEvent(
+                operation.isRegister ? .registered : .unregistered, operation.contact,
+                cseq: event.cseq.flatMap { _ in operation.cseq })
+            if event != expected {
                 violations.append(
                     Violation(
                         .order, contact: operation.contact,
                         "contact \(operation.contact) was acknowledged at \(position), where subscribers saw "
-                            + "\(event.kind) of \(event.contact.map { "contact \($0)" } ?? "something else")"))
+                            + "\(event.kind) of \(event.contact.map { "contact \($0)" } ?? "something else")"
+                            + (event.cseq.map { " by CSeq \($0)" } ?? "")))
             }
         }
         return violations

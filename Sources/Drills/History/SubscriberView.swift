@@ -19,11 +19,14 @@ package struct SubscriberView: Sendable {
         package var position: Position
         package var replay: Bool
         package var change: Change
+        /// Of a registration by SIP; nil where it was not told.
+        package var cseq: UInt32?
 
-        package init(_ position: Position, _ change: Change, replay: Bool = false) {
+        package init(_ position: Position, _ change: Change, replay: Bool = false, cseq: UInt32? = nil) {
             self.position = position
             self.change = change
             self.replay = replay
+            self.cseq = cseq
         }
     }
 
@@ -39,6 +42,8 @@ package struct SubscriberView: Sendable {
     package private(set) var position = Position.start
     /// Whether each contact of the drill is in the set.
     package private(set) var holds: [Bool]
+    /// Of each contact in the set, by which request it was registered or renewed last; 0 where that was not told.
+    private var cseqs: [UInt32]
     package private(set) var violations: [Violation] = []
     package private(set) var violationCount = 0
     /// The latest eras, oldest first; more than these are not needed to time the faults of one drill.
@@ -53,11 +58,12 @@ package struct SubscriberView: Sendable {
     package init(name: String, contacts: Int) {
         self.name = name
         holds = Array(repeating: false, count: contacts)
+        cseqs = Array(repeating: 0, count: contacts)
     }
 
     package var record: SubscriberRecord {
         let set = holds.indices.filter { holds[$0] }
-        return SubscriberRecord(name: name, set: Set(set), violations: violations)
+        return SubscriberRecord(name: name, set: Set(set), cseqs: cseqs, violations: violations)
     }
 
     /// Takes in an event.
@@ -72,6 +78,7 @@ package struct SubscriberView: Sendable {
         case .registered(let contact):
             guard let contact, holds.indices.contains(contact) else { break }
             holds[contact] = true
+            cseqs[contact] = event.cseq ?? 0
             markSeen(contact, at: now)
         case .unregistered(let contact):
             if let contact, holds.indices.contains(contact) { holds[contact] = false }

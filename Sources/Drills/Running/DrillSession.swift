@@ -179,14 +179,15 @@ struct DrillSession: Sendable {
         let deadline =
             SystemClock.monotonic() + (cluster.destinations == nil ? Self.settleLimit : Self.deliveryLimit)
         while true {
-            let list = try await listedContacts()
+            let listed = try await listedContacts()
+            let list = Set(listed.keys)
             let destinations = cluster.destinations?.state ?? []
             let views = subscribers.map(\.view)
             // Positions of phones' requests are known once their events are there.
             let operations = recorder.located
             let history = History(
                 operations: operations, events: recorder.events, subscribers: views.map(\.record), list: list,
-                takenAt: SystemClock.monotonic())
+                listedCSeqs: listed.compactMapValues(\.self), takenAt: SystemClock.monotonic())
             var violations = checker.check(history) + recorder.disagreements
             let lease = cluster.topology.periods.ownerLease
             violations += isolations.flatMap { $0.violations(lease: lease, operations) }
@@ -208,14 +209,16 @@ struct DrillSession: Sendable {
         }
     }
 
-    private func listedContacts() async throws -> Set<ContactNumber> {
+    /// Each contact of the drill's in the owner's list, with the CSeq that it was registered by.
+    private func listedContacts() async throws -> [ContactNumber: UInt32?] {
         let deadline = SystemClock.monotonic() + Self.settleLimit
         while true {
             do throws(ClusterClient.Failure) {
-                return Set(
-                    try await client.contacts(of: drill.load.domain).compactMap {
-                        names.number(id: $0.contactID, uri: $0.contactURI ?? "")
-                    })
+                return try await client.contacts(of: drill.load.domain).reduce(into: [:]) { found, contact in
+                    let number = names.number(id: contact.contactID, uri: contact.contactURI ?? "")
+                    guard let number else { return }
+                    found.updateValue(contact.cseq, forKey: number)
+                }
             } catch {
                 // The last fault may just be over.
                 guard SystemClock.monotonic() < deadline else {

@@ -102,12 +102,13 @@ final class DrillSubscriber: Sendable {
         guard inLog else { return }
         let logged: LoggedEvent
         switch event.change {
-        case .registered(let contact): logged = LoggedEvent(.registered, contact, replay: event.replay)
+        case .registered(let contact):
+            logged = LoggedEvent(.registered, contact, replay: event.replay, cseq: event.cseq)
         case .unregistered(let contact): logged = LoggedEvent(.unregistered, contact)
         case .clear: logged = LoggedEvent(.clear, nil)
         }
         recorder.saw(logged, at: event.position, by: "subscriber \(index)")
-        if case .registered(let contact?) = event.change, !event.replay, let cseq = notification.cseq {
+        if case .registered(let contact?) = event.change, !event.replay, let cseq = event.cseq {
             recorder.saw(cseq: cseq, of: contact, at: event.position)
         }
     }
@@ -124,6 +125,6 @@ extension SubscriberView.Event {
         case .clear: change = .clear(own: notification.isOwnClear)
         case .other: return nil
         }
-        self.init(notification.position, change, replay: notification.replay)
+        self.init(notification.position, change, replay: notification.replay, cseq: notification.cseq)
     }
 }

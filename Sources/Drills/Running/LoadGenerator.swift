@@ -18,6 +18,8 @@ final class LoadGenerator: DrillLoad {
         /// Requests under way by node.
         var waiting: [NodeName: Int] = [:]
         var skipped = 0
+        /// Registrations asked for; the number of each is its CSeq.
+        var registrations: UInt32 = 0
     }
 
     private let client: ClusterClient
@@ -167,12 +169,13 @@ final class LoadGenerator: DrillLoad {
     }
 
     private func perform(_ contact: ContactNumber, _ kind: Operation.Kind) async -> Operation.Outcome {
+        let cseq = number(kind)
         let sent = SystemClock.monotonic()
-        var (answer, node) = await ask(contact, kind)
+        var (answer, node) = await ask(contact, kind, cseq)
         // What could not even be sent is sent elsewhere, as any client would.
         for _ in nodes.dropFirst() {
             guard case .unreachable = answer else { break }
-            (answer, node) = await ask(contact, kind)
+            (answer, node) = await ask(contact, kind, cseq)
         }
         var kind = kind
         let outcome: Operation.Outcome
@@ -185,17 +188,30 @@ final class LoadGenerator: DrillLoad {
         }
         recorder.record(
             Operation(
-                contact: contact, kind: kind, sent: sent, ended: SystemClock.monotonic(), outcome: outcome, node: node))
+                contact: contact, kind: kind, sent: sent, ended: SystemClock.monotonic(), outcome: outcome, node: node,
+                cseq: cseq))
         return outcome
     }
 
-    private func ask(_ contact: ContactNumber, _ kind: Operation.Kind) async -> (WriteAnswer, NodeName) {
+    /// By which events and lists tell what this request came to; nil when it registers nothing.
+    private func number(_ kind: Operation.Kind) -> UInt32? {
+        guard case .register = kind else { return nil }
+        return state.withLock { state in
+            state.registrations += 1
+            return state.registrations
+        }
+    }
+
+    private func ask(
+        _ contact: ContactNumber, _ kind: Operation.Kind, _ cseq: UInt32?
+    ) async -> (WriteAnswer, NodeName) {
         let node = pickNode()
         let name = names.name(contact)
         let answer: WriteAnswer
         switch kind {
         case .register(let ttl):
-            answer = await client.register(name, in: load.domain, ttl: ttl, through: node, timeout: requestTimeout)
+            answer = await client.register(
+                name, in: load.domain, ttl: ttl, cseq: cseq ?? 0, through: node, timeout: requestTimeout)
         case .unregister:
             answer = await client.unregister(name, in: load.domain, through: node, timeout: requestTimeout)
         }

@@ -174,6 +174,6 @@ struct SIPPhones {
     ) -> Operation {
         Operation(
             contact: contact, kind: wish.ttl == 0 ? .unregister : .register(ttl: .seconds(ttl ?? wish.ttl)),
-            sent: wish.sent, ended: now, outcome: outcome)
+            sent: wish.sent, ended: now, outcome: outcome, cseq: wish.ttl == 0 ? nil : phones[contact].cseq)
     }
 }
