@@ -97,7 +97,9 @@ let package = Package(
         .rollcall("Destinations", ["ClusterRuntime", "MessagePack", "RegistrarEvents", .deque, .logging]),
         .rollcall(
             "KafkaDestination",
-            ["CRdKafka", "ClusterRuntime", "Destinations", "MessagePack", "RegistrarEvents", .logging]),
+            [
+                "CRdKafka", "ClusterRuntime", "Destinations", "MessagePack", "RegistrarEvents", .deque, .logging,
+            ]),
         .rollcall(
             "NanomsgTransport",
             ["CNanomsg", "ClusterRuntime", "RegistrarEvents", "MessagePack", .crypto, .logging]),

@@ -23,7 +23,11 @@ public final class KafkaDestination: Destination {
     private let log: Logger
     private let node: [CChar]
     /// Where librdkafka's blocking calls are made.
-    private let blocking = DispatchQueue(label: "kafka", attributes: .concurrent)
+    private let blocking: BlockingThreads
+    /// Threads beyond those of the batches under way, for producers that are let go.
+    private static let spareThreads = 8
+    /// Where the time of batches is watched. Nothing blocks there.
+    private let deadlines = DispatchQueue(label: "kafka deadlines", qos: .utility)
     /// The producer that domains share; nil when each has its own, or once closed.
     private let shared: Mutex<KafkaProducer?>
     private let transactions: KafkaTransactions?
@@ -46,6 +50,7 @@ public final class KafkaDestination: Destination {
             transactions = KafkaTransactions(settings, log: log)
             shared = Mutex(nil)
         }
+        blocking = BlockingThreads(name: "kafka", limit: concurrency + Self.spareThreads)
     }
 
     private var isCompacted: Bool { settings.spec.keys == .contact }
@@ -100,7 +105,7 @@ public final class KafkaDestination: Destination {
             guard let self, !ticket.isSettled else { return }
             replace(producer, "a batch was not acknowledged for \(timeout)", grace: grace(of: producer))
         }
-        blocking.asyncAfter(deadline: .now() + .nanoseconds(Int(timeout.nanoseconds)), execute: limit)
+        deadlines.asyncAfter(deadline: .now() + .nanoseconds(Int(timeout.nanoseconds)), execute: limit)
         defer { limit.cancel() }
         return await ticket.outcome()
     }
@@ -141,12 +146,12 @@ public final class KafkaDestination: Destination {
         }
         guard isReplaced else { return }
         log.info("a new Kafka producer: \(reason)")
-        blocking.async { broken.close(after: grace) }
+        blocking.run { broken.close(after: grace) }
     }
 
     public func forget(_ domain: DomainName) async {
         guard let transactions else { return }
-        blocking.async { transactions.forget(domain) }
+        blocking.run { transactions.forget(domain) }
     }
 
     public func close() async {
@@ -155,7 +160,7 @@ public final class KafkaDestination: Destination {
             return shared
         }
         await withCheckedContinuation { continuation in
-            blocking.async { [transactions] in
+            blocking.run { [transactions] in
                 producer?.close()
                 transactions?.close()
                 continuation.resume()
@@ -168,7 +173,7 @@ public final class KafkaDestination: Destination {
         _ body: @escaping @Sendable () throws(DestinationError) -> Value
     ) async throws(DestinationError) -> Value {
         let result: Result<Value, DestinationError> = await withCheckedContinuation { continuation in
-            blocking.async {
+            blocking.run {
                 do throws(DestinationError) {
                     continuation.resume(returning: .success(try body()))
                 } catch {

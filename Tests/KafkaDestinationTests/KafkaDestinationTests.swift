@@ -1,43 +1,16 @@
 import CRdKafka
 import ClusterRuntime
 import Destinations
-import Foundation
-import Logging
 import RegistrarEvents
 import Testing
 
 @testable import KafkaDestination
 
 /// The destination against librdkafka's own mock cluster, which answers as brokers do and can be told to fail.
-@Suite(.serialized) struct KafkaDestinationTests {
-    private let demo: DomainName
+@Suite(.serialized) struct KafkaDestinationTests: KafkaSuite {
+    let demo: DomainName
 
     init() throws { demo = try #require(DomainName("demo.example")) }
-
-    private func destination(
-        _ cluster: MockCluster, keys: KafkaSpec.Keys = .account, creation: KafkaSpec.TopicCreation? = nil,
-        fencing: KafkaSpec.Fencing = .epoch, timeout: Duration = .seconds(10)
-    ) throws -> KafkaDestination {
-        let spec = KafkaSpec(brokers: cluster.brokers, fencing: fencing, keys: keys, creation: creation)
-        var settings = KafkaSettings(
-            spec: spec, cluster: "test", node: "sr1", topic: { "\($0).registrarevents" })
-        settings.deliveryTimeout = timeout
-        return try KafkaDestination(settings, log: Logger(label: "test"))
-    }
-
-    private func batch(_ events: [LogEntry.Change], of domain: DomainName? = nil) -> DestinationBatch {
-        DestinationBatch(
-            domain: domain ?? demo,
-            events: events.enumerated().map { index, change in
-                DestinationEvent(
-                    epoch: 7, entry: LogEntry(seq: UInt64(index + 1), timestamp: 1_700_000_000_000, change: change))
-            })
-    }
-
-    private func contact(_ account: String, app: String = "a") throws -> PackedContact {
-        let details = UserDetails(sessionID: "s", app: app, caps: [], peerAddress: "192.0.2.1", peerPort: 1)
-        return try #require(PackedContact(Registration(account: account, contact: "c", user: details)))
-    }
 
     @Test func recordsCarryKeyHeadersAndEnvelope() async throws {
         let cluster = try MockCluster(topic: "demo.example.registrarevents", partitions: 3)
@@ -186,15 +159,6 @@ import Testing
         cluster.setLeader(of: "demo.example.registrarevents", partition: 0, isThere: true)
         #expect(await Self.failure(of: stuck, at: kafka) == nil)
         await kafka.close()
-    }
-
-    private static func failure(of batch: DestinationBatch, at kafka: KafkaDestination) async -> DestinationError? {
-        do throws(DestinationError) {
-            try await kafka.deliver(batch)
-            return nil
-        } catch {
-            return error
-        }
     }
 
     @Test func closingFailsWhatIsUnderWay() async throws {

@@ -1,0 +1,38 @@
+import ClusterRuntime
+import Destinations
+import RegistrarEvents
+import Synchronization
+import Testing
+
+@testable import KafkaDestination
+
+/// What the destination does to its node, and to others, when brokers do not answer or owners change.
+@Suite(.serialized) struct KafkaOutageTests: KafkaSuite {
+    let demo: DomainName
+
+    init() throws { demo = try #require(DomainName("demo.example")) }
+
+    /// Owners run on the threads that Swift's tasks have: what waits for a broker there holds up the whole node.
+    @Test func brokersThatDoNotAnswerHoldUpNoTask() async throws {
+        // Nothing listens there: each look for a topic takes five seconds.
+        let kafka = try destination(KafkaSpec(brokers: ["127.0.0.1:1"]))
+        let ended = Tally()
+        let deliveries = try (0..<kafka.concurrency).map { number in
+            let domain = try #require(DomainName("d\(number).example"))
+            let batch = batch([.clear(.restart)], of: domain)
+            return Task {
+                let failure = await Self.failure(of: batch, at: kafka)
+                ended.count.add(1, ordering: .relaxed)
+                return failure?.kind
+            }
+        }
+        for _ in 0..<100 { await Task.detached {}.value }
+        #expect(ended.count.load(ordering: .relaxed) == 0, "tasks had to wait until threads were free of brokers")
+        for delivery in deliveries { #expect(await delivery.value == .unavailable) }
+        await kafka.close()
+    }
+}
+
+private final class Tally: Sendable {
+    let count = Atomic(0)
+}
