@@ -33,6 +33,8 @@ extension LaneMachine {
             stream.epoch = epoch
             stream.replay = .none
             streams[domain] = stream
+            // What was published amid a replay that ends here waits in the spool, and nothing else may be to come.
+            refill(domain, into: &directives)
             return schedule(domain)
         }
         let cursor = tail.position(of: settings.name)

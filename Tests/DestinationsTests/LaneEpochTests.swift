@@ -1,0 +1,33 @@
+import ClusterRuntime
+import RegistrarEvents
+import Testing
+
+@testable import Destinations
+
+/// What becomes of a domain's events when its owner changes, or begins anew, amid something.
+struct LaneEpochTests {
+    private let demo: DomainName
+
+    init() throws { demo = try #require(DomainName("demo.example")) }
+
+    /// As when a list is cleared on request, or its domain removed, while it is being restated: the queue is empty, the
+    /// next part was asked for, and what is published waits in the spool.
+    @Test func anEpochThatBeginsAmidAReplayIsDelivered() throws {
+        var rig = try LaneRig()
+        rig.begin(demo)
+        rig.publish(demo, 1...2)
+        rig.publish(demo, 5...5)
+        rig.land(demo)
+        rig.replay(demo, after: 5, ["alice"], isFirst: true, isLast: false)
+        rig.land(demo)
+        #expect(rig.asked == [.replay(to: "test"), .goOn(with: "test")] && !rig.isUnderWay(demo))
+        rig.publish(demo, 6...6)
+        #expect(rig.spooled(demo) == 1)
+        rig.begin(demo, epoch: 2)
+        rig.handle(
+            .published(.entries([LogEntry(seq: 1, timestamp: 0, change: .clear(.storageCleared))], epoch: 2), of: demo))
+        while rig.isUnderWay(demo) { rig.land(demo) }
+        #expect(rig.outgoing.flatMap(\.batch.events).suffix(2).map { "\($0.position)" } == ["1:6", "2:1"])
+        #expect(rig.cursors.last == "2:1" && rig.machine.spooledBytes == 0)
+    }
+}
