@@ -219,7 +219,10 @@ package struct LaneMachine: Sendable {
     /// Reads on from the spool, and goes on with a replay, where there is room again.
     mutating func refill(_ domain: DomainName, into directives: inout [Directive]) {
         guard let stream = streams[domain] else { return }
-        let hasRoom = stream.queuedBytes <= settings.domainQueueBytes / 2
+        // Whoever has something in memory comes here again once that is delivered.
+        let hasRoom =
+            stream.queuedBytes <= settings.domainQueueBytes / 2
+            && (queuedBytes < settings.queueBytes || stream.queue.isEmpty)
         switch stream.replay {
         case .asked, .underWay(isAsked: true, _): return
         case .underWay(isAsked: false, let seq):
@@ -232,7 +235,8 @@ package struct LaneMachine: Sendable {
             directives.append(.tell(.replay(to: settings.name), of: domain))
         case .none, .due:
             guard stream.spooledEvents > 0, hasRoom else { return }
-            directives.append(.unspool(bytes: settings.domainQueueBytes / 2, of: domain))
+            let room = max(settings.queueBytes - queuedBytes, settings.overdraftBytes)
+            directives.append(.unspool(bytes: min(settings.domainQueueBytes / 2, room), of: domain))
         }
     }
 

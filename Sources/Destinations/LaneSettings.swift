@@ -14,6 +14,9 @@ public struct LaneSettings: Sendable, Hashable {
     /// What waits in memory, of one domain and of all; beyond it events go to the spool.
     public var domainQueueBytes: Int
     public var queueBytes: Int
+    /// What a domain that has nothing in memory reads from the spool when others have all of `queueBytes`, so that it
+    /// goes on all the same. In place of that it may have one part of a replay.
+    public var overdraftBytes: Int
     /// What waits on disk, of all domains; beyond it events are dropped, and `clear` and replay stand for them.
     public var spoolBytes: Int
     /// The pause after a failure: the first, and the longest. Each is spread by up to a half.
@@ -23,7 +26,7 @@ public struct LaneSettings: Sendable, Hashable {
     public init(
         name: String, kind: String, filter: DestinationFilter = .everything, concurrency: Int = 8,
         batch: BatchLimits = BatchLimits(), gathering: Duration = .zero, domainQueueBytes: Int = 8 << 20,
-        queueBytes: Int = 64 << 20, spoolBytes: Int = DestinationSpec.defaultSpoolBytes,
+        queueBytes: Int = 64 << 20, overdraftBytes: Int = 64 << 10, spoolBytes: Int = DestinationSpec.defaultSpoolBytes,
         firstPause: Duration = .milliseconds(100),
         longestPause: Duration = .seconds(5)
     ) {
@@ -36,6 +39,7 @@ public struct LaneSettings: Sendable, Hashable {
         self.gathering = gathering
         self.domainQueueBytes = domainQueueBytes
         self.queueBytes = queueBytes
+        self.overdraftBytes = overdraftBytes
         self.spoolBytes = spoolBytes
         self.firstPause = firstPause
         self.longestPause = longestPause

@@ -11,6 +11,8 @@ import RegistrarEvents
 struct Spool {
     /// A file is begun anew beyond this, so that what was read can go.
     static let segmentBytes = 4 << 20
+    /// About so many bytes of events are read at least.
+    private static let recordBytes = 32 << 10
 
     private let directory: String
     private var queues: [DomainName: Queue] = [:]
@@ -29,6 +31,21 @@ struct Spool {
     /// Adds events to the end of a domain's queue.
     mutating func append(_ events: [DestinationEvent], of domain: DomainName) throws(SpoolError) {
         try prepare()
+        var rest = events[...]
+        while !rest.isEmpty {
+            var bytes = 0
+            let record = rest.prefix { event in
+                defer { bytes += event.entry.weight }
+                return bytes < Self.recordBytes
+            }
+            try append(record: record, of: domain)
+            rest = rest.dropFirst(record.count)
+        }
+    }
+
+    private mutating func append(
+        record events: ArraySlice<DestinationEvent>, of domain: DomainName
+    ) throws(SpoolError) {
         var writer = MessagePackWriter(reserving: 1 << 16)
         writer.array(events.count)
         for event in events {

@@ -17,20 +17,24 @@ struct LaneRig {
     private(set) var outgoing: [Outgoing] = []
     private(set) var cursors: [String] = []
     private(set) var asked: [DestinationNotice] = []
+    /// Whose owners were asked, in the order of `asked`.
+    private var askedOf: [DomainName] = []
+    /// The most that was in memory at a time.
+    private(set) var peakBytes = 0
     private(set) var notes: [LaneMachine.Note] = []
     private var underWay: [DomainName: Outgoing] = [:]
-    private var spool: [DomainName: [[DestinationEvent]]] = [:]
+    private var spool: [DomainName: [DestinationEvent]] = [:]
 
     init(
         batch: Int = 1_000, gathering: Duration = .zero, concurrency: Int = 8,
-        filter: DestinationFilter = .everything, domainQueueBytes: Int = 8 << 20, spoolBytes: Int = 1 << 30,
-        seed: UInt64 = 1
+        filter: DestinationFilter = .everything, domainQueueBytes: Int = 8 << 20, queueBytes: Int = 64 << 20,
+        overdraftBytes: Int = 64 << 10, spoolBytes: Int = 1 << 30, seed: UInt64 = 1
     ) throws {
         machine = LaneMachine(
             settings: LaneSettings(
                 name: "test", kind: "test", filter: filter, concurrency: concurrency,
                 batch: BatchLimits(events: batch), gathering: gathering, domainQueueBytes: domainQueueBytes,
-                spoolBytes: spoolBytes),
+                queueBytes: queueBytes, overdraftBytes: overdraftBytes, spoolBytes: spoolBytes),
             seed: seed)
     }
 
@@ -55,7 +59,9 @@ struct LaneRig {
     }
 
     mutating func handle(_ event: LaneMachine.Event) {
-        for directive in machine.handle(event, at: now) { perform(directive) }
+        let directives = machine.handle(event, at: now)
+        peakBytes = max(peakBytes, machine.queuedBytes)
+        for directive in directives { perform(directive) }
     }
 
     private mutating func perform(_ directive: LaneMachine.Directive) {
@@ -66,15 +72,19 @@ struct LaneRig {
             underWay[batch.domain] = flight
             outgoing.append(flight)
         case .tell(.delivered(let position, _), _): cursors.append("\(position)")
-        case .tell(let notice, _): asked.append(notice)
-        case .spool(let events, let domain): spool[domain, default: []].append(events)
-        case .unspool(_, let domain):
-            guard let first = spool[domain]?.first else {
-                Issue.record("nothing was spooled of \(domain)")
-                return
+        case .tell(let notice, let domain):
+            asked.append(notice)
+            askedOf.append(domain)
+        case .spool(let events, let domain): spool[domain, default: []] += events
+        case .unspool(let bytes, let domain):
+            #expect(spooled(domain) > 0, "nothing was spooled of \(domain)")
+            var taken = 0
+            let read = spool[domain, default: []].prefix { event in
+                defer { taken += event.entry.weight }
+                return taken < bytes
             }
-            spool[domain]?.removeFirst()
-            handle(.unspooled(first, of: domain))
+            spool[domain]?.removeFirst(read.count)
+            handle(.unspooled(Array(read), of: domain))
         case .dropSpool(let domain): spool[domain] = nil
         case .forget: break
         case .note(let note): notes.append(note)
@@ -109,7 +119,7 @@ struct LaneRig {
     }
 
     func isUnderWay(_ domain: DomainName) -> Bool { underWay[domain] != nil }
-    func spooled(_ domain: DomainName) -> Int { spool[domain]?.joined().count ?? 0 }
+    func spooled(_ domain: DomainName) -> Int { spool[domain]?.count ?? 0 }
 
     /// The batch under way arrives.
     /// - Returns: what was in it.
@@ -129,8 +139,14 @@ struct LaneRig {
     }
 
     mutating func takeAsked() -> [DestinationNotice] {
-        defer { asked = [] }
+        defer { (asked, askedOf) = ([], []) }
         return asked
+    }
+
+    /// Whose owners were asked, for the beginning of a replay or the next part.
+    mutating func takeAskedOf() -> [DomainName] {
+        defer { (asked, askedOf) = ([], []) }
+        return askedOf
     }
 
     mutating func advance(_ duration: Duration) { advance(to: now.monotonic + duration) }
