@@ -122,7 +122,7 @@ extension LaneMachine {
         _ events: [DestinationEvent], _ domain: DomainName, into directives: inout [Directive]
     ) {
         let bytes = events.reduce(0) { $0 + $1.entry.weight }
-        guard spooledBytes + bytes <= settings.spoolBytes else {
+        guard makeRoom(for: bytes, of: domain, into: &directives) else {
             openGap(domain, "the spool is full", into: &directives)
             totals.dropped += UInt64(events.count)
             return
@@ -132,6 +132,38 @@ extension LaneMachine {
         spooledBytes += bytes
         totals.spooled += UInt64(events.count)
         directives.append(.spool(events, of: domain))
+    }
+
+    /// When the spool is full, a domain that has less than its even share in it takes the place of the one that has
+    /// most: what nobody takes of one domain must not be at the cost of the others.
+    /// - Returns: whether there is room now.
+    private mutating func makeRoom(
+        for bytes: Int, of domain: DomainName, into directives: inout [Directive]
+    ) -> Bool {
+        while spooledBytes + bytes > settings.spoolBytes {
+            let others = streams.compactMap { other, stream in
+                stream.spooledBytes > 0 && other != domain ? (bytes: stream.spooledBytes, domain: other) : nil
+            }
+            let share = settings.spoolBytes / (others.count + 1)
+            guard let own = streams[domain]?.spooledBytes, own + bytes <= share, let most = others.max(by: <)?.domain
+            else { return false }
+            dropSpool(most, into: &directives)
+            if streams[most]?.hasGap == false {
+                openGap(most, "the spool is full, and it has most in it", into: &directives)
+            }
+            refill(most, into: &directives)
+        }
+        return true
+    }
+
+    /// Nothing of the domain waits on disk any more: it was lost, or gives way.
+    private mutating func dropSpool(_ domain: DomainName, into directives: inout [Directive]) {
+        guard let stream = streams[domain] else { return }
+        totals.dropped += UInt64(stream.spooledEvents)
+        spooledBytes -= stream.spooledBytes
+        streams[domain]?.spooledEvents = 0
+        streams[domain]?.spooledBytes = 0
+        directives.append(.dropSpool(of: domain))
     }
 
     mutating func unspooled(_ events: [DestinationEvent], _ domain: DomainName) {
@@ -149,11 +181,7 @@ extension LaneMachine {
 
     mutating func spoolFailed(_ text: String, _ domain: DomainName, into directives: inout [Directive]) {
         guard let stream = streams[domain] else { return }
-        totals.dropped += UInt64(stream.spooledEvents)
-        spooledBytes -= stream.spooledBytes
-        streams[domain]?.spooledEvents = 0
-        streams[domain]?.spooledBytes = 0
-        directives.append(.dropSpool(of: domain))
+        dropSpool(domain, into: &directives)
         if !stream.hasGap { openGap(domain, text, into: &directives) }
         refill(domain, into: &directives)
     }

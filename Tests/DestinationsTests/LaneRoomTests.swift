@@ -67,4 +67,48 @@ struct LaneRoomTests {
         #expect(rig.machine.queuedBytes == 0)
         #expect(rig.peakBytes <= Self.queueBytes + domains.count * (accounts.count + 1) * weight)
     }
+
+    /// A tenant that is not taken, a topic that is missing, keeps what it has. Others have their share of the disk all
+    /// the same: without it each event amid a replay would be a gap, and the replay would begin anew, for ever.
+    @Test func aDomainThatIsNotTakenDoesNotKeepOthersFromTheSpool() throws {
+        let domains = try domains(2)
+        let (stuck, good) = (domains[0], domains[1])
+        var rig = try rig(spoolBytes: 20_000)
+        for domain in domains { rig.begin(domain) }
+        rig.fail(rig.publish(stuck, 1...1), .domainUnavailable)
+        for seq in 2...500 { rig.publish(stuck, UInt64(seq)...UInt64(seq)) }
+        let (dropped, kept) = (rig.machine.totals.dropped, UInt64(rig.spooled(stuck)))
+        #expect(dropped > 0 && rig.machine.spooledBytes > 19_000)
+        rig.land(rig.publish(good, 1...2))
+        rig.handle(.missed(events: 1, of: good))
+        for round in 1...5 {
+            let after = UInt64(round + 2)
+            rig.replay(good, after: after, ["a"], isFirst: round == 1, isLast: round == 5)
+            rig.publish(good, after + 1...after + 1)
+        }
+        while rig.isUnderWay(good) { rig.land(good) }
+        #expect(rig.cursors.last == "1:8" && rig.machine.totals.resyncs == 1)
+        #expect(rig.machine.totals.dropped == dropped + kept + 1, "the tenant's, told as such")
+        // What is in memory is delivered once its topic is there, and then everything is restated.
+        rig.advance(.seconds(5))
+        while rig.isUnderWay(stuck) { rig.land(stuck) }
+        #expect(rig.takeAskedOf().last == stuck)
+    }
+
+    @Test func whoHasMoreThanItsShareOfTheSpoolTakesNoneOfOthers() throws {
+        let domains = try domains(2)
+        var rig = try rig(spoolBytes: 20_000)
+        for domain in domains {
+            rig.begin(domain)
+            rig.fail(rig.publish(domain, 1...1), .domainUnavailable)
+        }
+        // The first has less than a half in it, and the second, for whom there is less memory, would need more.
+        let last = UInt64(29_000 / weight)
+        for domain in domains { rig.publish(domain, 2...last) }
+        let kept = rig.spooled(domains[0])
+        #expect(kept > 0)
+        for seq in last + 1...last + 200 { rig.publish(domains[1], seq...seq) }
+        #expect(rig.spooled(domains[0]) == kept && rig.machine.totals.gaps == 1)
+        #expect(rig.machine.spooledBytes <= 20_000)
+    }
 }
