@@ -37,7 +37,8 @@ package final class WebhookDestination: Destination {
 
     /// The pause after an answer that says that something is set up wrongly.
     package static let misconfiguredPause: Duration = .seconds(30)
-    /// The limit is not made smaller than this when the receiver refuses requests for their size.
+    /// The limit is not made smaller than this when the receiver refuses requests for their size; then they are made
+    /// of fewer events.
     private static let smallestLimit = 4_096
     /// Bytes of an answer that are read, so that the connection can be used again; of more it is closed.
     private static let maximumAnswer = 65_536
@@ -72,17 +73,22 @@ package final class WebhookDestination: Destination {
     /// comes again then.
     package func deliver(_ batch: DestinationBatch) async throws(DestinationError) {
         var rest = batch.events[...]
+        // How many events a request may have: fewer once it was too large with more, whatever their bytes.
+        var most = rest.count
         var unreadable = 0
         while !rest.isEmpty {
-            let limit = limit.withLock(\.self)
             let body = WebhookBody(
-                plugin: settings.plugin, node: settings.node, domain: batch.domain, events: rest, maximumBytes: limit)
+                plugin: settings.plugin, node: settings.node, domain: batch.domain, events: rest.prefix(most),
+                maximumBytes: limit.withLock(\.self))
             let (answer, text) = body.count > body.unreadable ? await post(body) : (.taken, "")
             switch answer {
             case .taken:
                 rest = rest.dropFirst(body.count)
                 unreadable += body.unreadable
-            case .tooLarge where body.count > 1 && limit > Self.smallestLimit: shrink(below: body.bytes.count)
+                most = min(2 * most, batch.events.count)
+            case .tooLarge where body.count > 1:
+                most = body.count / 2
+                shrink(below: body.bytes.count)
             case .tooLarge, .misconfigured:
                 throw DestinationError(.unavailable, "\(text), expected 2xx", pause: Self.misconfiguredPause)
             case .again(let delay): throw DestinationError(.unavailable, text, pause: delay ?? .zero)

@@ -70,6 +70,34 @@ import Testing
         }
     }
 
+    /// A single event may be as large as all others of a request together, and halving their bytes leaves it where it is.
+    @Test(arguments: [(5_200, 10_000), (4_096, 7_500)])
+    func anEventThatFitsAloneIsTaken(limit: Int, takes: Int) async throws {
+        let requests = Mutex(0)
+        let script: HTTPReceiver.Script = { request in
+            // One that is flooded ends it.
+            let isFlooded = requests.withLock { requests in
+                requests += 1
+                return requests > 50
+            }
+            return (isFlooded ? .gone : request.body.count > takes ? .payloadTooLarge : .ok, [:])
+        }
+        var entries = Fixture.entries(1...12)
+        let length = takes - 2_000
+        entries[11] = try LogEntry(seq: 12, timestamp: 0, change: .registered(large(length), ttl: 1, replay: false))
+        try await withWebhook(script, maximumBytes: limit) { webhook, receiver in
+            try await webhook.deliver(Fixture.batch(entries))
+            #expect(receiver.requests.filter { $0.body.count <= takes }.flatMap(\.seqs) == Array(1...12))
+            #expect(receiver.requests.contains { $0.body.count > takes }, "nothing was too large")
+        }
+    }
+
+    private func large(_ length: Int) throws -> PackedContact {
+        let path = "sip:192.0.2.7;x=" + String(repeating: "x", count: length)
+        let details = SIPUserDetails(contactURI: path, cseq: 1)
+        return try #require(PackedContact(Registration(account: "1", contact: "desk", sipuser: details)))
+    }
+
     @Test func anAnswerThatIsNoYesTakesNothing() async throws {
         let answers: [(HTTPResponseStatus, HTTPHeaders)] = [
             (.serviceUnavailable, ["retry-after": "1"]), (.gone, [:]), (.found, ["location": "http://127.0.0.1:1/"]),
