@@ -9,8 +9,9 @@ extension LaneMachine {
         switch publication {
         case .began(let epoch, let tail): begin(domain, epoch, tail, into: &directives)
         case .entries(let entries, let epoch):
-            guard !isGone, let stream = streams[domain], stream.epoch == epoch, let first = entries.first
+            guard let stream = streams[domain], stream.epoch == epoch, let first = entries.first, let last = entries.last
             else { return }
+            guard !isGone else { return passOver(domain, to: Position(epoch: epoch, seq: last.seq), &directives) }
             let isNext = stream.seen.epoch == epoch ? first.seq <= stream.seen.seq + 1 : first.seq == 1
             if !isNext, !stream.hasGap { openGap(domain, "events did not reach the lane", into: &directives) }
             accept(entries, epoch, domain, into: &directives)
@@ -192,6 +193,13 @@ extension LaneMachine {
         totals.gaps += 1
         directives.append(.note(.gap(domain, why)))
         refill(domain, into: &directives)
+    }
+
+    /// A destination that is gone wants nothing of what is published, so that is as good as delivered: a domain that is
+    /// to be removed does not wait for it.
+    mutating func passOver(_ domain: DomainName, to position: Position, _ directives: inout [Directive]) {
+        streams[domain]?.seen = position
+        directives.append(.tell(.delivered(position, to: settings.name), of: domain))
     }
 
     /// Drops what waits of a domain: another owner, or nobody, is to deliver it.

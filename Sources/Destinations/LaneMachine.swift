@@ -13,7 +13,8 @@ package import RegistrarEvents
 ///
 /// Invariants:
 /// - Per domain one batch is under way, and positions never go back within it.
-/// - `acknowledged` moves by deliveries alone (and over events that the filter leaves out), never by sending.
+/// - `acknowledged` moves by deliveries alone (and over events that the filter leaves out), never by sending. Owners
+///   are told of it, and of what is published while the destination wants nothing any more.
 /// - Whatever is dropped is counted, and a `clear` follows it: of the next epoch, or one made for this destination.
 package struct LaneMachine: Sendable {
     package enum Event: Sendable {
@@ -275,7 +276,10 @@ package struct LaneMachine: Sendable {
         case .gone:
             isGone = true
             directives.append(.note(.gone(error.description)))
-            for domain in streams.keys.sorted() { empty(domain, into: &directives) }
+            for (domain, stream) in streams.sorted(by: { $0.key < $1.key }) {
+                empty(domain, into: &directives)
+                passOver(domain, to: stream.seen, &directives)
+            }
         }
     }
 

@@ -30,4 +30,20 @@ struct LaneEpochTests {
         #expect(rig.outgoing.flatMap(\.batch.events).suffix(2).map { "\($0.position)" } == ["1:6", "2:1"])
         #expect(rig.cursors.last == "2:1" && rig.machine.spooledBytes == 0)
     }
+
+    /// A domain that is removed is let go once each destination has its last `clear`: one that wants nothing has it too.
+    @Test func aDestinationThatIsGoneHoldsUpNoRemoval() throws {
+        var rig = try LaneRig()
+        rig.begin(demo)
+        rig.publish(demo, 1...2)
+        rig.fail(demo, .gone)
+        #expect(rig.cursors == ["1:2"])
+        rig.publish(demo, 3...4)
+        #expect(rig.cursors == ["1:2", "1:4"])
+        rig.begin(demo, epoch: 2)
+        rig.handle(
+            .published(.entries([LogEntry(seq: 1, timestamp: 0, change: .clear(.storageCleared))], epoch: 2), of: demo))
+        #expect(rig.cursors.last == "2:1" && rig.outgoing.count == 1)
+        #expect(rig.machine.status(at: rig.now).domains.map(\.delivered) == ["0:0"], "nothing was delivered")
+    }
 }

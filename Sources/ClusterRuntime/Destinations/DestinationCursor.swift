@@ -26,7 +26,7 @@ public enum Publication: Sendable, Hashable {
 
 /// What a destination has to say to a domain's owner.
 public enum DestinationNotice: Sendable, Hashable {
-    /// Everything up to here is safe there.
+    /// Everything up to here is safe there, or not wanted: by a filter, or since nothing is wanted any more.
     case delivered(Position, to: String)
     /// It has missed events that are kept nowhere: it needs `clear`, then everything live.
     case replay(to: String)
