@@ -31,7 +31,7 @@ public final class Lane: Sendable {
     private struct Waiting {
         var publications = 0
         var bytes = 0
-        /// Events that found no room, of domains that the machine is about to be told of.
+        /// Events of the latest epoch that found no room, of domains that the machine is about to be told of.
         var missed: [DomainName: Int] = [:]
     }
 
@@ -61,7 +61,14 @@ public final class Lane: Sendable {
     /// Takes a publication of a domain that the filter includes, and returns at once.
     public func publish(_ publication: Publication, of domain: DomainName) {
         // Beginnings, ends and parts of replays are few, and nothing else would tell that they are missing.
-        if case .entries(let entries, _) = publication, !hasRoom(for: entries, of: domain) { return }
+        switch publication {
+        case .entries(let entries, _): guard hasRoom(for: entries, of: domain) else { return }
+        case .began:
+            // What an earlier epoch has missed is nothing to this one, which says so itself when it misses something.
+            let missed = waiting.withLock { $0.missed.removeValue(forKey: domain) }
+            if let missed { post(.missed(events: missed, of: domain)) }
+        case .replay, .ended: break
+        }
         post(.published(publication, of: domain))
     }
 
@@ -108,8 +115,9 @@ public final class Lane: Sendable {
                 waiting.bytes -= Self.weight(of: entries)
             }
             return event
-        case .missed(_, let domain):
-            return .missed(events: waiting.withLock { $0.missed.removeValue(forKey: domain) } ?? 0, of: domain)
+        case .missed(let known, let domain):
+            let missed = waiting.withLock { $0.missed.removeValue(forKey: domain) } ?? 0
+            return .missed(events: known + missed, of: domain)
         case .published, .delivered, .failed, .unspooled, .spoolFailed, .resumed, .tick: return event
         }
     }

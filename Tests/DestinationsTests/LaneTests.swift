@@ -118,6 +118,25 @@ struct LaneTests {
         #expect(lane.status.dropped == 2_001 - delivered)
     }
 
+    /// Of a domain that is being removed there is no event after the `clear`, whose absence would be noticed by it.
+    @Test func whatAnEpochMissesBehindOneThatMissedEventsIsRestated() async throws {
+        let directory = try TemporaryDirectory()
+        let recorder = Recorder()
+        let lane = lane(recorder, directory, queue: 10_000)
+        recorder.isHeld = true
+        lane.publish(.began(epoch: 1, LogTail()), of: demo)
+        publish(lane, 1...1)
+        try await eventually { recorder.cursor == Position(epoch: 1, seq: 1) }
+        publish(lane, 2...1_001)
+        lane.publish(.began(epoch: 2, LogTail()), of: demo)
+        let clear = LogEntry(seq: 1, timestamp: 0, change: .clear(.storageCleared))
+        lane.publish(.entries([clear], epoch: 2), of: demo)
+        recorder.isHeld = false
+        try await eventually { lane.status.dropped + lane.status.delivered == 1_002 }
+        try await eventually { recorder.asked.contains(.replay(to: "recorder")) && lane.status.queuedEvents == 0 }
+        #expect(lane.status.domains.map(\.isBeingRestated) == [true])
+    }
+
     /// Owners publish from their own tasks; however slow the destination, that takes no time.
     @Test func publishingNeverWaitsForTheDestination() async throws {
         let directory = try TemporaryDirectory()
