@@ -18,7 +18,8 @@ public protocol Destination: Sendable {
     /// as it must, but has to end by itself: nothing else of the domain is delivered meanwhile.
     /// - Throws: what went wrong, which decides what becomes of the batch.
     func deliver(_ batch: DestinationBatch) async throws(DestinationError)
-    /// The domain's owner is elsewhere now: what is kept for the domain may go.
+    /// The domain's owner is elsewhere now: what is kept for the domain may go. No batch of it is under way, and should
+    /// it come back, the next one waits until this has returned.
     func forget(_ domain: DomainName) async
     /// The node stops. Nothing is delivered afterwards.
     func close() async

@@ -19,12 +19,19 @@ public final class Lane: Sendable {
     private let mailbox = Mailbox<LaneMachine.Event>(limit: .max)
     private let waiting = Mutex(Waiting())
     private let state: Mutex<State>
+    private let forgetting = Mutex(Forgetting())
     /// Used on `work` alone. Apart from the machine, since its status does not wait for the disk.
     private let spool: Mutex<Spool>
 
     private struct State {
         var machine: LaneMachine
         var wake: MonotonicInstant?
+    }
+
+    /// Domains that the destination is being told to forget.
+    private struct Forgetting {
+        var next: UInt64 = 0
+        var underWay: [DomainName: (number: UInt64, task: Task<Void, Never>)] = [:]
     }
 
     /// What is in the mailbox.
@@ -147,14 +154,32 @@ public final class Lane: Sendable {
                     handle(.spoolFailed(error.description, of: domain))
                 }
             case .dropSpool(let domain): spool.withLock { $0.drop(domain) }
-            case .forget(let domain): Task { await destination.forget(domain) }
+            case .forget(let domain): forget(domain)
             case .note(let note): log(note)
             }
         }
     }
 
+    private func forget(_ domain: DomainName) {
+        forgetting.withLock { forgetting in
+            let number = forgetting.next
+            forgetting.next += 1
+            let before = forgetting.underWay[domain]?.task
+            let task = Task {
+                await before?.value
+                await destination.forget(domain)
+                self.forgetting.withLock { forgetting in
+                    if forgetting.underWay[domain]?.number == number { forgetting.underWay[domain] = nil }
+                }
+            }
+            forgetting.underWay[domain] = (number, task)
+        }
+    }
+
     private func deliver(_ batch: DestinationBatch, _ ticket: UInt64) {
+        let forgetting = forgetting.withLock { $0.underWay[batch.domain]?.task }
         Task {
+            await forgetting?.value
             do throws(DestinationError) {
                 try await destination.deliver(batch)
                 post(.delivered(ticket: ticket, of: batch.domain))

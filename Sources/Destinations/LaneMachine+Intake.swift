@@ -22,8 +22,13 @@ extension LaneMachine {
             guard streams[domain] != nil else { return }
             empty(domain, into: &directives)
             streams[domain] = nil
-            directives.append(.forget(domain))
+            forgetIfOver(domain, into: &directives)
         }
+    }
+
+    /// Once nothing of it is under way any more: a batch still uses what the destination keeps for its domain.
+    mutating func forgetIfOver(_ domain: DomainName, into directives: inout [Directive]) {
+        if streams[domain] == nil, stragglers[domain] == nil { directives.append(.forget(domain)) }
     }
 
     /// A new epoch: what is still undelivered of earlier ones stays in front of it.

@@ -41,7 +41,8 @@ package struct LaneMachine: Sendable {
         /// Read about so many bytes from the spool's front.
         case unspool(bytes: Int, of: DomainName)
         case dropSpool(of: DomainName)
-        /// This node has nothing of the domain any more.
+        /// This node has nothing of the domain any more, and nothing of it is under way. What is delivered after it is
+        /// of another ownership, and has to come there after it as well.
         case forget(DomainName)
         case note(Note)
     }
@@ -184,7 +185,7 @@ package struct LaneMachine: Sendable {
         pausedUntil = .distantPast
         awaySince = nil
         landed += 1
-        guard let flight = land(ticket, domain) else { return }
+        guard let flight = land(ticket, domain, into: &directives) else { return }
         totals.delivered += UInt64(flight.events)
         streams[domain]?.failures = 0
         streams[domain]?.isRefused = false
@@ -192,10 +193,13 @@ package struct LaneMachine: Sendable {
     }
 
     /// Ends a flight; nil when it is of an ownership that has ended.
-    private mutating func land(_ ticket: UInt64, _ domain: DomainName) -> LaneStream.Flight? {
+    private mutating func land(
+        _ ticket: UInt64, _ domain: DomainName, into directives: inout [Directive]
+    ) -> LaneStream.Flight? {
         guard let flight = streams[domain]?.flight, flight.ticket == ticket else {
             let others = (stragglers[domain] ?? 1) - 1
             stragglers[domain] = others > 0 ? others : nil
+            forgetIfOver(domain, into: &directives)
             schedule(domain)
             return nil
         }
@@ -248,7 +252,7 @@ package struct LaneMachine: Sendable {
         underWay -= 1
         totals.failures += 1
         lastError = (error.description, now.wall)
-        guard let flight = land(ticket, domain) else { return }
+        guard let flight = land(ticket, domain, into: &directives) else { return }
         switch error.kind {
         case .unavailable:
             guard !failedAlone(domain) else { return refused(domain, error, at: now, into: &directives) }

@@ -151,7 +151,7 @@ public final class KafkaDestination: Destination {
 
     public func forget(_ domain: DomainName) async {
         guard let transactions else { return }
-        blocking.run { transactions.forget(domain) }
+        await block { transactions.forget(domain) }
     }
 
     public func close() async {
@@ -159,22 +159,19 @@ public final class KafkaDestination: Destination {
             defer { shared = nil }
             return shared
         }
-        await withCheckedContinuation { continuation in
-            blocking.run { [transactions] in
-                producer?.close()
-                transactions?.close()
-                continuation.resume()
-            }
+        await block { [transactions] in
+            producer?.close()
+            transactions?.close()
         }
     }
 
     /// Runs something that blocks where it may.
-    private func block<Value: Sendable>(
-        _ body: @escaping @Sendable () throws(DestinationError) -> Value
-    ) async throws(DestinationError) -> Value {
-        let result: Result<Value, DestinationError> = await withCheckedContinuation { continuation in
+    private func block<Value: Sendable, Failure>(
+        _ body: @escaping @Sendable () throws(Failure) -> Value
+    ) async throws(Failure) -> Value {
+        let result: Result<Value, Failure> = await withCheckedContinuation { continuation in
             blocking.run {
-                do throws(DestinationError) {
+                do throws(Failure) {
                     continuation.resume(returning: .success(try body()))
                 } catch {
                     continuation.resume(returning: .failure(error))

@@ -46,4 +46,24 @@ struct LaneEpochTests {
         #expect(rig.cursors.last == "2:1" && rig.outgoing.count == 1)
         #expect(rig.machine.status(at: rig.now).domains.map(\.delivered) == ["0:0"], "nothing was delivered")
     }
+
+    /// What is kept for the domain would be made anew by a batch that comes after it was let go, and never go again.
+    @Test func aDomainIsForgottenOnceNothingOfItIsUnderWay() throws {
+        var rig = try LaneRig()
+        rig.begin(demo)
+        rig.handle(.published(.ended, of: demo))
+        #expect(rig.forgotten == [demo])
+        rig.begin(demo, epoch: 2)
+        rig.publish(demo, 1...1, epoch: 2)
+        rig.handle(.published(.ended, of: demo))
+        #expect(rig.forgotten == [demo], "its batch has not landed")
+        rig.land(demo)
+        #expect(rig.forgotten == [demo, demo])
+        rig.begin(demo, epoch: 4)
+        rig.publish(demo, 1...1, epoch: 4)
+        rig.handle(.published(.ended, of: demo))
+        rig.begin(demo, epoch: 6)
+        rig.fail(demo, .unavailable)
+        #expect(rig.forgotten == [demo, demo], "it is this node's again")
+    }
 }

@@ -22,6 +22,7 @@ struct LaneRig {
     /// The most that was in memory at a time.
     private(set) var peakBytes = 0
     private(set) var notes: [LaneMachine.Note] = []
+    private(set) var forgotten: [DomainName] = []
     private var underWay: [DomainName: Outgoing] = [:]
     private var spool: [DomainName: [DestinationEvent]] = [:]
 
@@ -86,7 +87,7 @@ struct LaneRig {
             spool[domain]?.removeFirst(read.count)
             handle(.unspooled(Array(read), of: domain))
         case .dropSpool(let domain): spool[domain] = nil
-        case .forget: break
+        case .forget(let domain): forgotten.append(domain)
         case .note(let note): notes.append(note)
         }
     }

@@ -137,6 +137,23 @@ struct LaneTests {
         #expect(lane.status.domains.map(\.isBeingRestated) == [true])
     }
 
+    @Test func aDomainThatComesBackWaitsUntilItIsForgotten() async throws {
+        let directory = try TemporaryDirectory()
+        let recorder = Recorder()
+        let lane = lane(recorder, directory)
+        recorder.isForgetful = false
+        for epoch in 1...2 as ClosedRange<UInt64> {
+            lane.publish(.began(epoch: epoch, LogTail()), of: demo)
+            lane.publish(.entries([LaneRig.entry(1)], epoch: epoch), of: demo)
+            try await eventually { recorder.events.count == 1 }
+            if epoch == 1 { lane.publish(.ended, of: demo) }
+        }
+        try await eventually { lane.status.domains.map(\.published) == ["2:1"] }
+        #expect(recorder.events.count == 1)
+        recorder.isForgetful = true
+        try await eventually { recorder.events.map(\.epoch) == [1, 2] }
+    }
+
     /// Owners publish from their own tasks; however slow the destination, that takes no time.
     @Test func publishingNeverWaitsForTheDestination() async throws {
         let directory = try TemporaryDirectory()
@@ -160,6 +177,7 @@ private final class Recorder: Destination {
         var isAway = false
         var hangs = false
         var isHeld = false
+        var isForgetful = true
     }
 
     private let state = Mutex(State())
@@ -180,6 +198,17 @@ private final class Recorder: Destination {
     var isHeld: Bool {
         get { state.withLock { $0.isHeld } }
         set { state.withLock { $0.isHeld = newValue } }
+    }
+
+    /// Whether it comes to an end with forgetting a domain.
+    var isForgetful: Bool {
+        get { state.withLock { $0.isForgetful } }
+        set { state.withLock { $0.isForgetful = newValue } }
+    }
+
+    func forget(_ domain: DomainName) async {
+        // Never cancelled.
+        while !isForgetful { try? await Task.sleep(for: .milliseconds(5)) }
     }
 
     func told(_ notice: DestinationNotice, _ domain: DomainName) {
