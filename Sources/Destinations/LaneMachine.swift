@@ -260,7 +260,8 @@ package struct LaneMachine: Sendable {
                 awaySince = now
                 directives.append(.note(.away(error.description)))
             }
-            failures += 1
+            // Batches that were under way beside one another fail for the same reason.
+            if failures == 0 || pausedUntil <= now.monotonic { failures += 1 }
             pausedUntil = max(pausedUntil, now.monotonic + max(pause(after: failures), error.pause))
             // Behind the others: what one domain has to say may be all that is wrong.
             if error.pause > .zero { delay(domain, until: now.monotonic + error.pause) } else { schedule(domain) }

@@ -55,6 +55,23 @@ struct LaneFairnessTests {
         #expect(rig.isUnderWay(demo))
     }
 
+    /// A connection that is reset takes all batches with it that were under way.
+    @Test func whatFailsAtOnceCountsAsOneFailure() throws {
+        let domains = try (0..<8).map { try #require(DomainName("d\($0).example")) }
+        var rig = try LaneRig()
+        for domain in domains {
+            rig.begin(domain)
+            rig.publish(domain, 1...1)
+        }
+        for domain in domains { rig.fail(domain, .unavailable) }
+        let wake = try #require(rig.machine.nextWake(at: rig.now))
+        #expect(wake - rig.now.monotonic <= .milliseconds(100))
+        rig.advance(to: wake)
+        rig.fail(domains[0], .unavailable)
+        let next = try #require(rig.machine.nextWake(at: rig.now))
+        #expect((100...200).contains((next - rig.now.monotonic).milliseconds), "the pauses grow")
+    }
+
     @Test func turnsOfOwnershipsThatHaveEndedAreNotKept() throws {
         var rig = try LaneRig(concurrency: 1)
         rig.begin(acme)
