@@ -180,13 +180,26 @@ package struct LaneMachine: Sendable {
 
     private mutating func delivered(_ ticket: UInt64, _ domain: DomainName, into directives: inout [Directive]) {
         underWay -= 1
+        isBack(into: &directives)
+        guard let flight = land(ticket, domain, into: &directives) else { return }
+        took(flight, but: 0, of: domain, into: &directives)
+    }
+
+    /// The destination takes events.
+    private mutating func isBack(into directives: inout [Directive]) {
         if failures > 0 { directives.append(.note(.back)) }
         failures = 0
         pausedUntil = .distantPast
         awaySince = nil
         landed += 1
-        guard let flight = land(ticket, domain, into: &directives) else { return }
-        totals.delivered += UInt64(flight.events)
+    }
+
+    /// It took a batch, but for so many events that it never takes.
+    private mutating func took(
+        _ flight: LaneStream.Flight, but rejected: Int, of domain: DomainName, into directives: inout [Directive]
+    ) {
+        totals.rejected += UInt64(rejected)
+        totals.delivered += UInt64(max(0, flight.events - rejected))
         streams[domain]?.failures = 0
         streams[domain]?.isRefused = false
         advance(domain, over: flight.events, into: &directives)
@@ -269,10 +282,9 @@ package struct LaneMachine: Sendable {
             _ = failedAlone(domain)
             refused(domain, error, at: now, into: &directives)
         case .rejected(let events):
-            totals.rejected += UInt64(events)
-            totals.delivered += UInt64(max(0, flight.events - events))
+            isBack(into: &directives)
             directives.append(.note(.rejected(domain, events: events, error.description)))
-            advance(domain, over: flight.events, into: &directives)
+            took(flight, but: events, of: domain, into: &directives)
         case .fenced:
             directives.append(.note(.fenced(domain, error.description)))
             empty(domain, into: &directives)

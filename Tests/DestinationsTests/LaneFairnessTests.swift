@@ -72,6 +72,26 @@ struct LaneFairnessTests {
         #expect((100...200).contains((next - rig.now.monotonic).milliseconds), "the pauses grow")
     }
 
+    @Test func aBatchThatWasTakenButForSomeEventsWasTaken() throws {
+        var rig = try LaneRig()
+        for domain in [demo, acme] { rig.begin(domain) }
+        rig.publish(demo, 1...2)
+        rig.fail(demo, .unavailable)
+        rig.publish(acme, 1...2)
+        rig.advance(.seconds(5))
+        rig.fail(demo, .rejected(events: 1))
+        #expect(rig.isUnderWay(acme), "it need not be waited for any more")
+        #expect(rig.machine.status(at: rig.now).state == .up)
+        #expect(rig.machine.status(at: rig.now).awaySeconds == 0)
+        #expect(rig.machine.totals.delivered == 1 && rig.machine.totals.rejected == 1)
+        #expect(rig.notes == [.away("test"), .back, .rejected(demo, events: 1, "test")])
+        // What its domain was before is forgotten, so its next failure is taken for everybody's again.
+        rig.land(acme)
+        rig.publish(demo, 3...3)
+        rig.fail(demo, .unavailable)
+        #expect(rig.machine.status(at: rig.now).state == .away)
+    }
+
     @Test func turnsOfOwnershipsThatHaveEndedAreNotKept() throws {
         var rig = try LaneRig(concurrency: 1)
         rig.begin(acme)
