@@ -47,7 +47,7 @@ struct LaneTests {
         lane.publish(.began(epoch: 1, LogTail()), of: demo)
         publish(lane, 1...3_000)
         try await eventually { lane.status.spooledEvents > 2_000 }
-        #expect(lane.status.state == .away)
+        try await eventually { lane.status.state == .away }
         #expect(FileManager.default.subpaths(atPath: directory.path)?.contains { $0.hasSuffix(".spool") } == true)
         recorder.isAway = false
         try await eventually { recorder.events.count >= 3_000 }
