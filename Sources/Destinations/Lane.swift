@@ -192,7 +192,7 @@ public final class Lane: Sendable {
     private func setWake() {
         let wait: Duration? = state.withLock { state in
             let now = SystemClock.now()
-            guard let next = state.machine.nextWake(at: now) else { return nil }
+            guard let next = state.machine.nextWake() else { return nil }
             if let wake = state.wake, wake <= next, wake > now.monotonic { return nil }
             state.wake = next
             return max(next - now.monotonic, .zero)

@@ -9,7 +9,8 @@ extension LaneMachine {
         switch publication {
         case .began(let epoch, let tail): begin(domain, epoch, tail, into: &directives)
         case .entries(let entries, let epoch):
-            guard let stream = streams[domain], stream.epoch == epoch, let first = entries.first, let last = entries.last
+            guard let stream = streams[domain], stream.epoch == epoch, let first = entries.first,
+                let last = entries.last
             else { return }
             guard !isGone else { return passOver(domain, to: Position(epoch: epoch, seq: last.seq), &directives) }
             let isNext = stream.seen.epoch == epoch ? first.seq <= stream.seen.seq + 1 : first.seq == 1

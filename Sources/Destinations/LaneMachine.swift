@@ -117,14 +117,19 @@ package struct LaneMachine: Sendable {
         return directives
     }
 
-    /// When the machine wants a tick; nil when it waits for nothing but answers and publications.
-    func nextWake(at now: Moment) -> MonotonicInstant? {
+    /// When the machine wants a tick, which may be a moment that has passed; nil when it waits for nothing but answers
+    /// and publications.
+    func nextWake() -> MonotonicInstant? {
         guard !isGone else { return nil }
-        let paused = ready.isEmpty || pausedUntil <= now.monotonic ? nil : pausedUntil
+        // A pause may be over by the time that this is asked, and nothing has gone out since.
+        let paused = ready.isEmpty || underWay >= limit ? nil : pausedUntil
         return [paused, delayed.first?.until].compactMap(\.self).min()
     }
 
     // MARK: Going out
+
+    /// How many batches may be under way.
+    private var limit: Int { failures > 0 ? 1 : settings.concurrency }
 
     private mutating func dispatch(at now: Moment, into directives: inout [Directive]) {
         while let first = delayed.first, first.until <= now.monotonic {
@@ -138,7 +143,6 @@ package struct LaneMachine: Sendable {
             refill(first.turn.domain, into: &directives)
         }
         guard !isGone, pausedUntil <= now.monotonic else { return }
-        let limit = failures > 0 ? 1 : settings.concurrency
         while underWay < limit, let turn = ready.popFirst() {
             guard isCurrent(turn) else {
                 voidTurns -= 1

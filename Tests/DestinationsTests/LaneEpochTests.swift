@@ -8,6 +8,9 @@ import Testing
 struct LaneEpochTests {
     private let demo: DomainName
 
+    /// With which an epoch begins whose list was cleared on request.
+    private let clear = LogEntry(seq: 1, timestamp: 0, change: .clear(.storageCleared))
+
     init() throws { demo = try #require(DomainName("demo.example")) }
 
     /// As when a list is cleared on request, or its domain removed, while it is being restated: the queue is empty, the
@@ -24,8 +27,7 @@ struct LaneEpochTests {
         rig.publish(demo, 6...6)
         #expect(rig.spooled(demo) == 1)
         rig.begin(demo, epoch: 2)
-        rig.handle(
-            .published(.entries([LogEntry(seq: 1, timestamp: 0, change: .clear(.storageCleared))], epoch: 2), of: demo))
+        rig.handle(.published(.entries([clear], epoch: 2), of: demo))
         while rig.isUnderWay(demo) { rig.land(demo) }
         #expect(rig.outgoing.flatMap(\.batch.events).suffix(2).map { "\($0.position)" } == ["1:6", "2:1"])
         #expect(rig.cursors.last == "2:1" && rig.machine.spooledBytes == 0)
@@ -41,8 +43,7 @@ struct LaneEpochTests {
         rig.publish(demo, 3...4)
         #expect(rig.cursors == ["1:2", "1:4"])
         rig.begin(demo, epoch: 2)
-        rig.handle(
-            .published(.entries([LogEntry(seq: 1, timestamp: 0, change: .clear(.storageCleared))], epoch: 2), of: demo))
+        rig.handle(.published(.entries([clear], epoch: 2), of: demo))
         #expect(rig.cursors.last == "2:1" && rig.outgoing.count == 1)
         #expect(rig.machine.status(at: rig.now).domains.map(\.delivered) == ["0:0"], "nothing was delivered")
     }

@@ -46,7 +46,7 @@ struct LaneMachineTests {
         rig.land(demo)
         rig.publish(demo, 3...3)
         #expect(rig.outgoing.count == 1)
-        #expect(rig.machine.nextWake(at: rig.now) == began + .milliseconds(10))
+        #expect(rig.machine.nextWake() == began + .milliseconds(10))
         rig.advance(to: began + .milliseconds(10))
         #expect(rig.outgoing.last?.seqs == [2, 3])
         rig.publish(demo, 4...6)
@@ -86,7 +86,7 @@ struct LaneMachineTests {
         var pauses: [Duration] = []
         for _ in 0..<8 {
             rig.fail(demo, .unavailable)
-            let wake = try #require(rig.machine.nextWake(at: rig.now))
+            let wake = try #require(rig.machine.nextWake())
             pauses.append(wake - rig.now.monotonic)
             rig.advance(to: wake)
         }

@@ -59,8 +59,8 @@ struct LaneRig {
         return tail
     }
 
-    mutating func handle(_ event: LaneMachine.Event) {
-        let directives = machine.handle(event, at: now)
+    mutating func handle(_ event: LaneMachine.Event, isLast: Bool = true) {
+        let directives = machine.handle(event, isLast: isLast, at: now)
         peakBytes = max(peakBytes, machine.queuedBytes)
         for directive in directives { perform(directive) }
     }
@@ -152,9 +152,9 @@ struct LaneRig {
 
     mutating func advance(_ duration: Duration) { advance(to: now.monotonic + duration) }
 
-    mutating func advance(to instant: MonotonicInstant) {
+    mutating func advance(to instant: MonotonicInstant, isLast: Bool = true) {
         now.wall += (instant - now.monotonic).milliseconds
         now.monotonic = instant
-        handle(.tick)
+        handle(.tick, isLast: isLast)
     }
 }

@@ -70,7 +70,7 @@ import Testing
         }
     }
 
-    /// A single event may be as large as all others of a request together, and halving their bytes leaves it where it is.
+    /// A single event may be as large as all others of a request together: halving their bytes leaves it where it is.
     @Test(arguments: [(5_200, 10_000), (4_096, 7_500)])
     func anEventThatFitsAloneIsTaken(limit: Int, takes: Int) async throws {
         let requests = Mutex(0)

@@ -28,7 +28,7 @@ import Testing
 
         "Destinations": ["ClusterRuntime", "MessagePack", "RegistrarEvents", "DequeModule", "Logging"],
         "KafkaDestination": [
-            "CRdKafka", "ClusterRuntime", "Destinations", "MessagePack", "RegistrarEvents", "Logging",
+            "CRdKafka", "ClusterRuntime", "Destinations", "MessagePack", "RegistrarEvents", "DequeModule", "Logging",
         ],
         "NanomsgTransport": ["ClusterRuntime", "RegistrarEvents", "MessagePack", "CNanomsg", "Crypto", "Logging"],
         "EmbeddedCoordinator": ["Router", "ClusterRuntime", "RegistrarEvents", "MessagePack", "GRDB"],
