@@ -33,7 +33,7 @@ struct LaneEpochTests {
         #expect(rig.cursors.last == "2:1" && rig.machine.spooledBytes == 0)
     }
 
-    /// A domain that is removed is let go once each destination has its last `clear`: one that wants nothing has it too.
+    /// A domain that is removed is let go once each destination has its last `clear`; who wants nothing counts as well.
     @Test func aDestinationThatIsGoneHoldsUpNoRemoval() throws {
         var rig = try LaneRig()
         rig.begin(demo)
