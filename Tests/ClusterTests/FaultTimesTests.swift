@@ -28,6 +28,35 @@ import Testing
         #expect(FaultTimes.gap(from: fault, until: fault + .seconds(1), []) == .seconds(1))
     }
 
+    @Test func aFaultThatNobodyOughtToFeelIsOverWhenOneIsTakenBack() {
+        let back = [-5, 900, 300].map { fault + .milliseconds($0) }
+        let end = fault + .seconds(2)
+        #expect(FaultTimes.end(of: fault, takenBack: back, loadEnd: end) == fault + .milliseconds(300))
+        #expect(FaultTimes.end(of: fault, takenBack: [], loadEnd: end) == end)
+    }
+
+    /// An owner may answer the first write after a fault, and nobody once its lease is over.
+    @Test(arguments: [true, false]) func aStretchWithoutAcknowledgementsFailsADrill(movesOwner: Bool) throws {
+        let text = """
+            name: stretch
+            topology: local.yaml
+            load: { domain: demo.example, registrations: 2, renewals_per_s: 10, churn_per_s: 0, subscribers: 0 }
+            steps: [ { at: 1s, kill: router } ]
+            for: 5s
+            expect: { accept_within: 100ms, gap_within: 1s }
+            """
+        let drill = try DrillFile.parse(text, path: "stretch.yaml")
+        func report(_ gap: Duration) -> DrillReport {
+            let times = FaultTimes(detect: .zero, accept: .milliseconds(5), gap: gap, converge: .zero)
+            return DrillReport(
+                drill: drill, violations: [], operations: [], sip: nil, delivered: 0,
+                faults: [(step: "kill router", subject: "router1", times: times, movesOwner: movesOwner)])
+        }
+        #expect(report(.seconds(1)).ok)
+        let failed = report(.milliseconds(1_001))
+        #expect(!failed.ok && failed.gap == 1_001)
+    }
+
     @Test func withoutAnAcknowledgementThereIsNoTime() {
         #expect(FaultTimes.accept(after: fault, [acknowledged(0, sent: -10, ended: 5)]) == nil)
     }

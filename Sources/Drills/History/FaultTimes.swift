@@ -7,8 +7,9 @@ package struct FaultTimes: Hashable, Sendable {
     package var detect: Duration?
     /// From the fault until the first acknowledgement of a write that was sent after it.
     package var accept: Duration?
-    /// The longest stretch without an acknowledgement from the fault until a second after it was detected: how long
-    /// nobody served the domain. Nil when the fault brought no new epoch.
+    /// The longest stretch without an acknowledgement: how long nobody served the domain. Where the fault brings a new
+    /// epoch, from the fault until a second after it was detected; nil when it never was. Where it brings none, nobody
+    /// ought to feel it, for as long as it lasts: until it is taken back.
     package var gap: Duration?
     /// From the fault until every subscriber had seen the new epoch's `clear` and its set was whole again; nil as well
     /// when the fault brought no new epoch.
@@ -29,6 +30,13 @@ extension FaultTimes {
         operations.lazy
             .filter { $0.sent >= fault && $0.isAcknowledged }
             .map(\.ended).min().map { $0 - fault }
+    }
+
+    /// When a fault that brings no new epoch is over: when one is taken back, or the load ends.
+    static func end(
+        of fault: MonotonicInstant, takenBack: [MonotonicInstant], loadEnd: MonotonicInstant
+    ) -> MonotonicInstant {
+        takenBack.filter { $0 > fault }.min() ?? loadEnd
     }
 
     /// A steady load is needed for this to say something: between two writes of a slow one nothing is acknowledged

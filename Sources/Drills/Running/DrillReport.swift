@@ -128,10 +128,9 @@ extension DrillReport {
         for fault in timed {
             misses += Self.miss(fault.times.detect, drill.expect.detectWithin, "\(fault.step): the routers' status")
             misses += Self.miss(fault.times.accept, drill.expect.acceptWithin, "\(fault.step): the first write")
+            misses += Self.miss(
+                fault.times.gap, drill.expect.gapWithin, "\(fault.step): the longest stretch without acknowledgement")
             if fault.movesOwner {
-                misses += Self.miss(
-                    fault.times.gap, drill.expect.gapWithin,
-                    "\(fault.step): the longest stretch without acknowledgement")
                 misses += Self.miss(
                     fault.times.converge, drill.expect.convergeWithin, "\(fault.step): the last subscriber")
             }
@@ -155,7 +154,7 @@ extension DrillReport {
             lost: counts[.lost, default: 0], stale: counts[.stale, default: 0],
             duplicated: counts[.duplicated, default: 0], order: counts[.order, default: 0],
             detect: Self.worst(timed.map(\.times.detect)), accept: Self.worst(timed.map(\.times.accept)),
-            gap: Self.worst(timed.filter(\.movesOwner).map(\.times.gap)),
+            gap: Self.worst(timed.map(\.times.gap)),
             converge: Self.worst(timed.filter(\.movesOwner).map(\.times.converge)),
             acknowledged: acknowledged.count, failed: failed, delivered: delivered,
             latency: Self.latency(acknowledged),

@@ -99,6 +99,8 @@ struct DrillSession: Sendable {
         var fault: InjectedFault
         var detectedAt: MonotonicInstant?
         var epoch: UInt64?
+        /// When it was taken back, or the load ended.
+        var endedAt: MonotonicInstant?
     }
 
     private func runLoadWithFaults() async throws -> ([ObservedFault], [Isolation]) {
@@ -109,6 +111,7 @@ struct DrillSession: Sendable {
                 return nil
             }
             var injector = FaultInjector(cluster: cluster, client: client, domain: drill.load.domain)
+            var takenBack: [MonotonicInstant] = []
             for step in drill.steps {
                 try await Task.sleep(for: max(.zero, start + step.at - SystemClock.monotonic()))
                 if case .restart(let target) = step.action {
@@ -120,6 +123,7 @@ struct DrillSession: Sendable {
                     }
                     continue
                 }
+                if !step.action.isFault { takenBack.append(SystemClock.monotonic()) }
                 for fault in try await injector.carryOut(step.action) {
                     progress("\(fault.step): \(fault.subject)")
                     disturbed(fault.subject)
@@ -129,9 +133,12 @@ struct DrillSession: Sendable {
             }
             try await Task.sleep(for: max(.zero, start + drill.duration - SystemClock.monotonic()))
             while !restarts.areOver { try await Task.sleep(for: .milliseconds(50)) }
+            let loadEnd = SystemClock.monotonic()
             load.stop()
-            let faults = try await group.reduce(into: [ObservedFault]()) { found, fault in
-                if let fault { found.append(fault) }
+            let faults = try await group.reduce(into: [ObservedFault]()) { [takenBack] found, fault in
+                guard var fault else { return }
+                fault.endedAt = FaultTimes.end(of: fault.fault.at, takenBack: takenBack, loadEnd: loadEnd)
+                found.append(fault)
             }
             return (faults.sorted { $0.fault.at < $1.fault.at }, injector.isolations)
         }
@@ -245,8 +252,9 @@ struct DrillSession: Sendable {
             var movesOwner = false
             if case .newEpoch = observed.fault.sign {
                 movesOwner = true
-                times.gap = observed.detectedAt.map { FaultTimes.gap(from: at, until: $0 + .seconds(1), operations) }
             }
+            let end = movesOwner ? observed.detectedAt.map { $0 + .seconds(1) } : observed.endedAt
+            times.gap = end.map { FaultTimes.gap(from: at, until: $0, operations) }
             return (step: observed.fault.step, subject: observed.fault.subject, times: times, movesOwner: movesOwner)
         }
         return DrillReport(
