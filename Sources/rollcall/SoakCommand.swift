@@ -10,10 +10,11 @@ struct SoakCommand: AsyncParsableCommand {
         discussion: """
             Starts a cluster of the topology with a private copy of its files and does one drill after the other to it.
             A drill file without steps gives a load, for which faults are chosen; one with steps is taken as it is. What
-            is chosen depends on the seed alone, which is printed first. After each round, when the load is gone and
-            every fault is taken back, the memory, descriptors and threads of each node are noted. Ends with what was
-            injected, acknowledged and broken, and with the curves.
-            Exits with 1 when a promise was broken or a node grew.
+            is chosen depends on the seed, which is printed first, and on whether half of the time (or of the rounds) is
+            over: from then on no process is killed, so that each node lives long enough to be judged. After each round,
+            when the load is gone and every fault is taken back, the memory, descriptors and threads of each node are
+            noted. Ends with what was injected, acknowledged and broken, and with the curves.
+            Exits with 1 when a promise was broken, a node grew, or one was not judged in 20 rounds or more.
 
             Example: rollcall soak topology/local.yaml drills/soak-rest.yaml drills/soak-phones.yaml --minutes 30
             """)
@@ -77,17 +78,22 @@ struct SoakText {
 
     private var curves: String {
         var table = Table(
-            "node", "lives", "MiB: first last most", "growth", "", "descriptors", "growth", "threads", "growth", "")
+            "node", "lives", "MiB: first last most", "growth", "an hour", "", "descriptors", "growth", "threads",
+            "growth", "")
         for node in report.nodes {
             let memory = node.bytes
             table.row(
                 node.name, String(node.lives),
                 "\(Self.mebibytes(memory.first)) \(Self.mebibytes(memory.last)) \(Self.mebibytes(memory.most))",
-                Self.growth(memory, divisor: 1_048_576), memory.curve,
+                Self.growth(memory, divisor: 1_048_576), memory.growthPerHour.map(Self.mebibytes) ?? "-", memory.curve,
                 node.descriptors.curve, Self.growth(node.descriptors), node.threads.curve, Self.growth(node.threads),
-                node.isFlat ? "flat" : "GROWS")
+                Self.verdict(node))
         }
         return table.text
+    }
+
+    private static func verdict(_ node: SoakReport.Node) -> String {
+        node.isFlat.map { $0 ? "flat" : "GROWS" } ?? "not judged"
     }
 
     private static func mebibytes(_ bytes: Double) -> String { "\((bytes / 104_857.6).rounded() / 10)" }

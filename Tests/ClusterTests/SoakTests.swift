@@ -22,9 +22,9 @@ import Testing
 
     @Test func theSameSeedPlansTheSame() throws {
         var (one, two, other) = (try Self.plan(seed: 1), try Self.plan(seed: 1), try Self.plan(seed: 2))
-        let (first, second) = ((0..<40).map { _ in one.next() }, (0..<40).map { _ in two.next() })
-        #expect(first == second)
-        #expect(first != (0..<40).map { _ in other.next() })
+        let first = (0..<40).map { one.next(kills: $0 < 20) }
+        #expect(first == (0..<40).map { two.next(kills: $0 < 20) })
+        #expect(first != (0..<40).map { other.next(kills: $0 < 20) })
     }
 
     @Test func everyKindOfFaultComesAndIsTakenBackBeforeTheNext() throws {
@@ -32,7 +32,7 @@ import Testing
         let topology = try Topology.load(path: "\(Self.root)/topology/local.yaml")
         var verbs: Set<String> = []
         for _ in 0..<200 {
-            let drill = plan.next()
+            let drill = plan.next(kills: true)
             #expect(drill.problems(with: topology) == [])
             #expect(drill.steps.allSatisfy { $0.at < drill.duration })
             #expect(zip(drill.steps, drill.steps.dropFirst()).allSatisfy { $0.at <= $1.at })
@@ -48,15 +48,30 @@ import Testing
         #expect(verbs.contains("kill ws1") && verbs.contains("kill sg1"))
     }
 
-    @Test func forSomeRoundsNoProcessIsEnded() throws {
+    @Test func noProcessIsEndedWhenNoneMayBe() throws {
         let topology = try Topology.load(path: "\(Self.root)/topology/local.yaml")
         let load = try DrillFile.load(path: "\(Self.root)/drills/soak-rest.yaml")
         var plan = SoakPlan(topology: topology, drills: [load], seed: 4)
-        let kills = (0..<4 * SoakPlan.stretch).map { _ in
-            plan.next().steps.contains { if case .kill = $0.action { true } else { false } }
+        func kills(_ may: Bool) -> [Bool] {
+            (0..<30).map { _ in
+                plan.next(kills: may).steps.contains { if case .kill = $0.action { true } else { false } }
+            }
         }
-        #expect(!kills[SoakPlan.stretch..<2 * SoakPlan.stretch].contains(true))
-        #expect(kills[..<SoakPlan.stretch].contains(true))
+        #expect(kills(true).contains(true))
+        #expect(!kills(false).contains(true))
+    }
+
+    @Test func inTheSecondHalfOfASoakNoProcessIsEnded() throws {
+        let topology = try Topology.load(path: "\(Self.root)/topology/local.yaml")
+        func soak(rounds: Int) -> SoakRun {
+            SoakRun(
+                topology: topology, drills: [], executable: "", duration: .seconds(600), rounds: rounds, seed: 1,
+                credentials: { _, _ in DrillCredentials(admin: nil, service: nil) }, progress: { _ in })
+        }
+        #expect(soak(rounds: .max).mayKill(after: 30, .seconds(299)))
+        #expect(!soak(rounds: .max).mayKill(after: 30, .seconds(300)))
+        #expect((0..<3).map { soak(rounds: 3).mayKill(after: $0, .zero) } == [true, true, false])
+        #expect(soak(rounds: 1).mayKill(after: 0, .zero))
     }
 
     /// A sample every 20 s.
@@ -75,31 +90,33 @@ import Testing
 
     @Test func whatGrowsSteadilyIsFound() throws {
         let curve = Self.curve((0..<60).map { 50 * Self.mebibyte + $0 * Self.mebibyte / 2 })
-        #expect(!curve.isFlat(.bytes))
-        #expect(curve.isFlat(.descriptors) && curve.isFlat(.threads))
+        #expect(curve.isFlat(.bytes) == false)
+        #expect(curve.isFlat(.descriptors) == true && curve.isFlat(.threads) == true)
         let growth = try #require(curve.growth(.bytes))
         #expect((19.0...21).contains(growth / Double(Self.mebibyte)), "\(growth)")
+        let hourly = try #require(curve.hourlyGrowth(.bytes))
+        #expect((89.0...91).contains(hourly / Double(Self.mebibyte)), "\(hourly)")
     }
 
     @Test func warmingUpAndNoiseAreNoGrowth() {
         let bytes = (0..<60).map { index in
             (index < 15 ? 30 + index * 2 : 60) * Self.mebibyte + (index * 7_919 % 13) * Self.mebibyte / 4
         }
-        #expect(Self.curve(bytes).isFlat(.bytes))
+        #expect(Self.curve(bytes).isFlat(.bytes) == true)
         var spiked = bytes
         for index in stride(from: 20, to: 60, by: 9) { spiked[index] += 200 * Self.mebibyte }
-        #expect(Self.curve(spiked).isFlat(.bytes))
+        #expect(Self.curve(spiked).isFlat(.bytes) == true)
     }
 
     @Test func aLifeThatBeginsIsNoGrowthAndOneThatGrowsIs() {
         let lives = (0..<60).map { Int32($0 / 12) }
         let young = (0..<60).map { (40 + min($0 % 12, 3) * 5) * Self.mebibyte }
-        #expect(Self.curve(young, lives: lives).isFlat(.bytes))
+        #expect(Self.curve(young, lives: lives).isFlat(.bytes) == true)
         let leaking = (0..<60).map { (40 + $0 % 12 * 2) * Self.mebibyte }
-        #expect(!Self.curve(leaking, lives: lives).isFlat(.bytes))
-        #expect(Self.curve(leaking, lives: (0..<60).map { Int32($0 / 3) }).growth(.bytes) == nil)
+        #expect(Self.curve(leaking, lives: lives).isFlat(.bytes) == false)
         let gathering = (0..<60).map { (40 + $0 % 12 / 2) * Self.mebibyte }
-        #expect(Self.curve(gathering, lives: lives).isFlat(.bytes), "what a life gathers is not taken on to the end")
+        // What a life gathers is not taken on to the end.
+        #expect(Self.curve(gathering, lives: lives).isFlat(.bytes) == true)
     }
 
     @Test func theProbeReadsThisProcess() throws {
@@ -114,11 +131,24 @@ import Testing
         #expect(ResourceProbe.sample(0x7FFF_FFFF, at: .zero) == nil)
     }
 
+    @Test func aNodeThatWasNeverJudgedFailsALongSoak() throws {
+        let leaking = (0..<60).map { (40 + $0 % 3 * 20) * Self.mebibyte }
+        let curve = Self.curve(leaking, lives: (0..<60).map { Int32($0 / 3) })
+        #expect(curve.growth(.bytes) == nil && curve.isFlat(.bytes) == nil)
+        var report = SoakReport(seed: 1)
+        report.rounds = SoakReport.roundsToJudgeBy - 1
+        report.finish([curve], after: .seconds(1_200))
+        #expect(report.ok && report.nodes[0].isFlat == nil)
+        report.rounds = SoakReport.roundsToJudgeBy
+        report.finish([curve], after: .seconds(1_200))
+        #expect(!report.ok)
+    }
+
     @Test func aNodeThatGrowsFailsTheSoak() throws {
         var report = SoakReport(seed: 1)
         report.rounds = 1
         report.finish([Self.curve((0..<60).map { _ in 50 * Self.mebibyte })], after: .seconds(1_200))
-        #expect(report.ok && report.nodes[0].isFlat)
+        #expect(report.ok && report.nodes[0].isFlat == true)
         report.finish([Self.curve((0..<60).map { $0 * Self.mebibyte })], after: .seconds(1_200))
         #expect(!report.ok && report.nodes[0].bytes.curve.hasPrefix("▁") && report.nodes[0].bytes.curve.hasSuffix("█"))
         report.finish([], after: .seconds(1_200))

@@ -38,6 +38,17 @@ package struct ResourceCurve: Sendable {
 
     /// By how much one life of the node grew over the last two thirds; nil when none was long enough to tell.
     package func growth(_ measure: Measure) -> Double? {
+        trend(measure).map { $0.perSecond * ($0.judged / .seconds(1)) }
+    }
+
+    /// The same as what an hour would add.
+    package func hourlyGrowth(_ measure: Measure) -> Double? { trend(measure).map { $0.perSecond * 3_600 } }
+
+    /// Nil when no life was long enough to tell.
+    package func isFlat(_ measure: Measure) -> Bool? { growth(measure).map { $0 <= measure.allowance } }
+
+    /// The median slope, and what is judged of the longest life.
+    private func trend(_ measure: Measure) -> (perSecond: Double, judged: Duration)? {
         guard let end = samples.last?.at else { return nil }
         let warmUp = end / 3
         var slopes: [Double] = []
@@ -54,11 +65,8 @@ package struct ResourceCurve: Sendable {
         }
         guard !slopes.isEmpty else { return nil }
         let sorted = slopes.sorted()
-        let median = (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
-        return median * (longest / .seconds(1))
+        return ((sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2, longest)
     }
-
-    package func isFlat(_ measure: Measure) -> Bool { (growth(measure) ?? 0) <= measure.allowance }
 
     /// The values as a line of bars, from nothing to the greatest of them; the mean of what falls to one bar.
     package func sparkline(_ measure: Measure, width: Int = 24) -> String {

@@ -1,11 +1,10 @@
 import ClusterRuntime
 
-/// Chooses what a soak does next: a load, and what is done to the cluster under it. The seed decides, nothing else.
+/// Chooses what a soak does next: a load, and what is done to the cluster under it. The seed decides, and whether
+/// processes may still be ended.
 ///
 /// A drill file with steps is taken as it is; one without gives a load, for which one or two faults are chosen. Each
-/// fault is taken back before the next, so that what is promised for the failure of one node holds throughout. For
-/// some rounds nodes' processes may be ended, for some they may not, in turns: whether a node grows is seen only
-/// while it lives.
+/// fault is taken back before the next, so that what is promised for the failure of one node holds throughout.
 struct SoakPlan {
     /// One kind of fault.
     enum Fault: Hashable, CaseIterable {
@@ -27,8 +26,6 @@ struct SoakPlan {
     private var order: [Int] = []
     private(set) var round = 0
 
-    /// Rounds after which killing is given up, or taken up again.
-    static let stretch = 8
     /// From the start of the load to the first fault, from a fault until it is taken back, from then to the next one,
     /// and from the last one's end to the end of the load.
     private static let (lead, length, rest) = (Duration.seconds(2), Duration.seconds(4), Duration.seconds(4))
@@ -42,13 +39,13 @@ struct SoakPlan {
     }
 
     /// The next round.
-    mutating func next() -> DrillFile {
+    /// - Parameter kills: whether nodes' processes may be ended.
+    mutating func next(kills: Bool) -> DrillFile {
         round += 1
         // Every drill has its turn before one comes again.
         if order.isEmpty { order = drills.indices.shuffled(using: &random) }
         let drill = drills[order.removeLast()]
         guard drill.steps.isEmpty else { return drill }
-        let kills = (round - 1) / Self.stretch % 2 == 0
         let known = Fault.allCases.filter { (kills || !$0.endsProcesses) && isPossible($0, under: drill.load) }
         let faults = (0...Int.random(in: 0...1, using: &random)).compactMap { _ in known.randomElement(using: &random) }
         var steps: [DrillFile.Step] = []

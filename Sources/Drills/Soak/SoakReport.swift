@@ -32,7 +32,13 @@ package struct SoakReport: Codable, Hashable, Sendable {
         package var descriptors: Course
         package var threads: Course
 
-        package var isFlat: Bool { bytes.flat && descriptors.flat && threads.flat }
+        /// Nil when no life of the node was long enough to judge by.
+        package var isFlat: Bool? {
+            guard let bytes = bytes.flat, let descriptors = descriptors.flat, let threads = threads.flat else {
+                return nil
+            }
+            return bytes && descriptors && threads
+        }
     }
 
     /// How one of a node's figures went.
@@ -42,13 +48,18 @@ package struct SoakReport: Codable, Hashable, Sendable {
         package var most: Double
         /// Over the last two thirds, by the median slope; nil when no life of the node was long enough.
         package var growth: Double?
+        /// What an hour would add; nil likewise.
+        package var growthPerHour: Double?
         /// What `growth` may be at most.
         package var allowance: Double
-        package var flat: Bool
+        /// Nil likewise.
+        package var flat: Bool?
         package var curve: String
     }
 
     package static let maximumTexts = 50
+    /// A soak of so many rounds has to have judged every node.
+    static let roundsToJudgeBy = 20
 
     package init(seed: UInt64) { self.seed = seed }
 }
@@ -83,15 +94,16 @@ extension SoakReport {
                 name: curve.node, lives: curve.lives, bytes: Self.course(of: .bytes, curve),
                 descriptors: Self.course(of: .descriptors, curve), threads: Self.course(of: .threads, curve))
         }
-        ok =
-            lost + stale + duplicated + order == 0 && abandoned.isEmpty && rounds > 0 && nodes.allSatisfy(\.isFlat)
+        let areFlat = nodes.allSatisfy { $0.isFlat ?? (rounds < Self.roundsToJudgeBy) }
+        ok = lost + stale + duplicated + order == 0 && abandoned.isEmpty && rounds > 0 && areFlat
     }
 
     private static func course(of measure: ResourceCurve.Measure, _ curve: ResourceCurve) -> Course {
         let values = curve.values(measure)
         return Course(
             first: values.first ?? 0, last: values.last ?? 0, most: values.max() ?? 0, growth: curve.growth(measure),
-            allowance: measure.allowance, flat: curve.isFlat(measure), curve: curve.sparkline(measure))
+            growthPerHour: curve.hourlyGrowth(measure), allowance: measure.allowance, flat: curve.isFlat(measure),
+            curve: curve.sparkline(measure))
     }
 
     /// A fault by whom it was done to: the role, where the step names a node.

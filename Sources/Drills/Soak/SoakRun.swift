@@ -75,7 +75,7 @@ package struct SoakRun: Sendable {
         while SystemClock.monotonic() - start < duration, plan.round < rounds,
             report.abandoned.count < Self.maximumAbandoned
         {
-            let drill = plan.next()
+            let drill = plan.next(kills: mayKill(after: plan.round, SystemClock.monotonic() - start))
             // The client keeps connections for later, and those are not the nodes' to answer for: each round has its
             // own, which has let go of them before the nodes are looked at.
             let client = ClusterClient(topology: cluster.topology, token: tokens.values.first?.admin)
@@ -100,6 +100,10 @@ package struct SoakRun: Sendable {
         report.finish(curves, after: SystemClock.monotonic() - start)
         return report
     }
+
+    /// Whether a node grows is seen only while it lives: in the second half of the soak none is killed, so that each has
+    /// a life as long as that.
+    func mayKill(after done: Int, _ elapsed: Duration) -> Bool { elapsed * 2 < duration && done < rounds - rounds / 2 }
 
     private func round(
         _ number: Int, _ drill: DrillFile, _ cluster: DrillCluster, _ client: ClusterClient,
