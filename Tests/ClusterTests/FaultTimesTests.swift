@@ -37,15 +37,7 @@ import Testing
 
     /// An owner may answer the first write after a fault, and nobody once its lease is over.
     @Test(arguments: [true, false]) func aStretchWithoutAcknowledgementsFailsADrill(movesOwner: Bool) throws {
-        let text = """
-            name: stretch
-            topology: local.yaml
-            load: { domain: demo.example, registrations: 2, renewals_per_s: 10, churn_per_s: 0, subscribers: 0 }
-            steps: [ { at: 1s, kill: router } ]
-            for: 5s
-            expect: { accept_within: 100ms, gap_within: 1s }
-            """
-        let drill = try DrillFile.parse(text, path: "stretch.yaml")
+        let drill = try drill(expecting: "accept_within: 100ms, gap_within: 1s")
         func report(_ gap: Duration) -> DrillReport {
             let times = FaultTimes(detect: .zero, accept: .milliseconds(5), gap: gap, converge: .zero)
             return DrillReport(
@@ -55,6 +47,17 @@ import Testing
         #expect(report(.seconds(1)).ok)
         let failed = report(.milliseconds(1_001))
         #expect(!failed.ok && failed.gap == 1_001)
+    }
+
+    @Test func aWriteThatFailsIsToldWithItsReason() throws {
+        var operations = [10, 20, 40].map { acknowledged(0, sent: $0, ended: 50) }
+        operations[2].outcome = .unknown("timeout")
+        operations[1].outcome = .refused("HTTP 409")
+        let report = DrillReport(
+            drill: try drill(expecting: "failed: 0"), violations: [], operations: operations.reversed(), sip: nil,
+            delivered: 0, faults: [])
+        #expect(!report.ok)
+        #expect(report.violations == ["2 writes were not acknowledged, expected at most 0; the first: HTTP 409"])
     }
 
     @Test func withoutAnAcknowledgementThereIsNoTime() {
@@ -101,6 +104,18 @@ import Testing
         let cut = era(epoch: 2, cleared: 300, seen: [nil])
         let again = era(epoch: 2, cleared: 800, seen: [15])
         #expect(converge(operations, [[cut, again]]) == .milliseconds(815))
+    }
+
+    private func drill(expecting expected: String) throws -> DrillFile {
+        try DrillFile.parse(
+            """
+            name: kill the router
+            topology: local.yaml
+            load: { domain: demo.example, registrations: 2, renewals_per_s: 10, churn_per_s: 0, subscribers: 0 }
+            steps: [ { at: 1s, kill: router } ]
+            for: 5s
+            expect: { \(expected) }
+            """, path: "kill.yaml")
     }
 
     private func converge(_ operations: [Operation], _ eras: [[SubscriberView.Era]]) -> Duration? {

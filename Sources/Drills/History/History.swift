@@ -63,6 +63,14 @@ package struct Operation: Hashable, Sendable {
         }
     }
 
+    /// Why it was not acknowledged.
+    package var reason: String? {
+        switch outcome {
+        case .acknowledged, .accepted: nil
+        case .refused(let reason), .unknown(let reason): reason
+        }
+    }
+
     package var isAcknowledged: Bool {
         switch outcome {
         case .acknowledged, .accepted: true

@@ -144,7 +144,10 @@ extension DrillReport {
         let acknowledged = operations.filter(\.isAcknowledged)
         let failed = operations.count - acknowledged.count
         if let most = drill.expect.failed, failed > most {
-            misses.append("\(failed) writes were not acknowledged, expected at most \(most)")
+            let first = operations.filter { !$0.isAcknowledged }.min { $0.sent < $1.sent }
+            misses.append(
+                "\(failed) writes were not acknowledged, expected at most \(most)"
+                    + (first?.reason.map { "; the first: \($0)" } ?? ""))
         }
         self.init(
             drill: drill.name,
