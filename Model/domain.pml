@@ -64,6 +64,7 @@ byte down = 0;
 
 /* Each node: what it knows of the assignment, its copy, and what an owner keeps besides. */
 bool up[NODES] = true, cut[NODES], life[NODES], lease[NODES], deposed[NODES], whole[NODES] = true;
+bool asked[NODES];                              /* whether it has said that everything is handed over */
 byte kEpoch[NODES] = 1, kRevision[NODES] = 1, kOwner[NODES] = 0, kInSync[NODES] = IN_SYNC;
 byte epoch[NODES] = 1, last[NODES] = 1;         /* the position: of the copy, or the end of the owner's log */
 byte list[NODES], restated[NODES];              /* contacts; those that were said in this epoch */
@@ -221,12 +222,18 @@ end:
 /* Sent again only once an answer was had, or the message was lost. */
 #define MAY_SEND(n, m) (m != n && OWNS(n) && !cut[n] && IS_UP(m) && kEpoch[m] >= epoch[n] && len(toStandby[m]) == 0 \
     && len(follow[m]) == 0 && (HELD_BY(n, ID(m)) < last[n] || replayEnd[n] && !(isWhole[n] & BIT(ID(m)))))
-#define FOLLOWER_LACKS(n) (fEpoch != epoch[n] || fLast < committed[n] \
-    || !fWhole && replayEnd[n] > 0 && committed[n] >= replayEnd[n])
+#define FOLLOWER_LACKS(n) (committed[n] > 0 && (fEpoch != epoch[n] || fLast < committed[n] \
+    || !fWhole && replayEnd[n] > 0 && committed[n] >= replayEnd[n]))
 #define IS_FAULTY(i) (!LIVES(i) || cut[NODE(i)])
-#define MAY_ASK(n) (OWNS(n) && !cut[n] && leader != NONE && len(ask) == 0 && kRevision[n] == cRevision)
+/* A router that holds it to be down would not heed it, and finds it up first. */
+#define MAY_ASK(n) (OWNS(n) && !cut[n] && leader != NONE && !IS_DOWN(ID(n)) && len(ask) == 0 && kRevision[n] == cRevision)
 #define MAY_REMOVE(n, i) (MAY_ASK(n) && (kInSync[n] & BIT(i)) && IS_FAULTY(i) && HELD_BY(n, i) < last[n])
-#define MAY_ADD(n, m) (m != n && MAY_ASK(n) && !(kInSync[n] & BIT(ID(m))) && IS_UP(m) && !IS_DOWN(ID(m)) && replayEnd[n] > 0 \
+#ifdef MUTANT_NEVER_COUNTS_IN
+#define IS_WANTED(m) false
+#else
+#define IS_WANTED(m) true
+#endif
+#define MAY_ADD(n, m) (IS_WANTED(m) && m != n && MAY_ASK(n) && !(kInSync[n] & BIT(ID(m))) && IS_UP(m) && !IS_DOWN(ID(m)) && replayEnd[n] > 0 \
     && HELD_BY(n, ID(m)) == last[n] && (isWhole[n] & BIT(ID(m))))
 
 /* ---- An owner ---- */
@@ -240,7 +247,7 @@ inline append(n, entry) {
 
 inline forget_ownership(n) {
     committed[n] = 0; joining[n] = 0; granted[n] = 0; late[n] = 0; deposed[n] = false; handOver[n] = NONE;
-    lease[n] = false; isWhole[n] = 0; log[n] = 0;
+    asked[n] = false; lease[n] = false; isWhole[n] = 0; log[n] = 0;
     for (i : 0 .. IDS - 1) { HELD_BY(n, i) = 0 }
     for (i : 0 .. WRITES - 1) { GRANTED_AT(n, i) = 0 }
     i = 0
@@ -261,7 +268,7 @@ inline learn(n) {
     :: kOwner[n] == ID(n) && epoch[n] == kEpoch[n] ->
         joining[n] = 0;
         if
-        :: handOver[n] != NONE && !(kInSync[n] & BIT(handOver[n])) -> handOver[n] = NONE
+        :: handOver[n] != NONE && !(kInSync[n] & BIT(handOver[n])) -> handOver[n] = NONE; asked[n] = false
         :: else
         fi
     :: kOwner[n] != ID(n) -> forget_ownership(n)
@@ -318,11 +325,16 @@ inline send(n, m) {
     fi
 }
 
+#ifdef MUTANT_TELLS_BEFORE_THE_COMMIT
+#define MAY_TELL(n) last[n]
+#else
+#define MAY_TELL(n) committed[n]
+#endif
 /* To a follower only what is committed. */
 inline send_follower(n) {
     if
-    :: toFollower ! ID(n), epoch[n], entries, (fEpoch == epoch[n] -> fLast : 0), committed[n], log[n],
-            (replayEnd[n] > 0 && committed[n] >= replayEnd[n])
+    :: toFollower ! ID(n), epoch[n], entries, (fEpoch == epoch[n] -> fLast : 0), MAY_TELL(n), log[n],
+            (replayEnd[n] > 0 && MAY_TELL(n) >= replayEnd[n])
     :: committed[n] == last[n] && replayEnd[n] > 0 && (fEpoch != epoch[n] || fLast < last[n]) ->
         toFollower ! ID(n), epoch[n], snapshot, 0, last[n], list[n], true
     fi
@@ -443,13 +455,11 @@ end_serving:
         :: else
         fi;
         k = 0; revision = 0 }
-    :: atomic { MAY_ASK(n) && handOver[n] != NONE && granted[n] == 0 && committed[n] == last[n] &&
+    :: atomic { MAY_ASK(n) && handOver[n] != NONE && !asked[n] && granted[n] == 0 && committed[n] == last[n] &&
             HELD_BY(n, handOver[n]) == last[n] ->
-        ask ! ID(n), hand, handOver[n], kRevision[n];
-        if
-        :: handOver[n] = NONE                           /* its patience ends, and it serves on meanwhile */
-        :: skip
-        fi }
+        ask ! ID(n), hand, handOver[n], kRevision[n]; asked[n] = true }
+    /* Its patience ends: it serves on, whatever becomes of what it has asked for. */
+    :: atomic { handOver[n] != NONE && asked[n] -> handOver[n] = NONE; asked[n] = false }
     od
 }
 
@@ -463,7 +473,11 @@ inline take_followed() {
         for (i : (fEpoch == e -> fLast : 0) + 1 .. end) {
             promise_no_gap(e, i, content);
             if
+#ifdef MUTANT_KEEPS_WHAT_IS_VOID
+            :: i == 1 -> fWhole = false
+#else
             :: i == 1 -> fSet = 0; fWhole = false
+#endif
             :: else -> fSet = fSet | BIT(ENTRY(content, i) - 1)
             fi;
             fEpoch = e; fLast = i
@@ -592,7 +606,7 @@ end_leading:
     EACH_NODE(LEASE)
     :: atomic { MAY_PLAN(r) && len(ask) > 0 -> answer(r) }
     :: atomic { MAY_PLAN(r) && wish != NONE && len(order) == 0 && cOwner != ID(wish) && (cInSync & BIT(ID(wish))) &&
-            !IS_DOWN(cOwner) && LIVES(cOwner) && kRevision[NODE(cOwner)] == cRevision &&
+            !IS_DOWN(ID(wish)) && !IS_DOWN(cOwner) && LIVES(cOwner) && kRevision[NODE(cOwner)] == cRevision &&
             handOver[NODE(cOwner)] == NONE && len(ask) == 0 && replayEnd[NODE(cOwner)] > 0 -> order ! cOwner, cRevision }
     /* The coordinator gets it, whatever has become of the router. */
     :: atomic { storing[r] -> store(r) }
