@@ -20,6 +20,14 @@ import Testing
         #expect(view.differences(from: [1]) == [])
     }
 
+    @Test func aDestinationThatMissesARenewalHasLostIt() {
+        var renewal = event(1, 2, .registered(0))
+        renewal.cseq = 8
+        let view = view([Self.begin, renewal, event(1, 3, .registered(1))])
+        #expect(view.differences(from: [0, 1], cseqs: [0: 8, 1: 3]) == [], "nothing is known of contact 1")
+        #expect(view.differences(from: [0, 1], cseqs: [0: 9, 1: 3]).map(\.kind) == [.lost])
+    }
+
     @Test func eachPartitionIsAStreamOfItsAccounts() {
         var view = DestinationView(name: "kafka")
         for part in 0...1 { view.take(Self.begin, part: part) }

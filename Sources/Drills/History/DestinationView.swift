@@ -10,7 +10,8 @@ import RegistrarEvents
 struct DestinationView: Sendable {
     private struct Part {
         var position = Position.start
-        var holds: Set<ContactNumber> = []
+        /// Each contact with the CSeq of its last registration; 0 where that was not told.
+        var holds: [ContactNumber: UInt32] = [:]
     }
 
     let name: String
@@ -30,7 +31,11 @@ struct DestinationView: Sendable {
     init(name: String) { self.name = name }
 
     /// The contacts of the drill, over all partitions.
-    var holds: Set<ContactNumber> { parts.values.reduce(into: []) { $0.formUnion($1.holds) } }
+    var holds: Set<ContactNumber> { Set(held.keys) }
+
+    private var held: [ContactNumber: UInt32] {
+        parts.values.reduce(into: [:]) { $0.merge($1.holds, uniquingKeysWith: max) }
+    }
 
     /// - Parameter part: the partition; 0 where there are none.
     mutating func take(_ event: SubscriberView.Event, part: Int = 0) {
@@ -46,9 +51,9 @@ struct DestinationView: Sendable {
         }
         kept.position = position
         switch event.change {
-        case .clear: kept.holds = []
-        case .registered(let contact): if let contact { kept.holds.insert(contact) }
-        case .unregistered(let contact): if let contact { kept.holds.remove(contact) }
+        case .clear: kept.holds = [:]
+        case .registered(let contact): if let contact { kept.holds[contact] = event.cseq ?? 0 }
+        case .unregistered(let contact): if let contact { kept.holds[contact] = nil }
         }
         parts[part] = kept
     }
@@ -75,11 +80,20 @@ struct DestinationView: Sendable {
     }
 
     /// How its set differs from the owner's list.
-    func differences(from list: Set<ContactNumber>) -> [Violation] {
-        let holds = holds
-        return list.subtracting(holds).sorted().map {
-            Violation(.lost, contact: $0, "contact \($0) is in the owner's list and missing in \(name)")
+    /// - Parameter cseqs: by which request each contact was registered or renewed last, as the list says.
+    func differences(from list: Set<ContactNumber>, cseqs: [ContactNumber: UInt32] = [:]) -> [Violation] {
+        let held = held
+        let holds = Set(held.keys)
+        let former = held.sorted { $0.key < $1.key }.compactMap { contact, cseq -> Violation? in
+            guard cseq > 0, let listed = cseqs[contact], listed != cseq else { return nil }
+            return Violation(
+                .lost, contact: contact,
+                "contact \(contact) is in \(name) by CSeq \(cseq), and in the owner's list by CSeq \(listed)")
         }
+        return former
+            + list.subtracting(holds).sorted().map {
+                Violation(.lost, contact: $0, "contact \($0) is in the owner's list and missing in \(name)")
+            }
             + holds.subtracting(list).sorted().map {
                 Violation(.stale, contact: $0, "contact \($0) is in \(name) and not in the owner's list")
             }

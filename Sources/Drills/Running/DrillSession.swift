@@ -198,7 +198,7 @@ struct DrillSession: Sendable {
             var violations = checker.check(history) + recorder.disagreements
             let lease = cluster.topology.periods.ownerLease
             violations += isolations.flatMap { $0.violations(lease: lease, operations) }
-            violations += destinations.flatMap { $0.gaps + $0.differences(from: list) }
+            violations += destinations.flatMap { $0.gaps + $0.differences(from: list, cseqs: history.listedCSeqs) }
             let voided = drill.expect.mayBeVoided ? history.voided(among: violations) : []
             violations.removeAll { $0.kind == .lost && $0.contact.map(voided.contains) ?? false }
             let unsettled =
