@@ -74,7 +74,10 @@ let package = Package(
             sources: ["ClientMessage.swift", "ReplyError.swift", "SubscriptionMatcher+Arguments.swift"]),
         .fuzzed(
             "ClusterClients", ["RegistrarEvents", nio],
-            sources: ["JSONScanner.swift", "JSONValue+Messages.swift", "RegistrarNotification.swift"]),
+            sources: [
+                "JSONScanner.swift", "JSONValue+Messages.swift", "RegistrarNotification+Event.swift",
+                "RegistrarNotification.swift",
+            ]),
         .fuzzed("NodeProcesses", [], sources: ["ChildProcess.swift"]),
         .fuzzed(
             "Drills", ["ClusterRuntime", "NodeProcesses", "RegistrarEvents", nio, yams],

@@ -32,13 +32,15 @@ public struct FeedSource {
 /// and sending goes on from what was acknowledged.
 public struct ReplicaFeed: Sendable {
     /// Limits of what is sent but not acknowledged, and of one message.
-    public enum Window {
-        public static let entries: UInt64 = 8_192
-        public static let chunks = 16
+    public struct Window: Hashable, Sendable {
+        public var entries: UInt64 = 8_192
+        public var chunks = 16
         /// A chunk holds what is in so many slots, fewer when that is more than `Limits.listBytes`.
-        public static let slotsPerChunk = 448
-        public static let entriesPerMessage = 512
-        public static let bytesPerMessage = 128 * 1_024
+        public var slotsPerChunk = 448
+        public var entriesPerMessage = 512
+        public var bytesPerMessage = 128 * 1_024
+
+        public init() {}
     }
 
     public let node: NodeID
@@ -229,9 +231,9 @@ public struct ReplicaFeed: Sendable {
             sent = last
             acknowledged = last
         }
-        while sent < last, sent - min(acknowledged, sent) < Window.entries {
+        while sent < last, sent - min(acknowledged, sent) < window.entries {
             let entries = ring.entries(
-                from: sent + 1, through: last, limit: Window.entriesPerMessage, bytes: Window.bytesPerMessage)
+                from: sent + 1, through: last, limit: window.entriesPerMessage, bytes: window.bytesPerMessage)
             guard !entries.isEmpty else { break }
             let ages = ring.ages(from: sent + 1, count: entries.count, at: replica.time(at: now))
             messages.append(append(source, entries, ages))
@@ -277,12 +279,12 @@ public struct ReplicaFeed: Sendable {
     private mutating func nextChunk(
         _ source: FeedSource, _ ring: EventRing, _ replica: DomainReplica, at now: Moment
     ) -> SnapshotChunk? {
-        guard var current = snapshot, !current.isSealed, current.outstanding < Window.chunks else { return nil }
+        guard var current = snapshot, !current.isSealed, current.outstanding < window.chunks else { return nil }
         let slots = replica.table.slotCount
         let place = Int(current.outstanding)
         let isAnew = place + 1 < current.starts.count
         var slot = min(current.starts[place], slots)
-        let end = min(isAnew ? current.starts[place + 1] : slot + Window.slotsPerChunk, slots)
+        let end = min(isAnew ? current.starts[place + 1] : slot + window.slotsPerChunk, slots)
         var contacts: [LiveContact] = []
         var size = 0
         while slot < end, isAnew || size < Limits.listBytes {
