@@ -32,9 +32,12 @@ for target in $targets; do
       [ -z "${4:-}" ] || end=(-max_total_time="$4")
       echo "== fuzz $target"
       log=$built/$target.log
+      # Targets that read no text have no words.
+      words=()
+      [ ! -s "$built/begin/$target.words" ] || words=(-dict="$built/begin/$target.words")
       # Says the figures alone; the log has all of it.
       if "$fuzz" run "$target" "${end[@]}" "${limits[@]}" -print_final_stats=1 -artifact_prefix="$built/$target-" \
-        -dict="$built/begin/$target.words" "$built/corpus/$target" "$built/begin/$target" >"$log" 2>&1
+        "${words[@]}" "$built/corpus/$target" "$built/begin/$target" >"$log" 2>&1
       then grep -E '^stat::(number_of_executed_units|average_exec_per_sec|new_units_added|peak_rss_mb)' "$log" | tr '\n' ' '
       else
         code=1

@@ -99,6 +99,7 @@ public enum ClusterSimulation {
             world.run(until: world.now + .milliseconds(250))
         }
         let known = world.history.violations.count
+        world.proveService()
         world.judge()
         for violation in world.history.violations[known...] { world.trace.note(world.now, "broken: \(violation)") }
         return Outcome(

@@ -43,10 +43,13 @@ struct Consumer {
         if anew { (position, isWhole) = (.start, false) }
     }
 
-    /// The list has been told: what comes now is new.
-    mutating func listed() {
+    /// Everything up to a position has been told: what comes now is new, and it may go on from there.
+    mutating func listed(through told: Position) -> String? {
         isListing = false
         isWhole = true
+        defer { position = max(position, told) }
+        // Whoever follows everything is told everything, and so knows where that ends.
+        return view == .all && told != position ? "is said to be at \(told), after \(position)" : nil
     }
 
     /// - Parameter known: what the domain's log is known to have at a position.
@@ -97,6 +100,9 @@ struct Consumer {
             return next.seq == 1 && next.epoch > last.epoch ? nil : "\(told) came after \(last)"
         }
         guard next.epoch == last.epoch, next.seq > last.seq else { return "\(told) came after \(last)" }
+        if case .accounts(let accounts) = view, !(told.account.map { accounts.contains($0.name) } ?? true) {
+            return "was told \(told), which it did not ask for"
+        }
         guard next.seq > last.seq + 1 else { return nil }
         guard case .accounts(let accounts) = view else { return "\(told) came after \(last)" }
         for seq in last.seq + 1..<next.seq {

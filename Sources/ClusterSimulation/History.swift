@@ -6,7 +6,7 @@ struct History {
     struct Acknowledgement {
         let operation: ClientOperation
         let position: Position
-        let by: NodeName
+        let by: NodeID
         let received: MonotonicInstant
     }
 
@@ -20,6 +20,8 @@ struct History {
         var expiresNotAfter: MonotonicInstant?
         /// Where the last acknowledged operation stands in the domain's order.
         var position = Position.start
+        /// Which registration it is, of those asked for.
+        var mark: Notification.Mark?
         /// Where the domain's removal ended it, as far as that was delivered.
         var endedAt = Position.start
     }
@@ -41,7 +43,13 @@ struct History {
     private(set) var unknown = 0
 
     /// The node that acknowledged in each epoch of a domain.
-    private var writers: [DomainName: [UInt64: NodeName]] = [:]
+    private var writers: [DomainName: [UInt64: NodeID]] = [:]
+    /// The highest position acknowledged so far, with the time at which the client knew.
+    private var latestPosition: [DomainName: [(position: Position, known: MonotonicInstant)]] = [:]
+    /// When each domain's removal was last under way: what was asked for before may have ended by it.
+    private var mayHaveEnded: [DomainName: MonotonicInstant] = [:]
+    /// What was acknowledged where: the log has to have it there.
+    private var claimed: [DomainName: [Position: ContactKey]] = [:]
     /// The highest epoch acknowledged so far, with the time at which the client knew.
     private var latestEpoch: [DomainName: [(epoch: UInt64, known: MonotonicInstant)]] = [:]
     /// Every committed entry that any follower was handed, to see that all were handed the same.
@@ -75,6 +83,7 @@ struct History {
         if latestEpoch[operation.domain]?.last?.epoch ?? 0 < epoch {
             latestEpoch[operation.domain, default: []].append((epoch, acknowledgement.received))
         }
+        checkOrder(of: acknowledgement)
         let endedAt = knowledge[contact]?.endedAt ?? .start
         switch operation.kind {
         case .register(let ttl):
@@ -83,9 +92,36 @@ struct History {
                 isRegistered: endedAt < acknowledgement.position,
                 expiresNotBefore: operation.started + .milliseconds(Int64(ttl)),
                 expiresNotAfter: acknowledgement.received + .milliseconds(Int64(ttl)) + Self.lateness,
-                position: acknowledgement.position, endedAt: endedAt)
+                position: acknowledgement.position, mark: operation.mark, endedAt: endedAt)
         case .unregister: knowledge[contact] = Knowledge(position: acknowledgement.position, endedAt: endedAt)
         }
+        if let end = mayHaveEnded[operation.domain], operation.started <= end {
+            knowledge[contact]?.isUncertain = true
+        }
+    }
+
+    /// What was asked for after an answer had come stands behind it; and a registration stands where its answer says.
+    private mutating func checkOrder(of acknowledgement: Acknowledgement) {
+        let (operation, position) = (acknowledgement.operation, acknowledgement.position)
+        let earlier = latestPosition[operation.domain]?.last { $0.known < operation.started }
+        if let earlier, earlier.position > position {
+            violate(
+                "one order",
+                "\(operation.domain) \(operation.key) is acknowledged at \(position), asked after "
+                    + "\(earlier.position) was known")
+        }
+        if position > latestPosition[operation.domain]?.last?.position ?? .start {
+            latestPosition[operation.domain, default: []].append((position, acknowledgement.received))
+        }
+        guard case .register = operation.kind, operation.isAlone else { return }
+        claimed[operation.domain, default: [:]][position] = operation.key
+        if let entry = log[operation.domain]?[position] { compare(entry, at: position, of: operation.domain) }
+    }
+
+    private mutating func compare(_ entry: LogEntry, at position: Position, of domain: DomainName) {
+        guard let key = claimed[domain]?[position] else { return }
+        if case .registered(let contact, _, _) = entry.change, World.key(contact) == key { return }
+        violate("one order", "\(domain) \(key) was acknowledged at \(position), where the log has something else")
     }
 
     /// A request is under way: until its outcome is known, nothing is.
@@ -115,7 +151,8 @@ struct History {
 
     /// The domain is removed, or put back before its removal was through: what was acknowledged so far may have ended
     /// by that. Consumers learn it by `delete_aor` or, when the owner was lost over it, by the next one's `clear`.
-    mutating func mayHaveEnded(_ domain: DomainName) {
+    mutating func mayHaveEnded(_ domain: DomainName, at now: MonotonicInstant) {
+        mayHaveEnded[domain] = now
         for contact in knowledge.keys where contact.domain == domain { knowledge[contact]?.isUncertain = true }
     }
 
@@ -129,6 +166,7 @@ struct History {
             violate("one order", "\(domain) \(position): \(follower) was handed another entry than others")
         }
         log[domain, default: [:]][position] = entry
+        compare(entry, at: position, of: domain)
         switch entry.change {
         // The domain was removed: what was acknowledged before has ended by that.
         case .unregistered(let contact, .deleteAOR):
@@ -153,15 +191,19 @@ struct History {
         if known.position < position { knowledge[contact]?.isRegistered = false }
     }
 
-    // MARK: At the end
+    // MARK: At the end, and whenever a node becomes owner
 
     /// Holds the list of the owner against what clients know.
-    /// - Parameter mayOutlive: whether it is known that contacts may be listed for longer than they were granted.
+    /// - Parameters:
+    ///   - mayOutlive: whether it is known that contacts may be listed for longer than they were granted.
+    ///   - epoch: what was acknowledged from this epoch on does not count; nil when all does.
     mutating func compare(
-        _ list: [ContactKey: PackedContact], of domain: DomainName, at now: MonotonicInstant, mayOutlive: Bool
+        _ list: [ContactKey: PackedContact], of domain: DomainName, before epoch: UInt64? = nil,
+        at now: MonotonicInstant, mayOutlive: Bool
     ) {
         for (contact, known) in knowledge.sorted(by: { $0.key.key < $1.key.key }) where contact.domain == domain {
-            guard !known.isUncertain else { continue }
+            guard !known.isUncertain, epoch.map({ known.position.epoch < $0 && known.endedAt.epoch < $0 }) ?? true
+            else { continue }
             let isListed = list[contact.key] != nil
             if known.isRegistered, now + tolerance < known.expiresNotBefore, !isListed {
                 violate("nothing acknowledged is lost", "\(domain) \(contact.key) is not listed")
@@ -171,6 +213,12 @@ struct History {
             }
             if !known.isRegistered, isListed {
                 violate("nothing comes back", "\(domain) \(contact.key) is listed though it was unregistered")
+            }
+            if known.isRegistered, let mark = known.mark, let listed = list[contact.key],
+                Notification.mark(listed) != mark
+            {
+                violate(
+                    "nothing acknowledged is lost", "\(domain) \(contact.key) is listed as it was before \(mark)")
             }
         }
     }

@@ -171,7 +171,7 @@ extension ScenarioReader {
             if timed.at > scenario.length {
                 report("\(timed.act) is at \(Act.text(timed.at))", "nothing after `until`")
             }
-            for name in timed.act.nodes where !names.contains(name) {
+            for name in timed.act.nodes where !names.contains(name) && name != World.coordinatorEnd {
                 report("there is no node \(name)", names.map(\.rawValue).joined(separator: ", "))
             }
             for domain in timed.act.domains where !World.allDomains.prefix(scenario.options.domains).contains(domain) {

@@ -172,7 +172,7 @@ extension Scenario {
         change(&options)
         if options.registrars - options.replicas < options.groupSize { options.groupSize = 0 }
         options.pin.removeAll { $0 >= options.registrars }
-        let names = Set(World.names(of: options))
+        let names = Set(World.names(of: options) + [World.coordinatorEnd])
         options.former.removeAll { !names.contains($0) }
         let domains = Set(World.allDomains.prefix(options.domains))
         acts = acts.compactMap { timed in

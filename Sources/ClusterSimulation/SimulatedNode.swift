@@ -28,6 +28,8 @@ final class SimulatedNode {
     var router: RouterMachine?
     var domains: [DomainName: DomainMachine] = [:]
     var signs = SignsOfLife()
+    /// What has come of turns that have not ended.
+    var turns: [DomainName: [DomainMachine.Directive]] = [:]
     /// When each domain's machine wants to be woken, on the node's clock; nil when nothing but an event does it.
     var wakes: [DomainName: MonotonicInstant] = [:]
     var followers: [DomainName: FollowerTwin] = [:]
@@ -95,4 +97,8 @@ struct ClientOperation {
     let key: ContactKey
     let kind: Kind
     let started: MonotonicInstant
+    /// What tells a registration from those before.
+    var mark: Notification.Mark?
+    /// Whether the request is about this contact alone.
+    var isAlone = true
 }

@@ -65,6 +65,13 @@ public struct SimulationOptions: Sendable, Hashable {
     /// How many registrars, the last ones, are of a site that asks for a quorum; 0 for a cluster of one site.
     public var quorumSize = 0
 
+    /// How much is on its way to a replica at a time.
+    var window = ReplicaFeed.Window()
+    /// How long events wait at most for others, to be taken in together, and how long what followers hand over is on
+    /// its way to sockets at most; in milliseconds.
+    public var turnDelay = 0
+    public var socketDelay = 0
+
     /// Those who come and go at `wssubscr` nodes, beside the two that stay at each.
     public var subscribers = 0
     /// How many recent events followers keep, how many bytes they hand to a socket in one go, and how many may wait in
@@ -89,7 +96,7 @@ public struct SimulationOptions: Sendable, Hashable {
 
     public enum Fault: CaseIterable, Sendable, Hashable {
         case crash, crashOfAll, pause, partition, oneWayPartition, routerCrash, coordinatorOutage
-        case slowNode, diskFull
+        case slowNode, diskFull, coordinatorCut
 
         /// Those of the first histories; the others are drawn from a generator of their own.
         static let first: [Self] = [
@@ -127,6 +134,23 @@ public struct SimulationOptions: Sendable, Hashable {
         spreads = places.chance(0.2)
         addLulls(seed: seed)
         addSubscribers(seed: seed)
+        addHaste(seed: seed)
+    }
+
+    /// Has some histories with small windows, with turns of many events, and with routers that lose the coordinator one
+    /// by one.
+    private mutating func addHaste(seed: UInt64) {
+        var random = SplitMix64(seed: seed ^ 0x6861_7374_655f_6f66)
+        if random.chance(0.5) {
+            window.entries = UInt64.random(in: 8...64, using: &random)
+            window.chunks = Int.random(in: 1...3, using: &random)
+            window.slotsPerChunk = Int.random(in: 3...32, using: &random)
+            window.entriesPerMessage = Int.random(in: 2...16, using: &random)
+            window.nearlyThere = UInt64.random(in: 0...64, using: &random)
+        }
+        if random.chance(0.5) { turnDelay = Int.random(in: 1...20, using: &random) }
+        if random.chance(0.5) { socketDelay = Int.random(in: 1...40, using: &random) }
+        if random.chance(0.3) { faults.insert(.coordinatorCut) }
     }
 
     /// Has some histories with subscribers that come and go, again from a generator of its own.

@@ -31,9 +31,17 @@ final class Subscriber {
         let node: NodeID
         let id: SubscriberID
         var feed: SocketFeed
-        /// What was written and not read yet; nil where a list, or what was missed, ends.
-        var unread: [[UInt8]?] = []
+        /// What was written and not read yet.
+        var unread: [Unread] = []
         var unreadBytes = 0
+
+        enum Unread {
+            case event([UInt8])
+            /// A list, or what was missed, ends: everything up to here was told.
+            case end(Position)
+
+            var byteCount: Int { if case .event(let tail) = self { tail.count } else { 0 } }
+        }
 
         init(node: NodeID, id: SubscriberID) {
             self.node = node
@@ -62,6 +70,12 @@ final class Subscriber {
 final class FollowerTwin {
     var machine: Follower
     var sockets: [SubscriberID: Subscriber] = [:]
+    /// What has arrived since the last turn.
+    var waiting: [Follower.Event] = []
+    /// Deliveries on their way to sockets, when the last of them arrives, and when the last does that sockets ask.
+    var underWay = 0
+    var lastArrival = MonotonicInstant.distantPast
+    var lastAsked = MonotonicInstant.distantPast
     /// Those that are connected as long as the node lives: one to everything, one to net changes.
     let residents: [Subscriber]
 

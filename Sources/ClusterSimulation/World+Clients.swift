@@ -69,11 +69,15 @@ extension World {
     }
 
     mutating func start(_ operation: ClientOperation, at name: NodeName) {
-        let request: Request.Operation =
-            switch operation.kind {
-            case .register(let ttl): .register(Self.contact(operation), ttl: ttl)
-            case .unregister: .unregister(key: operation.key.packed, reason: .unregisterContact)
-            }
+        var operation = operation
+        let request: Request.Operation
+        switch operation.kind {
+        case .register(let ttl):
+            let contact = Self.contact(operation)
+            operation.mark = Notification.mark(contact)
+            request = .register(contact, ttl: ttl)
+        case .unregister: request = .unregister(key: operation.key.packed, reason: .unregisterContact)
+        }
         call(request, on: operation.domain, Gateway.Call(operations: [operation]), at: name)
     }
 
@@ -96,6 +100,33 @@ extension World {
         return contact
     }
 
+    /// A cluster that has settled takes writes, through every gateway, for every domain; and then settles again.
+    mutating func proveService() {
+        guard isSettled else { return }
+        var asked: [History.ContactID: NodeName] = [:]
+        for domain in domains {
+            for name in followers where nodes[name]!.isRunning {
+                let key = ContactKey(.user, "last-\(name)", "c")
+                if ask(Wish(domain: domain, key: key, kind: .register(ttl: 600_000)), through: name) {
+                    asked[.init(domain: domain, key: key)] = name
+                }
+            }
+            for name in gateways where nodes[name]!.isRunning {
+                let wish = DeviceWish(
+                    domain: domain, account: "last-\(name)", changes: [.init(contact: "c", ttl: 600_000)])
+                if bind(wish, through: name) {
+                    asked[.init(domain: domain, key: ContactKey(.sipuser, wish.account, "c"))] = name
+                }
+            }
+        }
+        let limit = now + Self.requestDeadline + .seconds(4)
+        while !isSettled, now < limit { run(until: now + .milliseconds(250)) }
+        for (contact, name) in asked.sorted(by: { $0.key.key < $1.key.key })
+        where history.knowledge[contact].map({ $0.isUncertain || !$0.isRegistered }) ?? true {
+            history.violate("it settles", "\(contact.domain) took no registration through \(name)")
+        }
+    }
+
     // MARK: The gateway
 
     mutating func call(_ request: Request.Operation, on domain: DomainName, _ call: Gateway.Call, at name: NodeName) {
@@ -108,18 +139,18 @@ extension World {
     }
 
     /// - Parameter sender: of replies.
-    mutating func step(_ event: RequestMachine.Event, of node: SimulatedNode, from sender: NodeName? = nil) {
+    mutating func step(_ event: RequestMachine.Event, of node: SimulatedNode, from sender: NodeID? = nil) {
         guard let directives = node.gateway?.machine.handle(event, at: moment(of: node.name)) else { return }
         for directive in directives {
             switch directive {
             case .send(let request, let owner, _): send(.request(request), from: node.name, to: owner)
-            case .finish(let id, let result): finish(id, result, by: sender ?? node.name, at: node)
+            case .finish(let id, let result): finish(id, result, by: sender ?? node.life, at: node)
             }
         }
     }
 
     private mutating func finish(
-        _ id: UInt64, _ result: Reply.Result, by owner: NodeName, at node: SimulatedNode
+        _ id: UInt64, _ result: Reply.Result, by owner: NodeID, at node: SimulatedNode
     ) {
         guard let call = node.gateway?.calls.removeValue(forKey: id) else { return }
         free(call)

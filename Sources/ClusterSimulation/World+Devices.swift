@@ -64,7 +64,8 @@ extension World {
         let concerned = changes.map { change in
             ClientOperation(
                 number: operations, domain: wish.domain, key: ContactKey(.sipuser, wish.account, change.contact),
-                kind: change.ttl.map { .register(ttl: $0) } ?? .unregister, started: now)
+                kind: change.ttl.map { .register(ttl: $0) } ?? .unregister, started: now,
+                mark: Notification.Mark(device: "", request: "call-\(wish.account) \(operations)"), isAlone: false)
         }
         call(.bind(binding(wish)), on: wish.domain, Gateway.Call(operations: concerned, wish: wish), at: name)
     }

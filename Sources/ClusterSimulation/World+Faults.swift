@@ -42,12 +42,12 @@ extension World {
     }
 
     private mutating func drawn(_ fault: SimulationOptions.Fault) -> Fault {
-        let victims = registrars + registrars + followers + gateways
+        let victims = registrars + registrars + followers + gateways + routers
         let victim = victims[Int.random(in: 0..<victims.count, using: &random)]
         switch fault {
         case .crash: return .crash([victim], withDisk: random.chance(0.7))
         case .crashOfAll: return .crash(registrars, withDisk: true)
-        case .pause: return .pause(random.oneIn(4) ? routers[0] : victim)
+        case .pause: return .pause(victim)
         case .partition:
             let others = names.filter { $0 != victim }
             let cut = random.oneIn(3) ? [others[Int.random(in: 0..<others.count, using: &random)]] : others
@@ -58,6 +58,10 @@ extension World {
         case .routerCrash: return .crash([routers[Int.random(in: 0..<routers.count, using: &random)]], withDisk: true)
         case .coordinatorOutage: return .coordinatorOutage
         case .slowNode: return .slow(victim, Int.random(in: 20...400, using: &random))
+        case .coordinatorCut:
+            let router = routers[Int.random(in: 0..<routers.count, using: &random)]
+            let links = [Link(from: router, to: Self.coordinatorEnd), Link(from: Self.coordinatorEnd, to: router)]
+            return .cut(random.oneIn(2) ? links : [links[Int.random(in: 0...1, using: &random)]])
         case .diskFull: return .diskFull(registrars[Int.random(in: 0..<registrars.count, using: &random)])
         }
     }
@@ -109,6 +113,9 @@ extension World {
             trace.note(now, "\(fault)")
         case .cut(let links):
             blocked.formUnion(links)
+            if options.hasWatches {
+                for router in routers where isMute(router) || isDeaf(router) { breakWatch(of: router) }
+            }
             trace.note(now, "\(fault)")
         case .coordinatorOutage:
             guard !isCoordinatorAway else { return false }

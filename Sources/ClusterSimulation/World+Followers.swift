@@ -6,30 +6,50 @@ import WSSubscrActor
 extension World {
     private static let retryAfter = Duration.milliseconds(300)
 
-    /// Hands an event to a follower, and carries out what it decides.
+    /// Hands an event to a follower, alone or with what else arrives.
     mutating func follow(_ event: Follower.Event, of domain: DomainName, at name: NodeName) {
         guard let node = nodes[name], let twin = node.followers[domain] else { return }
-        let moment = moment(of: name)
+        twin.waiting.append(event)
+        guard twin.waiting.count == 1 else { return }
+        guard options.turnDelay > 0, turnChance.oneIn(2) else { return endTurn(of: domain, at: name) }
+        queue.add(.step(name, .endTurn(domain, life: node.life)), at: now + turnChance.duration(0...options.turnDelay))
+    }
+
+    /// The turn of a domain's machine or follower is over.
+    mutating func endTurn(of domain: DomainName, at name: NodeName) {
+        let node = nodes[name]!
+        if let directives = node.turns.removeValue(forKey: domain) { endTurn(directives, of: domain, at: name) }
+        guard let twin = node.followers[domain] else { return }
+        let waiting = twin.waiting
+        twin.waiting = []
+        // What sockets and routers say comes before what owners do.
+        let isOfOwner = { (event: Follower.Event) in
+            switch event {
+            case .append, .chunk: true
+            case .assigned, .subscribe, .ready, .cancel, .tick, .turnEnded: false
+            }
+        }
+        for event in waiting.filter({ !isOfOwner($0) }) + waiting.filter(isOfOwner) + [.turnEnded] {
+            handle(event, twin, at: node)
+        }
+    }
+
+    private mutating func handle(_ event: Follower.Event, _ twin: FollowerTwin, at node: SimulatedNode) {
+        let domain = twin.machine.domain
         // What is gone with its subscribers begins anew when the topology has it again.
         if twin.machine.isRetired, case .assigned(let assignment) = event, !assignment.isRetired {
             twin.machine = Follower(domain: domain, settings: Self.settings(options))
         }
-        if twin.machine.isRetired, case .subscribe(let request) = event {
-            ended(request.id, twin)
-            return
-        }
-        var events = [event]
-        while !events.isEmpty {
-            let turn = events + [.turnEnded]
-            events = []
-            for event in turn {
-                for directive in twin.machine.handle(event, at: moment) {
-                    switch directive {
-                    case .send(let message, let peer): send(boastful(message, at: node), from: name, to: peer)
-                    case .deliver(let delivery): events += deliver(delivery, twin)
-                    case .alarm(let text): history.violate("no alarm", "\(name): \(text)")
-                    }
-                }
+        if twin.machine.isRetired, case .subscribe(let request) = event { return ended(request.id, twin) }
+        for directive in twin.machine.handle(event, at: moment(of: node.name)) {
+            switch directive {
+            case .send(let message, let peer): send(boastful(message, at: node), from: node.name, to: peer)
+            case .deliver(let delivery):
+                twin.underWay += 1
+                twin.lastArrival = max(twin.lastArrival, now + followChance.duration(0...options.socketDelay))
+                queue.add(
+                    .step(node.name, .handOver(delivery, domain, life: node.life)), at: twin.lastArrival)
+            case .alarm(let text): history.violate("no alarm", "\(node.name): \(text)")
             }
         }
     }
@@ -49,9 +69,10 @@ extension World {
         }
     }
 
-    /// - Returns: what sockets ask for in turn.
-    private mutating func deliver(_ delivery: Delivery, _ twin: FollowerTwin) -> [Follower.Event] {
-        var asked: [Follower.Event] = []
+    /// Sockets take what a follower has handed over; those that are read at once ask for more.
+    mutating func arrive(_ delivery: Delivery, of domain: DomainName, at name: NodeName) {
+        guard let twin = nodes[name]!.followers[domain] else { return }
+        twin.underWay -= 1
         for id in delivery.to {
             guard let subscriber = twin.sockets[id] else { continue }
             switch delivery.content {
@@ -61,10 +82,9 @@ extension World {
                 write(batch, flow, to: subscriber)
                 guard !isSlow(subscriber) else { continue }
                 readAll(subscriber)
-                asked += drained(subscriber)
+                askForMore(subscriber)
             }
         }
-        return asked
     }
 
     /// The subscription is over. Residents come again at once, the others when they want to.
@@ -91,19 +111,26 @@ extension World {
         guard var socket = subscriber.socket else { return }
         var batch = batch
         // A lane that has no room for it leaves word that there was something.
-        if isSlow(subscriber), flow == .pushed, followChance.oneIn(20) { batch = batch.emptied }
+        if options.subscribers > 0, isLoaded, flow == .pushed, followChance.oneIn(50) { batch = batch.emptied }
         let fits = socket.unread.isEmpty || socket.unreadBytes + batch.byteCount <= options.socketBudget
         if socket.feed.received(batch, flow, fits: fits) == .write {
-            for tail in shortened(batch.tails, subscriber.wish) { socket.unread.append(tail) }
+            for tail in shortened(batch.tails, subscriber.wish) { socket.unread.append(.event(tail)) }
             socket.unreadBytes += batch.byteCount
-            if flow == .pulled(more: false) { socket.unread.append(nil) }
+            if flow == .pulled(more: false) { socket.unread.append(.end(batch.through)) }
         }
         subscriber.socket = socket
     }
 
-    func drained(_ subscriber: Subscriber) -> [Follower.Event] {
-        guard let id = subscriber.socket?.id, case .ready(let lost) = subscriber.socket?.feed.drained()
-        else { return [] }
-        return [.ready(id, lostAfter: forgotten(lost, subscriber))]
+    /// The socket has room again.
+    mutating func askForMore(_ subscriber: Subscriber) {
+        guard let socket = subscriber.socket, case .ready(let lost) = subscriber.socket?.feed.drained() else { return }
+        tell(.ready(socket.id, lostAfter: forgotten(lost, subscriber)), of: subscriber.wish.domain, socket.node)
+    }
+
+    /// What a socket says comes to its follower, in order.
+    mutating func tell(_ event: Follower.Event, of domain: DomainName, _ life: NodeID) {
+        guard let twin = nodes[life.name]!.followers[domain] else { return }
+        twin.lastAsked = max(twin.lastAsked, now + followChance.duration(0...options.socketDelay / 4))
+        queue.add(.step(life.name, .follow(event, domain, life: life)), at: twin.lastAsked)
     }
 }

@@ -64,7 +64,7 @@ extension World {
                 return
             }
         case .follow(let follow): step(.follow(follow, from: sender), of: follow.domain, at: name)
-        case .reply(let reply): step(.replied([reply], from: sender), of: nodes[name]!, from: sender.name)
+        case .reply(let reply): step(.replied([reply], from: sender), of: nodes[name]!, from: sender)
         case .append(let append):
             noteClaim(append, at: name)
             step(.append(corrupted(append), from: sender), of: append.domain, at: name)
@@ -123,8 +123,7 @@ extension World {
             case .activate(let topology, let term): ask(.activate(topology, term: term), from: life)
             case .answer(_, let outcome): trace.note(now, "\(name) answers an operator: \(outcome)")
             case .resign(let term):
-                if !isCoordinatorAway { coordinator.resign(term: term) }
-                noteLeader()
+                resign(name, term: term)
             case .log(let notice):
                 if case .retired = notice { removals += 1 }
                 trace.note(now, "\(name) \(notice)")
@@ -132,54 +131,86 @@ extension World {
         }
     }
 
-    private mutating func ask(_ question: CoordinatorAnswer, from life: NodeID) {
-        queue.add(
-            .step(life.name, .coordinator(question, life: life)),
-            at: now + random.duration(1...options.coordinatorDelay))
-    }
-
     // MARK: Registrars
 
-    /// Hands an event to a domain's machine and ends the turn.
+    /// Hands an event to a domain's machine, and ends the turn; or leaves it open for what else arrives.
     /// - Returns: false when the node has nothing of the domain.
     @discardableResult
     mutating func step(_ event: DomainMachine.Event, of domain: DomainName, at name: NodeName) -> Bool {
         let node = nodes[name]!
         let moment = moment(of: name)
         guard node.domains[domain] != nil else { return false }
-        var directives: [DomainMachine.Directive] = []
+        let isOpen = node.turns[domain] != nil
+        var directives = node.turns[domain] ?? []
         func handle(_ event: DomainMachine.Event) {
             directives += node.domains[domain]?.handle(event, at: moment) ?? []
         }
-        handle(.lease(until: node.agent.leaseUntil))
-        handle(.journal(isWritable: !failedDisks.contains(name)))
+        if !isOpen {
+            handle(.lease(until: node.agent.leaseUntil))
+            handle(.journal(isWritable: !failedDisks.contains(name)))
+        }
         handle(event)
+        if isOpen {
+            node.turns[domain] = directives
+        } else if options.turnDelay > 0, turnChance.oneIn(2) {
+            node.turns[domain] = directives
+            queue.add(.step(name, .endTurn(domain, life: node.life)), at: now + turnChance.duration(0...options.turnDelay))
+        } else {
+            endTurn(directives, of: domain, at: name)
+        }
+        return true
+    }
+
+    /// Everything that has arrived has been handled: the disk takes it, and then it leaves the node.
+    mutating func endTurn(_ begun: [DomainMachine.Directive], of domain: DomainName, at name: NodeName) {
+        let node = nodes[name]!
+        let moment = moment(of: name)
+        var directives = begun
+        func handle(_ event: DomainMachine.Event) {
+            directives += node.domains[domain]?.handle(event, at: moment) ?? []
+        }
         handle(.turnEnded)
         for case .store(let record) in directives { keep(record, of: domain, at: node) }
         handle(.journal(isWritable: !failedDisks.contains(name)))
         handle(.stored)
         node.wakes[domain] = node.domains[domain]?.nextWake(at: moment)
-        for directive in directives {
-            if case .becameOwner(_, .moved, _) = directive { moves += 1 }
-            switch directive {
-            case .store: break
-            case .send(let message, let peer):
-                if case .append(let append) = message { check(append.cursors, of: domain, in: append.epoch) }
-                send(boastful(message, at: node), from: name, to: peer)
-            case .askRouters(let change):
-                for router in routers { send(.replicaChange(change), from: name, to: router) }
-            case .publish(let publication): post(.published(publication, of: domain), to: node.life, at: now)
-            case .alarm(let text): history.violate("no alarm", "\(name): \(text)")
-            case .becameOwner(_, let reason, _):
-                grantOutage(of: domain, to: node.life, reason)
-                trace.note(now, "\(name) \(Trace.describe(directive)) \(domain)")
-            case .becameStandby, .deposed, .handingOver, .replayEnded, .retiring:
-                trace.note(now, "\(name) \(Trace.describe(directive)) \(domain)")
-                // From here on everything may end, long after the operator has asked for it.
-                if case .retiring = directive { history.mayHaveEnded(domain) }
-            }
+        for directive in directives { perform(directive, of: domain, at: node) }
+        // Nothing of a domain that nobody serves any more is kept.
+        if node.domains[domain]?.isRetired == true {
+            node.domains[domain] = nil
+            node.disk[domain] = nil
+            node.wakes[domain] = nil
         }
-        return true
+    }
+
+    private mutating func perform(
+        _ directive: DomainMachine.Directive, of domain: DomainName, at node: SimulatedNode
+    ) {
+        let name = node.name
+        switch directive {
+        case .store: break
+        case .send(let message, let peer):
+            if case .append(let append) = message { check(append.cursors, of: domain, in: append.epoch) }
+            send(boastful(message, at: node), from: name, to: peer)
+        case .askRouters(let change):
+            for router in routers { send(.replicaChange(change), from: name, to: router) }
+        case .publish(let publication): post(.published(publication, of: domain), to: node.life, at: now)
+        case .alarm(let text): history.violate("no alarm", "\(name): \(text)")
+        case .becameOwner(let epoch, let reason, _):
+            if reason == .moved { moves += 1 }
+            grantOutage(of: domain, to: node.life, reason)
+            trace.note(now, "\(name) \(Trace.describe(directive)) \(domain)")
+            // What clients know of is there from the first moment on, whatever they ask for later.
+            if reason != .storageCleared, let replica = node.domains[domain]?.replica {
+                history.compare(
+                    Self.list(of: replica, at: moment(of: name), all: true), of: domain, before: epoch, at: now,
+                    mayOutlive: true)
+            }
+        case .becameStandby, .deposed, .handingOver, .replayEnded, .retiring:
+            trace.note(now, "\(name) \(Trace.describe(directive)) \(domain)")
+            // From here on everything may end, long after the operator has asked for it.
+            if case .retiring = directive { history.mayHaveEnded(domain, at: now) }
+        }
     }
 
     private mutating func keep(_ record: JournalRecord, of domain: DomainName, at node: SimulatedNode) {
@@ -235,9 +266,14 @@ extension World {
         try? contact.key()  // every contact here was packed here
     }
 
-    static func list(of replica: DomainReplica, at now: Moment) -> [ContactKey: PackedContact] {
+    /// - Parameter all: whether what has yet to be restated is in it.
+    static func list(
+        of replica: DomainReplica, at now: Moment, all: Bool = false
+    ) -> [ContactKey: PackedContact] {
         var list: [ContactKey: PackedContact] = [:]
-        replica.forEachLive(at: now) { contact, _ in if let key = key(contact) { list[key] = contact } }
+        replica.forEach(at: now, includingUnrestated: all) { contact, _ in
+            if let key = key(contact) { list[key] = contact }
+        }
         return list
     }
 }

@@ -35,16 +35,19 @@ extension World {
         queue.add(.roam(wish), at: now + followChance.duration(isHere ? 0...1_500 : 300...4_000))
     }
 
-    /// - Returns: false when nobody listens at the node.
+    /// - Returns: false when nobody listens at the node, or the subscriber was another one before.
     @discardableResult
     mutating func follow(_ wish: SubscriberWish, at name: NodeName) -> Bool {
         guard nodes[name]!.isRunning else { return false }
-        if subscribers[wish.number]?.socket != nil { leave(wish.number) }
-        record(.follow(wish, at: name))
         let subscriber = subscribers[wish.number] ?? Subscriber(wish, plantedBug: options.plantedBug)
+        guard subscriber.wish == wish else { return false }
+        if subscriber.socket != nil { leave(wish.number) }
+        record(.follow(wish, at: name))
         subscribers[wish.number] = subscriber
         connect(subscriber, to: nodes[name]!)
-        if wish.isSlow { queue.add(.read(wish.number), at: now + followChance.duration(50...400)) }
+        if wish.isSlow, let id = subscriber.socket?.id {
+            queue.add(.read(wish.number, id), at: now + followChance.duration(50...400))
+        }
         return true
     }
 
@@ -54,8 +57,7 @@ extension World {
         record(.leave(number))
         trace.note(now, "f\(number) leaves \(socket.node.name)")
         disconnect(subscriber)
-        let cancel = Step.follow(.cancel(socket.id), subscriber.wish.domain, life: socket.node)
-        queue.add(.step(socket.node.name, cancel), at: now)
+        tell(.cancel(socket.id), of: subscriber.wish.domain, socket.node)
         return true
     }
 
@@ -71,7 +73,7 @@ extension World {
         let request = SubscribeRequest(
             id: id, matcher: subscriber.matcher, expires: .seconds(86_400),
             start: resumption(start, at: node, subscriber))
-        queue.add(.step(node.name, .follow(.subscribe(request), wish.domain, life: node.life)), at: now)
+        tell(.subscribe(request), of: wish.domain, node.life)
     }
 
     private func start(of subscriber: Subscriber) -> SubscribeRequest.Start {
@@ -114,49 +116,54 @@ extension World {
     func isSlow(_ subscriber: Subscriber) -> Bool { subscriber.wish.isSlow && isLoaded }
 
     /// A slow one takes a little, and does so again and again.
-    mutating func read(_ number: Int) {
-        guard let subscriber = subscribers[number], subscriber.socket != nil, isLoaded else { return }
+    mutating func read(_ number: Int, _ id: SubscriberID) {
+        guard let subscriber = subscribers[number], subscriber.socket?.id == id, isLoaded else { return }
         read(subscriber, Int.random(in: 1...8, using: &followChance))
-        queue.add(.read(number), at: now + followChance.duration(20...300))
+        queue.add(.read(number, id), at: now + followChance.duration(20...300))
     }
 
     private mutating func read(_ subscriber: Subscriber, _ count: Int) {
         guard var socket = subscriber.socket else { return }
         let taken = Array(socket.unread.prefix(count))
         socket.unread.removeFirst(taken.count)
-        socket.unreadBytes -= taken.reduce(0) { $0 + ($1?.count ?? 0) }
+        socket.unreadBytes -= taken.reduce(0) { $0 + $1.byteCount }
         subscriber.socket = socket
-        for tail in taken { take(tail, subscriber, at: socket.node.name) }
-        guard socket.unreadBytes <= options.socketBudget / 2 else { return }
-        for event in drained(subscriber) {
-            queue.add(.step(socket.node.name, .follow(event, subscriber.wish.domain, life: socket.node)), at: now)
-        }
+        for unread in taken { take(unread, subscriber, at: socket.node.name) }
+        if socket.unreadBytes <= options.socketBudget / 2 { askForMore(subscriber) }
     }
 
     mutating func readAll(_ subscriber: Subscriber) {
         guard let socket = subscriber.socket else { return }
         subscriber.socket?.unread = []
         subscriber.socket?.unreadBytes = 0
-        for tail in socket.unread { take(tail, subscriber, at: socket.node.name) }
+        for unread in socket.unread { take(unread, subscriber, at: socket.node.name) }
     }
 
-    private mutating func take(_ tail: [UInt8]?, _ subscriber: Subscriber, at name: NodeName) {
+    private mutating func take(_ unread: Subscriber.Socket.Unread, _ subscriber: Subscriber, at name: NodeName) {
         let wish = subscriber.wish
-        guard let tail else { return subscriber.consumer.listed() }
-        guard let told = notification(tail) else {
-            return history.violate(Consumer.orderPromise, "unreadable: \(String(decoding: tail, as: UTF8.self))")
+        switch unread {
+        case .end(let position): note(subscriber.consumer.listed(through: position), of: subscriber, at: name)
+        case .event(let tail):
+            guard let told = notification(tail) else {
+                return history.violate(Consumer.orderPromise, "unreadable: \(String(decoding: tail, as: UTF8.self))")
+            }
+            let log = history.log[wish.domain] ?? [:]
+            if !subscriber.isResident {
+                trace.note(now, "f\(wish.number) is told \(wish.domain) \(told)")
+            } else if wish.view == .all {
+                trace.note(now, "\(name) tells \(wish.domain) \(Self.text(told, log[told.position]))")
+            }
+            eventsTold += 1
+            let wrong = subscriber.consumer.take(told) { position in
+                log[position].flatMap { Notification($0, epoch: position.epoch) }
+            }
+            note(wrong, of: subscriber, at: name)
         }
-        let log = history.log[wish.domain] ?? [:]
-        if !subscriber.isResident {
-            trace.note(now, "f\(wish.number) is told \(wish.domain) \(told)")
-        } else if wish.view == .all {
-            trace.note(now, "\(name) tells \(wish.domain) \(Self.text(told, log[told.position]))")
-        }
-        eventsTold += 1
-        let wrong = subscriber.consumer.take(told) { position in
-            log[position].flatMap { Notification($0, epoch: position.epoch) }
-        }
+    }
+
+    private mutating func note(_ wrong: String?, of subscriber: Subscriber, at name: NodeName) {
         guard let wrong else { return }
+        let wish = subscriber.wish
         let isNet = wish.view == .changes || wish.view == .states
         history.violate(
             isNet ? Consumer.changesPromise : Consumer.orderPromise, "\(name) \(wish.domain), \(wish.view): \(wrong)")
@@ -192,8 +199,14 @@ extension World {
     func lagging(_ domain: DomainName, behind position: Position) -> String? {
         for name in followers {
             guard let twin = nodes[name]!.followers[domain], twin.machine.report.copy.position == position,
-                twin.machine.replica.isReplayed, twin.machine.replica.isComplete
+                twin.machine.replica.isComplete
             else { return "follower \(name) of \(domain) is not at \(position)" }
+            guard twin.machine.replica.isReplayed else {
+                return "follower \(name) of \(domain) has not heard that everything is restated"
+            }
+            guard twin.underWay == 0, twin.waiting.isEmpty, twin.lastAsked < now else {
+                return "follower \(name) of \(domain) and its sockets have something to say to each other"
+            }
         }
         // Amid the history some are away, or read slowly.
         for (name, subscriber) in everyone(following: domain) where subscriber.isResident || !isLoaded {

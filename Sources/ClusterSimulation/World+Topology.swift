@@ -149,7 +149,7 @@ extension World {
                 queue.add(.supervise, at: now + .seconds(1))
             }
             for domain in domains where !served.domains.contains(domain) || !former.domains.contains(domain) {
-                history.mayHaveEnded(domain)
+                history.mayHaveEnded(domain, at: now)
             }
             route(.activate(next, layout, id: orders), at: name)
             return

@@ -85,7 +85,9 @@ extension World {
     mutating func ask(_ question: VacancyWatch.Directive, ticket: UInt64, of life: NodeID) {
         guard let node = nodes[life.name], node.life == life, node.watch?.ticket == ticket else { return }
         noteLeader()
-        guard !isCoordinatorAway, !leaderRecord.isAway else { return answer(.failed, to: node, ticket) }
+        guard !isMute(life.name), !isDeaf(life.name), !leaderRecord.isAway else {
+            return answer(.failed, to: node, ticket)
+        }
         switch question {
         case .look: answer(.looked(revision: leaderRecord.revision, isVacant: leaderRecord.isVacant), to: node, ticket)
         case .follow(let revision):
@@ -144,10 +146,12 @@ extension World {
 
     /// No watch goes on; whether they were told everything nobody knows.
     mutating func breakWatches() {
-        for name in routers {
-            guard let node = nodes[name], let twin = node.watch, twin.isOpen else { continue }
-            answer(.failed, to: node, renew(node))
-        }
+        for name in routers { breakWatch(of: name) }
+    }
+
+    mutating func breakWatch(of name: NodeName) {
+        guard let node = nodes[name], let twin = node.watch, twin.isOpen else { return }
+        answer(.failed, to: node, renew(node))
     }
 
     // MARK: Checks and plans

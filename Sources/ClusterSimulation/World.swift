@@ -14,25 +14,22 @@ struct World {
     enum Step {
         case deliver(Message, from: NodeID, counter: UInt64)
         case tick
-        case coordinator(CoordinatorAnswer, life: NodeID)
+        /// The coordinator has answered.
+        case answered(RouterMachine.Event, life: NodeID)
         case start(ClientOperation)
         /// Devices of a SIP account register.
         case bind(DeviceWish)
         case lane(LaneMachine.Event, life: NodeID)
         case notice(DestinationNotice, DomainName, life: NodeID)
+        /// Nothing more is taken into the turn of a domain's machine, or of its follower.
+        case endTurn(DomainName, life: NodeID)
+        /// What a follower has handed over comes to its sockets.
+        case handOver(Delivery, DomainName, life: NodeID)
         /// What a subscriber's socket asks of a follower.
         case follow(Follower.Event, DomainName, life: NodeID)
         /// A subscriber that stays at one node comes again.
         case reconnect(SubscriberWish, life: NodeID)
         case watch(VacancyWatch.Event, ticket: UInt64, life: NodeID)
-    }
-
-    enum CoordinatorAnswer {
-        case campaign(above: UInt64)
-        case load(term: UInt64)
-        case store([AssignmentChange], wishes: MovementWishes?, above: UInt64, term: UInt64)
-        case activate(ActiveTopology, term: UInt64)
-        case answered(RouterMachine.Event)
     }
 
     enum Occurrence {
@@ -45,6 +42,8 @@ struct World {
         case devices
         /// An operator orders something of whichever router leads.
         case order(MovementOrder)
+        /// What a router asks comes to the coordinator.
+        case coordinator(CoordinatorQuestion, from: NodeID)
         /// The coordinator looks whether anybody leads.
         case vacant
         /// A batch comes to the broker.
@@ -56,7 +55,7 @@ struct World {
         /// A subscriber comes or goes.
         case roam(SubscriberWish)
         /// A slow subscriber reads some of what waits for it.
-        case read(Int)
+        case read(Int, SubscriberID)
         /// Many clients ask at once.
         case storm
         /// An operator changes the topology.
@@ -113,6 +112,7 @@ struct World {
     /// Those that come and go, by number.
     var subscribers: [Int: Subscriber] = [:]
     var followChance: Chance
+    var turnChance: Chance
     /// Connections of subscribers so far, and what they were told.
     var connections: UInt32 = 0
     var eventsTold = 0
@@ -175,10 +175,12 @@ struct World {
         followers = Self.names("w", options.followers)
         gateways = Self.names("g", options.gateways)
         deviceChance = seed.map { Chance(seed: $0 ^ 0x6465_7669_6365_7321) } ?? .even
+        turnChance = seed.map { Chance(seed: $0 ^ 0x7475_726e_735f_6f66) } ?? .even
         followChance = seed.map { Chance(seed: $0 ^ 0x666f_6c6c_6f77_2121) } ?? .even
         trace = Trace(isOn: isTraced)
         policy = DomainPolicy(
             minimumTTL: 500, maximumDevices: 4, ringEntries: options.ringEntries, maximumUncommitted: 4_096,
+            window: options.window,
             destinations: options.hasBroker ? [Self.broker] : [])
         var roles: [(NodeName, NodeRole)] = routers.map { ($0, .router) }
         roles += registrars.map { ($0, .sr) }
@@ -293,11 +295,12 @@ struct World {
             case .workload: work()
             case .devices: registerDevices()
             case .order(let order): give(order)
+            case .coordinator(let question, let life): answer(question, of: life)
             case .vacant: tellVacancy()
             case .storm: rush()
             case .look: lookAtQuietDomains()
             case .roam(let wish): roam(wish)
-            case .read(let number): read(number)
+            case .read(let number, let id): read(number, id)
             case .broker(let batch, let ticket, let life): arrive(batch, ticket, from: life)
             case .topology(let change): changeTopology(change)
             case .supervise: supervise()
@@ -319,63 +322,18 @@ struct World {
         switch step {
         case .deliver(let message, let sender, let counter): receive(message, from: sender, counter, at: name)
         case .tick: tick(name)
-        case .coordinator(let answer, let life): ask(answer, for: life)
+        case .answered(let event, let life): if node.life == life { route(event, at: name) }
         case .start(let operation): start(operation, at: name)
         case .bind(let wish): start(wish, at: name)
         case .lane(let event, let life): handle(event, of: life)
         case .notice(let notice, let domain, let life):
             if node.life == life { self.step(.destination(notice), of: domain, at: name) }
+        case .endTurn(let domain, let life): if node.life == life { endTurn(of: domain, at: name) }
+        case .handOver(let delivery, let domain, let life):
+            if node.life == life { arrive(delivery, of: domain, at: name) }
         case .follow(let event, let domain, let life): if node.life == life { follow(event, of: domain, at: name) }
         case .reconnect(let wish, let life): reconnect(wish, to: life)
         case .watch(let event, let ticket, let life): watch(event, ticket: ticket, of: life)
         }
-    }
-
-    // MARK: The coordinator
-
-    private mutating func ask(_ question: CoordinatorAnswer, for life: NodeID) {
-        guard nodes[life.name]?.life == life else { return }
-        noteLeader()
-        defer { noteLeader() }
-        let event: RouterMachine.Event
-        switch question {
-        case .answered(let answer):
-            route(answer, at: life.name)
-            return
-        case .campaign(let floor):
-            event = .campaigned(
-                answer { [now, periods] in
-                    $0.campaign(as: life, lease: periods.leadership, above: floor, at: now)
-                })
-        case .load(let term):
-            event = .loaded(isReadLost() ? Self.compactedAmidReading : answer { $0.load() }, term: term)
-        case .store(let changes, let wishes, let floor, let term):
-            leaderRecord.revision += 1
-            event = .stored(
-                isCoordinatorAway
-                    ? .failure(.unavailable("simulated outage"))
-                    : .success(stored(changes, wishes: wishes, above: floor, term: term)), term: term)
-        case .activate(let topology, let term):
-            event = .activated(answer { $0.activate(topology, term: term) }, term: term)
-        }
-        queue.add(
-            .step(life.name, .coordinator(.answered(event), life: life)),
-            at: now + random.duration(1...options.coordinatorDelay))
-    }
-
-    /// A hint that comes late, more than once, or not at all.
-    private mutating func tellVacancy() {
-        queue.add(.vacant, at: now + clocks.duration(50...500))
-        guard !isCoordinatorAway, coordinator.leadership.holder == nil || now >= coordinator.leadership.until
-        else { return }
-        for router in routers where clocks.chance(0.7) {
-            if nodes[router]!.isRunning, !nodes[router]!.isPaused { route(.vacant, at: router) }
-        }
-    }
-
-    private mutating func answer<Value>(
-        _ question: (inout CoordinatorState) -> Value
-    ) -> Result<Value, CoordinatorError> {
-        isCoordinatorAway ? .failure(.unavailable("simulated outage")) : .success(question(&coordinator))
     }
 }

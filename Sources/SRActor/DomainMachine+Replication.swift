@@ -11,9 +11,6 @@ extension DomainMachine {
     private static let askInterval = Duration.milliseconds(300)
     /// How often standbys are asked to speak.
     private static let askForWordInterval = Duration.milliseconds(100)
-    /// A standby this close to the end of the log is worth waiting for.
-    private static let nearlyThere: UInt64 = 256
-
     mutating func take(_ follow: Follow, from sender: NodeID, at now: Moment) -> [Directive] {
         guard let current = owner else { return [] }
         guard follow.epoch <= current.epoch else { return depose(follow.epoch) }
@@ -28,7 +25,7 @@ extension DomainMachine {
             index = found
         } else {
             index = owner!.feeds.firstIndex { sender < $0.node } ?? owner!.feeds.count
-            owner!.feeds.insert(ReplicaFeed(follow, from: sender, at: now.monotonic), at: index)
+            owner!.feeds.insert(ReplicaFeed(follow, from: sender, window: policy.window, at: now.monotonic), at: index)
         }
         let ring = current.ring
         owner!.feeds[index].receive(follow, epoch: current.epoch, ring: ring, at: now.monotonic)
@@ -103,7 +100,7 @@ extension DomainMachine {
         // One that was taken out for its silence is not taken in again for having been near the end then.
         guard now.monotonic - feed.lastHeard < .seconds(1), !isTooSlow(node, feed, at: now) else { return false }
         return owner.replayEnd > 0 && feed.acknowledged >= owner.replayEnd
-            && feed.acknowledged + Self.nearlyThere >= owner.ring.lastSeq
+            && feed.acknowledged + policy.window.nearlyThere >= owner.ring.lastSeq
     }
 
     private func isTooSlow(_ node: NodeID, _ feed: ReplicaFeed?, at now: Moment) -> Bool {

@@ -1,3 +1,5 @@
+public import ClusterRuntime
+
 /// What a domain allows, and what its owner does when it is cut off. From the topology.
 public struct DomainPolicy: Sendable, Hashable {
     /// Times to live granted, in milliseconds; shorter ones asked for are refused, longer ones cut.
@@ -16,6 +18,8 @@ public struct DomainPolicy: Sendable, Hashable {
     public var ringBytes: Int
     /// Entries that may wait for standbys before requests are refused as overload.
     public var maximumUncommitted: UInt64
+    /// How much is on its way to a replica at a time.
+    public var window: ReplicaFeed.Window
     /// The newest topology known to have the domain, by version; 0: a node's own file, or none.
     public var topology: UInt64
     /// The names of the destinations that are told of the domain's events.
@@ -26,6 +30,7 @@ public struct DomainPolicy: Sendable, Hashable {
         maximumDevices: UInt32 = 10, acceptsWithoutLease: Bool = false,
         replicationTimeout: Duration = .milliseconds(500), ringEntries: Int = 65_536,
         ringBytes: Int = 64 * 1_024 * 1_024, maximumUncommitted: UInt64 = 16_384,
+        window: ReplicaFeed.Window = ReplicaFeed.Window(),
         topology: UInt64 = 0, destinations: [String] = []
     ) {
         self.minimumTTL = minimumTTL
@@ -37,6 +42,7 @@ public struct DomainPolicy: Sendable, Hashable {
         self.ringEntries = ringEntries
         self.ringBytes = ringBytes
         self.maximumUncommitted = maximumUncommitted
+        self.window = window
         self.topology = topology
         self.destinations = destinations
     }

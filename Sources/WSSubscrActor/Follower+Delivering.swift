@@ -86,7 +86,7 @@ extension Follower {
             audience.remove(id, subscription.matcher)
             guard lostAfter >= subscription.liveSince else {
                 // Said before the subscription began anew, by a socket that has been told later things since.
-                forgetLists(before: subscription.liveSince)
+                forgetLists(before: pushed(to: subscription.matcher))
                 return resynchronise(id, subscription, at: now)
             }
             guard !subscription.matcher.isOfStates else {

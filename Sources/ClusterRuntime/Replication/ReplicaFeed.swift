@@ -39,12 +39,15 @@ public struct ReplicaFeed: Sendable {
         public var slotsPerChunk = 448
         public var entriesPerMessage = 512
         public var bytesPerMessage = 128 * 1_024
+        /// A standby that is so many entries behind its owner's end has caught up.
+        public var nearlyThere: UInt64 = 256
 
         public init() {}
     }
 
     public let node: NodeID
     public let role: Follow.Role
+    private let window: Window
     /// Everything up to here is applied by the replica.
     public private(set) var acknowledged: UInt64 = 0
     public private(set) var isComplete = false
@@ -99,8 +102,9 @@ public struct ReplicaFeed: Sendable {
     /// For how long entries are sent again to a replica that does not answer.
     static let patience = Duration.seconds(4)
 
-    public init(_ first: Follow, from node: NodeID, at now: MonotonicInstant) {
+    public init(_ first: Follow, from node: NodeID, window: Window = Window(), at now: MonotonicInstant) {
         self.node = node
+        self.window = window
         role = first.role
         lastHeard = now
         lastNews = now
