@@ -13,9 +13,9 @@ skipped=()
 if [ "$sanitizer" = thread ]; then
   # Machines through histories by the hundred: they have one thread, and take an hour under this sanitizer.
   skipped=(--skip 'ClusterSimulationTests|PropertyTests|ReplicationTests')
-  mutex=$PWD/$scratch/mutex.so
-  clang -std=c11 -Wall -Wextra -Werror -O1 -shared -fPIC -o "$mutex" Tests/sanitizers/mutex.c
-  export LD_PRELOAD=$mutex
+  library=$PWD/$scratch/thread.so
+  clang -std=c11 -Wall -Wextra -Werror -O1 -shared -fPIC -o "$library" Tests/sanitizers/thread.c
+  export LD_PRELOAD=$library
 fi
 exec swift test --skip-build --no-parallel --sanitize="$sanitizer" --scratch-path "$scratch" --ignore-lock \
   ${filter:+--filter "$filter"} "${skipped[@]}"

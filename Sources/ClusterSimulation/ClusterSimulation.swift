@@ -26,6 +26,9 @@ public enum ClusterSimulation {
         public let duplicates: Int
         /// How often a domain was at rest amid the history, and held against the promises.
         public let quietPoints: Int
+        /// How often subscribers went on where they were, and how often they were given a list instead.
+        public let resumed: Int
+        public let relisted: Int
         /// How much time went by in the history.
         public let simulated: Duration
         /// The text of the history, if it was asked for.
@@ -107,7 +110,10 @@ public enum ClusterSimulation {
             acknowledged: world.history.acknowledged, unknown: world.history.unknown, moves: world.moves,
             removals: world.removals, exchanges: world.exchanges, nodesRemoved: world.nodesRemoved,
             delivered: world.broker.taken, duplicates: world.broker.duplicates,
-            quietPoints: world.quietPoints, simulated: world.now - World.beginning, trace: world.trace.lines)
+            quietPoints: world.quietPoints,
+            resumed: world.subscribers.values.reduce(0) { $0 + $1.consumer.resumed },
+            relisted: world.subscribers.values.reduce(0) { $0 + $1.consumer.relisted },
+            simulated: world.now - World.beginning, trace: world.trace.lines)
     }
 }
 
@@ -143,7 +149,9 @@ extension World {
     }
 
     private func machine(of domain: DomainName, at life: NodeID?) -> DomainMachine? {
-        guard let life, let node = nodes[life.name], node.life == life else { return nil }
+        guard let life, let node = nodes[life.name], node.life == life, node.isRunning,
+            !node.isPaused
+        else { return nil }
         return node.domains[domain]
     }
 
@@ -151,6 +159,10 @@ extension World {
     mutating func judge() {
         let wishes = coordinator.load().wishes
         if !wishes.isEmpty { history.violate("it settles", "open wishes: \(wishes.text)") }
+        if !isTopologyWhole { history.violate("it settles", "the topology is \(activeTopology.text)") }
+        if let contact = busy.min(by: { $0.key < $1.key }) {
+            history.violate("it settles", "a request on \(contact.domain) \(contact.key) has no end")
+        }
         for domain in domains {
             if let missing = unsettled(domain) { history.violate("it settles", missing) }
             judge(domain)
@@ -174,7 +186,7 @@ extension World {
             let owner = machine(of: domain, at: assignment.owner)
         else { return }
         let list = Self.list(of: owner.replica, at: moment)
-        history.compare(list, of: domain, at: now, mayOutlive: haveOwnersBeenFormer)
+        history.compare(list, of: domain, at: now, mayOutlive: mayOwnersBeLate)
         compareConsumer(of: domain, with: list)
         for standby in assignment.standbys {
             guard let copy = machine(of: domain, at: standby.node) else { continue }

@@ -22,6 +22,10 @@ struct Consumer {
     private(set) var isWhole = false
     /// Whether it is told a list: everything in it has the position of the `clear` before.
     private var isListing = false
+    /// How often it went on where it was, and how often it was given a list instead.
+    private(set) var resumed = 0
+    private(set) var relisted = 0
+    private var isResuming = false
     /// It has connected, and the node it is at may be a moment behind the one before.
     private var isNew = true
     /// Planted bugs.
@@ -40,6 +44,7 @@ struct Consumer {
     /// It comes to a node, and asks for what it missed, or for everything.
     mutating func connected(anew: Bool) {
         isNew = true
+        isResuming = !anew
         if anew { (position, isWhole) = (.start, false) }
     }
 
@@ -59,6 +64,7 @@ struct Consumer {
             position = told.position
             isNew = false
         }
+        if isResuming, isNew { if told.beginsList { relisted += 1 } else { resumed += 1 } }
         if told.beginsList { return begin(told) }
         if isListing, told.position == position { return list(told) }
         isListing = false

@@ -48,6 +48,23 @@ public enum PlantedBug: String, CaseIterable, Sendable, Hashable {
     /// An owner does all but the last change of a REGISTER.
     case bindsInPart
 
+    /// The promise that it breaks, of those that it may break.
+    public var promise: String {
+        switch self {
+        case .answersBeforeStandby, .promotesOutOfSync, .losesTheJournalsEnd: "nothing acknowledged is lost"
+        case .skipsAnEntry, .skipsInReplay, .resumesByNumber, .forgetsWhatWasDropped: "positions"
+        case .forgetsAContact, .trustsSnapshots: "replicas agree"
+        case .reusesIncarnation, .countsInTooEarly, .needsEveryField, .keepsFormerPins, .leavesOutReplays:
+            "it settles"
+        case .hidesDifferences: "net changes lead to the list"
+        case .forgetsTheStretch, .forgetsAges, .vouchesForOthers, .claimsWhatItWasTold: "deadlines"
+        case .countsWhatIsUnderWay: "a destination gets everything"
+        case .keepsWhatWasResynced: "a consumer keeps the set"
+        case .goesOnAfterCompaction: "a vacancy is told"
+        case .bindsInPart: "answers tell the truth"
+        }
+    }
+
     /// How many histories, from seed 1 on, it may take at most to find one. What each took is in docs/testing.md.
     public static let patience: UInt64 = 60
 }

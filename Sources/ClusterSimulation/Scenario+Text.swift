@@ -43,6 +43,13 @@ extension Scenario {
         add("unanswered", "\(options.unanswered)", when: options.unanswered > 0)
         add("queue", "\(options.brokerQueueBytes)", when: options.brokerQueueBytes != calm.brokerQueueBytes)
         add("spool", "\(options.brokerSpoolBytes)", when: options.brokerSpoolBytes != calm.brokerSpoolBytes)
+        let window = options.window
+        add(
+            "window",
+            "\(window.entries) \(window.chunks) \(window.slotsPerChunk) \(window.entriesPerMessage) "
+                + "\(window.nearlyThere)", when: window != calm.window)
+        add("turns", Act.text(.milliseconds(options.turnDelay)), when: options.turnDelay > 0)
+        add("sockets", Act.text(.milliseconds(options.socketDelay)), when: options.socketDelay > 0)
         add("recent", "\(options.recentEvents)", when: options.recentEvents != calm.recentEvents)
         add("slice", "\(options.sliceBytes)", when: options.sliceBytes != calm.sliceBytes)
         add("budget", "\(options.socketBudget)", when: options.socketBudget != calm.socketBudget)

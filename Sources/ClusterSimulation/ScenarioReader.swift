@@ -83,6 +83,9 @@ struct ScenarioReader {
         case "domains": scenario.options.domains = number(text, in: 1...2) ?? 1
         case "replicas": scenario.options.replicas = number(text, in: 1...5) ?? 2
         case "ring": scenario.options.ringEntries = number(text, in: 1...65_536) ?? 65_536
+        case "window": setWindow(text)
+        case "turns": scenario.options.turnDelay = milliseconds(text, in: 1...1_000) ?? 1
+        case "sockets": scenario.options.socketDelay = milliseconds(text, in: 1...1_000) ?? 1
         case "recent": scenario.options.recentEvents = number(text, in: 1...65_536) ?? 65_536
         case "slice": scenario.options.sliceBytes = number(text, in: 100...1 << 20) ?? 65_536
         case "budget": scenario.options.socketBudget = number(text, in: 100...1 << 30) ?? 1 << 20
@@ -129,8 +132,21 @@ struct ScenarioReader {
                 "there is no setting `\(name)`",
                 "nodes, domains, replicas, ring, delay, loss, duplication, reordering, drift, coordinator, hints, "
                     + "group, pin, quorum, spread, former, watches, broker, unanswered, queue, spool, recent, slice, "
-                    + "budget, plant, chance, until or breaks")
+                    + "budget, window, turns, sockets, plant, chance, until or breaks")
         }
+    }
+
+    /// Entries and chunks under way, slots a chunk, entries a message, and how near is near.
+    private mutating func setWindow(_ text: String) {
+        let numbers = text.split(separator: " ").compactMap { Int($0) }.filter { (0...65_536).contains($0) }
+        guard numbers.count == 5, numbers.prefix(4).allSatisfy({ $0 > 0 }) else {
+            return report("the window is `\(text)`", "five numbers, such as 8192 16 448 512 256")
+        }
+        scenario.options.window.entries = UInt64(numbers[0])
+        scenario.options.window.chunks = numbers[1]
+        scenario.options.window.slotsPerChunk = numbers[2]
+        scenario.options.window.entriesPerMessage = numbers[3]
+        scenario.options.window.nearlyThere = UInt64(numbers[4])
     }
 
     private mutating func setNodes(_ text: String) {

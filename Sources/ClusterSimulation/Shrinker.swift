@@ -120,7 +120,8 @@ public struct Shrinker {
             { $0.brokerQueueBytes = calm.brokerQueueBytes }, { $0.brokerSpoolBytes = calm.brokerSpoolBytes },
             { $0.coordinatorDelay = calm.coordinatorDelay },
             { $0.recentEvents = calm.recentEvents }, { $0.sliceBytes = calm.sliceBytes },
-            { $0.socketBudget = calm.socketBudget },
+            { $0.socketBudget = calm.socketBudget }, { $0.window = calm.window },
+            { $0.turnDelay = 0 }, { $0.socketDelay = 0 },
             { $0.ringEntries = calm.ringEntries }, { $0.maximumDelay = calm.maximumDelay },
             { $0.replicas = max(1, $0.replicas - 1) },
         ]

@@ -34,6 +34,8 @@ final class Subscriber {
         /// What was written and not read yet.
         var unread: [Unread] = []
         var unreadBytes = 0
+        /// Whether what it asked for at first has all come.
+        var isServed = false
 
         enum Unread {
             case event([UInt8])
@@ -62,7 +64,7 @@ final class Subscriber {
     /// Whether nothing is under way to it, as far as its node knows.
     var isCaughtUp: Bool {
         guard let socket else { return false }
-        return socket.unread.isEmpty && socket.feed.state == .flowing && consumer.isWhole
+        return socket.isServed && socket.unread.isEmpty && socket.feed.state == .flowing && consumer.isWhole
     }
 }
 

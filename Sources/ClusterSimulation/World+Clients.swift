@@ -169,6 +169,15 @@ extension World {
         if case .bound(_, let contacts) = result, let wish = call.wish { compare(contacts, asOf: position, with: wish) }
     }
 
+    /// The node's process has ended as somebody was about to ask.
+    mutating func hangUp(_ step: Step) {
+        switch step {
+        case .start(let operation): busy.remove(.init(domain: operation.domain, key: operation.key))
+        case .bind(let wish): busy.remove(Self.account(of: wish))
+        default: break
+        }
+    }
+
     private mutating func free(_ call: Gateway.Call) {
         if let wish = call.wish {
             busy.remove(Self.account(of: wish))

@@ -9,8 +9,8 @@ enum CoordinatorQuestion {
     case activate(ActiveTopology, term: UInt64)
 }
 
-/// The coordinator. What routers ask comes to it late or not at all, whatever becomes of the router meanwhile, and so do
-/// its answers: what was carried out may look as if it had failed.
+/// The coordinator. What routers ask comes to it late or not at all, whatever becomes of the router, and so do its
+/// answers: what was carried out may look as if it had failed.
 extension World {
     /// The coordinator as the end of links that may be cut.
     static let coordinatorEnd = NodeName("coordinator")

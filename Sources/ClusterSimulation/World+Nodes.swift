@@ -154,7 +154,8 @@ extension World {
             node.turns[domain] = directives
         } else if options.turnDelay > 0, turnChance.oneIn(2) {
             node.turns[domain] = directives
-            queue.add(.step(name, .endTurn(domain, life: node.life)), at: now + turnChance.duration(0...options.turnDelay))
+            queue.add(
+                .step(name, .endTurn(domain, life: node.life)), at: now + turnChance.duration(0...options.turnDelay))
         } else {
             endTurn(directives, of: domain, at: name)
         }
@@ -232,12 +233,21 @@ extension World {
 
     private mutating func checkLimits(_ name: NodeName) {
         let node = nodes[name]!
+        if let gateway = node.gateway, gateway.machine.pendingCount != gateway.calls.count {
+            history.violate(
+                "limits", "\(name) keeps \(gateway.machine.pendingCount) requests, of \(gateway.calls.count) under way")
+        }
+        for (domain, twin) in node.followers where twin.machine.report.recentEvents > options.recentEvents {
+            history.violate("limits", "\(name) \(domain) keeps \(twin.machine.report.recentEvents) recent events")
+        }
         for domain in domains {
             guard let machine = node.domains[domain] else { continue }
             if machine.ringCount > policy.ringEntries {
                 history.violate("limits", "\(name) \(domain) keeps \(machine.ringCount) entries")
             }
-            if machine.uncommitted > policy.maximumUncommitted * 2 {
+            // A request, an expiry or a replay may add some at once.
+            let room = UInt64(machine.replica.table.count + 64)
+            if machine.uncommitted > min(policy.maximumUncommitted, UInt64(policy.ringEntries / 2)) + room {
                 history.violate("limits", "\(name) \(domain) has \(machine.uncommitted) uncommitted entries")
             }
             if machine.feedCount > names.count * 2 {

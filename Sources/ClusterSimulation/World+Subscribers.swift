@@ -142,7 +142,9 @@ extension World {
     private mutating func take(_ unread: Subscriber.Socket.Unread, _ subscriber: Subscriber, at name: NodeName) {
         let wish = subscriber.wish
         switch unread {
-        case .end(let position): note(subscriber.consumer.listed(through: position), of: subscriber, at: name)
+        case .end(let position):
+            subscriber.socket?.isServed = true
+            note(subscriber.consumer.listed(through: position), of: subscriber, at: name)
         case .event(let tail):
             guard let told = notification(tail) else {
                 return history.violate(Consumer.orderPromise, "unreadable: \(String(decoding: tail, as: UTF8.self))")
@@ -198,13 +200,14 @@ extension World {
     /// Who has not been told everything yet; nil when all have.
     func lagging(_ domain: DomainName, behind position: Position) -> String? {
         for name in followers {
-            guard let twin = nodes[name]!.followers[domain], twin.machine.report.copy.position == position,
+            guard let node = nodes[name], node.isRunning, !node.isPaused else { return "\(name) is away" }
+            guard let twin = node.followers[domain], twin.machine.report.copy.position == position,
                 twin.machine.replica.isComplete
             else { return "follower \(name) of \(domain) is not at \(position)" }
             guard twin.machine.replica.isReplayed else {
                 return "follower \(name) of \(domain) has not heard that everything is restated"
             }
-            guard twin.underWay == 0, twin.waiting.isEmpty, twin.lastAsked < now else {
+            guard twin.underWay == 0, twin.waiting.allSatisfy(\.isTick), twin.lastAsked < now else {
                 return "follower \(name) of \(domain) and its sockets have something to say to each other"
             }
         }
@@ -227,5 +230,12 @@ extension World {
                     "\(name) \(domain), \(subscriber.wish.view): \(difference)")
             }
         }
+    }
+}
+
+extension Follower.Event {
+    fileprivate var isTick: Bool {
+        if case .tick = self { return true }
+        return false
     }
 }

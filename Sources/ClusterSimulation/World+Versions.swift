@@ -27,5 +27,8 @@ extension World {
     /// copies that come from its log count times to live anew.
     func mayOutlive(at name: NodeName) -> Bool { formers.contains(name) || haveOwnersBeenFormer }
 
+    /// A lone owner without a lease cannot end anything either.
+    var mayOwnersBeLate: Bool { haveOwnersBeenFormer || (isLoaded && options.replicas == 1) }
+
     var haveOwnersBeenFormer: Bool { !formers.isDisjoint(with: registrars) }
 }

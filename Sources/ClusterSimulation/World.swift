@@ -312,7 +312,7 @@ struct World {
     }
 
     private mutating func perform(_ step: Step, at name: NodeName) {
-        guard let node = nodes[name], node.isRunning else { return }
+        guard let node = nodes[name], node.isRunning else { return hangUp(step) }
         if case .tick = step { queue.add(.step(name, .tick), at: now + random.duration(30...70)) }
         guard !node.isPaused else {
             if case .tick = step { return }
