@@ -98,7 +98,7 @@ public struct DestinationError: Error, Hashable, Sendable, CustomStringConvertib
         /// It never takes so many events of the batch (too large), and has the others: those are passed over, counted
         /// and shown in the node's health.
         case rejected(events: Int)
-        /// Another owner writes the domain already. What waits is dropped, and after a pause this node's owner is asked
+        /// Another owner writes the domain already, or may do so. What waits is dropped, and after a pause this node's owner is asked
         /// to restate everything; if it is deposed by then it does not answer, and nothing more is sent.
         case fenced
         /// It wants nothing any more, of any domain, until somebody has it resumed or the node starts anew.

@@ -209,7 +209,8 @@ public final class Lane: Sendable {
         case .gap(let domain, let why): log.warning("destination \(name): \(domain) has to be restated: \(why)")
         case .rejected(let domain, let events, let why):
             log.error("destination \(name) never takes \(events) events of \(domain): \(why)")
-        case .fenced(let domain, let why): log.notice("destination \(name): \(domain) has a later owner: \(why)")
+        case .fenced(let domain, let why):
+            log.notice("destination \(name): \(domain) may have a later owner, and waits for a word of this one: \(why)")
         case .gone(let why): log.error("destination \(name) wants nothing any more: \(why)")
         case .resumed: log.notice("destination \(name) is resumed")
         case .refused(let domain, let why): log.warning("destination \(name) does not take \(domain): \(why)")

@@ -13,6 +13,9 @@ final class KafkaTransactions: Sendable {
     private let log: Logger
     private let limits = KafkaLimits()
     private let producers = Mutex<[DomainName: (epoch: UInt64, producer: KafkaProducer)]>([:])
+    /// The epoch of a domain in which a producer was begun. Another one in the same epoch is made only once the owner
+    /// has been asked, since the domain may have another by then, whom it would shut out.
+    private let begun = Mutex<[DomainName: UInt64]>([:])
 
     /// How long one step of a transaction may take, in milliseconds.
     private static let timeout: Int32 = 10_000
@@ -38,8 +41,10 @@ final class KafkaTransactions: Sendable {
                 pieces.written(piece, rejected: unreadable, reason, isTooLarge: false)
             } catch {
                 guard error.kind == .unavailable, producer.client.takeTooLarge() else { throw error }
-                // Nothing of it is written. In librdkafka the failure lasts beyond the transaction.
+                // Nothing of it is written. In librdkafka the failure lasts beyond the transaction. Since the brokers
+                // answered this producer just now, there is no later one that the next could shut out.
                 drop(batch.domain, producer)
+                begun.withLock { $0[batch.domain] = nil }
                 pieces.written(
                     piece, rejected: piece.events.count, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, isTooLarge: true)
             }
@@ -65,11 +70,15 @@ final class KafkaTransactions: Sendable {
         return queued.unreadable
     }
 
-    /// The domain's producer: a new one, which fences all before it, with each epoch.
+    /// The domain's producer: a new one, which fences all before it, with each epoch, and with each answer of the owner.
     private func producer(for batch: DestinationBatch) throws(DestinationError) -> KafkaProducer {
         let epoch = batch.events.last?.epoch ?? 0
         let existing = producers.withLock { $0[batch.domain] }
         if let existing, existing.epoch >= epoch { return existing.producer }
+        guard mayBegin(epoch, batch.domain) else {
+            throw DestinationError(
+                .fenced, "\(settings.topic(batch.domain)): its producer is gone, and another might shut out a later owner's")
+        }
         let made: KafkaProducer
         do throws(KafkaFailure) {
             made = try KafkaProducer(
@@ -77,6 +86,7 @@ final class KafkaTransactions: Sendable {
         } catch {
             throw DestinationError(.unavailable, error.description)
         }
+        begun.withLock { $0[batch.domain] = epoch }
         if let error = rd_kafka_init_transactions(made.client.pointer, Self.timeout) {
             let code = rd_kafka_error_code(error)
             let complaint = KafkaFault.isOfConnection(code) ? made.client.lastComplaint : nil
@@ -88,6 +98,16 @@ final class KafkaTransactions: Sendable {
         producers.withLock { $0[batch.domain] = (epoch, made) }
         existing?.producer.close()
         return made
+    }
+
+    /// Whether a producer may be made without a further word of the owner. It is asked for when not, so that the next
+    /// batch, if any comes, is its answer.
+    private func mayBegin(_ epoch: UInt64, _ domain: DomainName) -> Bool {
+        begun.withLock { begun in
+            guard let last = begun[domain], epoch <= last else { return true }
+            begun[domain] = nil
+            return false
+        }
     }
 
     /// Ends a step: when it went wrong, so that the next batch begins anew.
@@ -126,6 +146,7 @@ final class KafkaTransactions: Sendable {
     }
 
     func forget(_ domain: DomainName) {
+        begun.withLock { $0[domain] = nil }
         producers.withLock { $0.removeValue(forKey: domain) }?.producer.close()
     }
 

@@ -1,3 +1,4 @@
+import CRdKafka
 import ClusterRuntime
 import Destinations
 import RegistrarEvents
@@ -30,6 +31,29 @@ import Testing
         #expect(ended.count.load(ordering: .relaxed) == 0, "tasks had to wait until threads were free of brokers")
         for delivery in deliveries { #expect(await delivery.value == .unavailable) }
         await kafka.close()
+    }
+
+    /// An owner whose producer is given up may have a successor, whom a new one would shut out.
+    @Test func aProducerIsMadeAnewOnlyAtTheOwnersWord() async throws {
+        let cluster = try MockCluster(topic: "demo.example.registrarevents", partitions: 1)
+        let (former, later) = (
+            try destination(cluster, fencing: .transactions), try destination(cluster, fencing: .transactions)
+        )
+        #expect(await Self.failure(of: batch([.clear(.restart)]), at: former) == nil)
+        // The producer does not survive that.
+        cluster.fail(transactions: [RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED])
+        let waiting = batch([.clear(.moved)])
+        #expect(await Self.failure(of: waiting, at: former)?.kind == .unavailable)
+        let next = batch([.clear(.failover)], epoch: 8)
+        #expect(await Self.failure(of: next, at: later) == nil)
+        #expect(await Self.failure(of: waiting, at: former)?.kind == .fenced)
+        #expect(await Self.failure(of: next, at: later) == nil, "the later owner's producer is as it was")
+        // The owner was asked, and has answered.
+        #expect(await Self.failure(of: batch([.clear(.resync)]), at: former) == nil)
+        await former.close()
+        await later.close()
+        let epochs = try cluster.records(4).map { $0.headers["epoch"] }
+        #expect(epochs == ["7", "8", "8", "7"])
     }
 }
 

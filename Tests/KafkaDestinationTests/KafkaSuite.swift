@@ -27,12 +27,12 @@ extension KafkaSuite {
         return try KafkaDestination(settings, log: Logger(label: "test"))
     }
 
-    func batch(_ events: [LogEntry.Change], of domain: DomainName? = nil) -> DestinationBatch {
+    func batch(_ events: [LogEntry.Change], of domain: DomainName? = nil, epoch: UInt64 = 7) -> DestinationBatch {
         DestinationBatch(
             domain: domain ?? demo,
             events: events.enumerated().map { index, change in
                 DestinationEvent(
-                    epoch: 7, entry: LogEntry(seq: UInt64(index + 1), timestamp: 1_700_000_000_000, change: change))
+                    epoch: epoch, entry: LogEntry(seq: UInt64(index + 1), timestamp: 1_700_000_000_000, change: change))
             })
     }
 

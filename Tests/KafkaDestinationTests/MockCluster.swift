@@ -36,6 +36,11 @@ final class MockCluster {
         rd_kafka_mock_push_request_errors_array(cluster, 0, errors.count, errors)
     }
 
+    /// The next answers to requests that add partitions to transactions.
+    func fail(transactions errors: [rd_kafka_resp_err_t]) {
+        rd_kafka_mock_push_request_errors_array(cluster, 24, errors.count, errors)
+    }
+
     /// Nobody can write to the partition, or somebody can again.
     func setLeader(of topic: String, partition: Int32, isThere: Bool) {
         rd_kafka_mock_partition_set_leader(cluster, topic, partition, isThere ? 1 : -1)
