@@ -28,15 +28,30 @@ public final class KafkaDestination: Destination {
     private static let spareThreads = 8
     /// Where the time of batches is watched. Nothing blocks there.
     private let deadlines = DispatchQueue(label: "kafka deadlines", qos: .utility)
-    /// The producer that domains share; nil when each has its own, or once closed.
-    private let shared: Mutex<KafkaProducer?>
+    private let shared: Mutex<Shared>
+    private let makeProducer: @Sendable () throws(KafkaFailure) -> KafkaProducer
     private let transactions: KafkaTransactions?
     private let limits = KafkaLimits()
 
+    /// The producer that domains share. There is none when each has its own, when none could be made, or at the end.
+    private struct Shared {
+        var producer: KafkaProducer?
+        var isClosed = false
+    }
+
     /// - Throws: when librdkafka does not accept the settings, or a password cannot be read. That no broker answers is
     ///   no error: events wait.
-    public init(_ settings: KafkaSettings, log: Logger) throws(KafkaFailure) {
+    public convenience init(_ settings: KafkaSettings, log: Logger) throws(KafkaFailure) {
+        try self.init(settings, log: log) { () throws(KafkaFailure) in try KafkaProducer(settings, log: log) }
+    }
+
+    /// - Parameter makeProducer: makes the producer that domains share, and each that takes its place.
+    init(
+        _ settings: KafkaSettings, log: Logger,
+        makeProducer: @escaping @Sendable () throws(KafkaFailure) -> KafkaProducer
+    ) throws(KafkaFailure) {
         self.settings = settings
+        self.makeProducer = makeProducer
         self.log = log
         node = settings.node.utf8.map { CChar(bitPattern: $0) }
         if let warning = settings.loginWarning(libraryVersion: rd_kafka_version()) { log.warning("\(warning)") }
@@ -44,11 +59,11 @@ public final class KafkaDestination: Destination {
         case .epoch:
             concurrency = 32
             transactions = nil
-            shared = Mutex(try KafkaProducer(settings, log: log))
+            shared = Mutex(Shared(producer: try makeProducer()))
         case .transactions:
             concurrency = 8
             transactions = KafkaTransactions(settings, log: log)
-            shared = Mutex(nil)
+            shared = Mutex(Shared())
         }
         blocking = BlockingThreads(name: "kafka", limit: concurrency + Self.spareThreads)
     }
@@ -63,9 +78,8 @@ public final class KafkaDestination: Destination {
                 try transactions.deliver(batch, node: node, isCompacted: isCompacted)
             }
         }
-        guard let producer = shared.withLock({ $0 }), producer.enter() else {
-            throw DestinationError(.unavailable, "the producer is being replaced")
-        }
+        let producer = try await producer()
+        guard producer.enter() else { throw DestinationError(.unavailable, "the producer is being replaced") }
         defer { producer.leave() }
         let name = settings.topic(batch.domain)
         let topic: KafkaTopics.Topic
@@ -75,6 +89,26 @@ public final class KafkaDestination: Destination {
             topic = try await block { () throws(DestinationError) in try producer.topics.lookUp(name) }
         }
         try await send(batch, to: topic, name, producer)
+    }
+
+    /// The producer that domains share: a new one when there was none to take the place of the last.
+    private func producer() async throws(DestinationError) -> KafkaProducer {
+        let (producer, isClosed) = shared.withLock { ($0.producer, $0.isClosed) }
+        if let producer { return producer }
+        guard !isClosed else { throw DestinationError(.unavailable, "the node stops") }
+        return try await block { [self] () throws(DestinationError) in
+            try shared.withLock { (shared) throws(DestinationError) in
+                guard !shared.isClosed else { throw DestinationError(.unavailable, "the node stops") }
+                if let producer = shared.producer { return producer }
+                do throws(KafkaFailure) {
+                    let producer = try makeProducer()
+                    shared.producer = producer
+                    return producer
+                } catch {
+                    throw DestinationError(.unavailable, error.description)
+                }
+            }
+        }
     }
 
     private func send(
@@ -135,12 +169,13 @@ public final class KafkaDestination: Destination {
 
     private func replace(_ broken: KafkaProducer, _ reason: String, grace: Duration = .zero) {
         let isReplaced = shared.withLock { shared in
-            guard shared === broken else { return false }
-            do {
-                shared = try KafkaProducer(settings, log: log)
+            guard shared.producer === broken else { return false }
+            do throws(KafkaFailure) {
+                shared.producer = try makeProducer()
             } catch {
+                // What it has under way has to end all the same; the next batch tries to make another.
                 log.error("no new Kafka producer: \(error)")
-                return false
+                shared.producer = nil
             }
             return true
         }
@@ -156,8 +191,8 @@ public final class KafkaDestination: Destination {
 
     public func close() async {
         let producer = shared.withLock { shared in
-            defer { shared = nil }
-            return shared
+            defer { shared = Shared(producer: nil, isClosed: true) }
+            return shared.producer
         }
         await block { [transactions] in
             producer?.close()

@@ -1,6 +1,7 @@
 import CRdKafka
 import ClusterRuntime
 import Destinations
+import Logging
 import RegistrarEvents
 import Synchronization
 import Testing
@@ -30,6 +31,27 @@ import Testing
         for _ in 0..<100 { await Task.detached {}.value }
         #expect(ended.count.load(ordering: .relaxed) == 0, "tasks had to wait until threads were free of brokers")
         for delivery in deliveries { #expect(await delivery.value == .unavailable) }
+        await kafka.close()
+    }
+
+    /// As when the file of a password is gone: a batch has to end by itself all the same.
+    @Test func aBatchEndsThoughNoNewProducerCanBeMade() async throws {
+        let cluster = try MockCluster(topic: "demo.example.registrarevents", partitions: 1)
+        let settings = settings(KafkaSpec(brokers: cluster.brokers), timeout: .seconds(2))
+        let made = Tally()
+        let log = Logger(label: "test")
+        let kafka = try KafkaDestination(settings, log: log) { () throws(KafkaFailure) in
+            let count = made.count.add(1, ordering: .relaxed).newValue
+            guard count == 1 || count > 3 else { throw KafkaFailure("no password") }
+            return try KafkaProducer(settings, log: log)
+        }
+        let batch = batch([.clear(.restart)])
+        #expect(await Self.failure(of: batch, at: kafka) == nil)
+        cluster.setLeader(of: "demo.example.registrarevents", partition: 0, isThere: false)
+        #expect(await Self.failure(of: batch, at: kafka)?.description.contains("not acknowledged") == true)
+        #expect(await Self.failure(of: batch, at: kafka) == DestinationError(.unavailable, "no password"))
+        cluster.setLeader(of: "demo.example.registrarevents", partition: 0, isThere: true)
+        #expect(await Self.failure(of: batch, at: kafka) == nil)
         await kafka.close()
     }
 

@@ -21,10 +21,14 @@ extension KafkaSuite {
     }
 
     func destination(_ spec: KafkaSpec, timeout: Duration = .seconds(10)) throws -> KafkaDestination {
+        try KafkaDestination(settings(spec, timeout: timeout), log: Logger(label: "test"))
+    }
+
+    func settings(_ spec: KafkaSpec, timeout: Duration) -> KafkaSettings {
         var settings = KafkaSettings(
             spec: spec, cluster: "test", node: "sr1", topic: { "\($0).registrarevents" })
         settings.deliveryTimeout = timeout
-        return try KafkaDestination(settings, log: Logger(label: "test"))
+        return settings
     }
 
     func batch(_ events: [LogEntry.Change], of domain: DomainName? = nil, epoch: UInt64 = 7) -> DestinationBatch {
