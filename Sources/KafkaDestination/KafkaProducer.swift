@@ -12,8 +12,11 @@ final class KafkaProducer: Sendable {
     private let lastAcknowledged = Atomic<Int64>(0)
     private let users = Mutex<(count: Int, isClosing: Bool)>((0, false))
 
-    /// How long leaving users are waited for; their reports come at once when everything under way is purged.
-    private static let patience = Duration.seconds(15)
+    private let ended = Atomic<Bool>(false)
+
+    /// How long leaving users are waited for; their reports come at once when everything under way is purged, but what
+    /// looks for a topic or ends a transaction may take longer.
+    static let patience = Duration.seconds(15)
 
     /// - Parameter transactionalID: nil for a producer that all domains share.
     init(_ settings: KafkaSettings, transactionalID: String? = nil, log: Logger) throws(KafkaFailure) {
@@ -30,6 +33,9 @@ final class KafkaProducer: Sendable {
         }
     }
 
+    /// Whether its threads and connections are gone.
+    var isEnded: Bool { ended.load(ordering: .acquiring) }
+
     func leave() { users.withLock { $0.count -= 1 } }
 
     /// The brokers have acknowledged a batch.
@@ -41,26 +47,46 @@ final class KafkaProducer: Sendable {
         return SystemClock.monotonic() - last < time
     }
 
-    /// Ends it. What is under way fails, unless it ends by itself within the grace. Blocks.
-    func close(after grace: Duration = .zero) {
+    /// Ends it. What is under way fails, unless it ends by itself within the grace. Blocks, but not for whoever does not
+    /// leave in time: the end is then left to a thread that waits for them.
+    func close(after grace: Duration = .zero, patience: Duration = KafkaProducer.patience) {
         let isFirst = users.withLock { users in
             defer { users.isClosing = true }
             return !users.isClosing
         }
         guard isFirst else { return }
-        let end = SystemClock.monotonic() + grace
-        while users.withLock({ $0.count }) > 0, SystemClock.monotonic() < end {
+        wait(until: SystemClock.monotonic() + grace) {}
+        if purge(until: SystemClock.monotonic() + patience) { return end() }
+        Thread.detachNewThread { [self] in
+            purge(until: nil)
+            end()
+        }
+    }
+
+    /// Fails what is under way, again and again, since who came in before may still be queueing.
+    /// - Returns: whether all have left.
+    @discardableResult
+    private func purge(until deadline: MonotonicInstant?) -> Bool {
+        wait(until: deadline) { [client] in
+            rd_kafka_purge(client.pointer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT)
+        }
+    }
+
+    /// Waits until all have left.
+    @discardableResult
+    private func wait(until deadline: MonotonicInstant?, _ meanwhile: () -> Void) -> Bool {
+        while users.withLock({ $0.count }) > 0 {
+            if let deadline, SystemClock.monotonic() >= deadline { return false }
+            meanwhile()
             Thread.sleep(forTimeInterval: 0.005)
         }
-        let deadline = SystemClock.monotonic() + Self.patience
-        repeat {
-            // Again and again: who came in before may still be queueing.
-            rd_kafka_purge(client.pointer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT)
-            Thread.sleep(forTimeInterval: 0.005)
-        } while users.withLock({ $0.count }) > 0 && SystemClock.monotonic() < deadline
-        // Whoever is still there would use what is gone: better to leave it standing.
-        guard users.withLock({ $0.count }) == 0 else { return }
+        return true
+    }
+
+    /// Nobody uses it any more.
+    private func end() {
         topics.close()
         client.stop()
+        ended.store(true, ordering: .releasing)
     }
 }

@@ -55,6 +55,17 @@ import Testing
         await kafka.close()
     }
 
+    @Test func aProducerEndsOnceItsLastUserHasLeftHoweverLate() async throws {
+        let producer = try KafkaProducer(
+            settings(KafkaSpec(brokers: ["127.0.0.1:1"]), timeout: .seconds(10)), log: Logger(label: "test"))
+        #expect(producer.enter())
+        producer.close(patience: .milliseconds(20))
+        #expect(!producer.isEnded && !producer.enter(), "somebody uses it")
+        producer.leave()
+        for _ in 0..<3_000 where !producer.isEnded { try await Task.sleep(for: .milliseconds(10)) }
+        #expect(producer.isEnded)
+    }
+
     /// An owner whose producer is given up may have a successor, whom a new one would shut out.
     @Test func aProducerIsMadeAnewOnlyAtTheOwnersWord() async throws {
         let cluster = try MockCluster(topic: "demo.example.registrarevents", partitions: 1)
