@@ -39,8 +39,9 @@ extension NodeEnvironment {
         backend.resume = { hub.resume($0) }
         return AssembledNode(
             services: [
-                LoopService { await agent.run() }, LoopService { await node.run(term: { agent.term }) },
+                // The first ends last: destinations once nothing is owned or published any more.
                 LoopService { await hub.run() },
+                LoopService { await agent.run() }, LoopService { await node.run(term: { agent.term }) },
                 keepUp(agent) { topology in
                     node.topologyChanged(
                         routers: topology.nodes(of: .router).map(\.name), domains: Set(topology.domains.map(\.name)))

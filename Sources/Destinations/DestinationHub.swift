@@ -48,7 +48,9 @@ public final class DestinationHub: DestinationOutlet {
         let (stream, continuation) = AsyncStream<Void>.makeStream()
         for await _ in stream {}
         continuation.finish()
-        for lane in lanes { await lane.close() }
+        await withDiscardingTaskGroup { group in
+            for lane in lanes { group.addTask { await lane.close() } }
+        }
     }
 }
 

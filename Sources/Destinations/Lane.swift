@@ -125,7 +125,7 @@ public final class Lane: Sendable {
         case .missed(let known, let domain):
             let missed = waiting.withLock { $0.missed.removeValue(forKey: domain) } ?? 0
             return .missed(events: known + missed, of: domain)
-        case .published, .delivered, .failed, .unspooled, .spoolFailed, .resumed, .tick: return event
+        case .published, .delivered, .failed, .unspooled, .spoolFailed, .resumed, .closed, .tick: return event
         }
     }
 
@@ -217,8 +217,11 @@ public final class Lane: Sendable {
         }
     }
 
-    /// Lets the destination go. Nothing may be published afterwards.
-    public func close() async { await destination.close() }
+    /// Lets the destination go. Nothing goes out any more, and nothing may be published afterwards.
+    public func close() async {
+        post(.closed)
+        await destination.close()
+    }
 
     /// How the destination fares.
     public var status: DestinationStatus { state.withLock { $0.machine.status(at: SystemClock.now()) } }

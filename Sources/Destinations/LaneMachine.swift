@@ -29,6 +29,8 @@ package struct LaneMachine: Sendable {
         case spoolFailed(String, of: DomainName)
         /// A destination that wanted nothing any more is to be told of everything again.
         case resumed
+        /// The node stops: nothing goes out any more.
+        case closed
         /// Time goes by: at the latest at `nextWake`.
         case tick
     }
@@ -88,6 +90,7 @@ package struct LaneMachine: Sendable {
     var lastError: (text: String, wall: Int64)?
     /// It wants nothing any more, until resumed. Of its domains only the epoch is kept.
     var isGone = false
+    private var isClosed = false
     var queuedBytes = 0
     var spooledBytes = 0
     private var nextTicket: UInt64 = 1
@@ -100,6 +103,7 @@ package struct LaneMachine: Sendable {
 
     /// - Parameter isLast: whether nothing else has arrived already, so that it is decided what goes out.
     package mutating func handle(_ event: Event, isLast: Bool = true, at now: Moment) -> [Directive] {
+        guard !isClosed else { return [] }
         var directives: [Directive] = []
         switch event {
         case .published(let publication, let domain): take(publication, domain, at: now, into: &directives)
@@ -111,16 +115,17 @@ package struct LaneMachine: Sendable {
             lastError = (text, now.wall)
             spoolFailed(text, domain, into: &directives)
         case .resumed: resume(into: &directives)
+        case .closed: isClosed = true
         case .tick: break
         }
-        if isLast { dispatch(at: now, into: &directives) }
+        if isLast, !isClosed { dispatch(at: now, into: &directives) }
         return directives
     }
 
     /// When the machine wants a tick, which may be a moment that has passed; nil when it waits for nothing but answers
     /// and publications.
     func nextWake() -> MonotonicInstant? {
-        guard !isGone else { return nil }
+        guard !isGone, !isClosed else { return nil }
         // A pause may be over by the time that this is asked, and nothing has gone out since.
         let paused = ready.isEmpty || underWay >= limit ? nil : pausedUntil
         return [paused, delayed.first?.until].compactMap(\.self).min()

@@ -1,6 +1,7 @@
 import ClusterRuntime
 import CRdKafka
 import Destinations
+import Dispatch
 import Foundation
 import Logging
 import RegistrarEvents
@@ -12,10 +13,15 @@ final class KafkaTransactions: Sendable {
     private let settings: KafkaSettings
     private let log: Logger
     private let limits = KafkaLimits()
-    private let producers = Mutex<[DomainName: (epoch: UInt64, producer: KafkaProducer)]>([:])
+    private let producers = Mutex(Producers())
     /// The epoch of a domain in which a producer was begun. Another one in the same epoch is made only once the owner
     /// has been asked, since the domain may have another by then, whom it would shut out.
     private let begun = Mutex<[DomainName: UInt64]>([:])
+
+    private struct Producers {
+        var all: [DomainName: (epoch: UInt64, producer: KafkaProducer)] = [:]
+        var isClosed = false
+    }
 
     /// How long one step of a transaction may take, in milliseconds.
     private static let timeout: Int32 = 10_000
@@ -73,7 +79,8 @@ final class KafkaTransactions: Sendable {
     /// The domain's producer: a new one, which fences all before it, with each epoch, and with each answer of the owner.
     private func producer(for batch: DestinationBatch) throws(DestinationError) -> KafkaProducer {
         let epoch = batch.events.last?.epoch ?? 0
-        let existing = producers.withLock { $0[batch.domain] }
+        let (existing, isClosed) = producers.withLock { ($0.all[batch.domain], $0.isClosed) }
+        guard !isClosed else { throw DestinationError(.unavailable, "the node stops") }
         if let existing, existing.epoch >= epoch { return existing.producer }
         guard mayBegin(epoch, batch.domain) else {
             throw DestinationError(
@@ -95,7 +102,14 @@ final class KafkaTransactions: Sendable {
             throw DestinationError(
                 .unavailable, "no transactions for \(batch.domain): \(complaint ?? KafkaFault.text(code))")
         }
-        producers.withLock { $0[batch.domain] = (epoch, made) }
+        let isOver = producers.withLock { producers in
+            if !producers.isClosed { producers.all[batch.domain] = (epoch, made) }
+            return producers.isClosed
+        }
+        guard !isOver else {
+            made.close()
+            throw DestinationError(.unavailable, "the node stops")
+        }
         existing?.producer.close()
         return made
     }
@@ -135,7 +149,7 @@ final class KafkaTransactions: Sendable {
 
     private func drop(_ domain: DomainName, _ producer: KafkaProducer) {
         producers.withLock { producers in
-            if producers[domain]?.producer === producer { producers[domain] = nil }
+            if producers.all[domain]?.producer === producer { producers.all[domain] = nil }
         }
         // Whoever calls is still in it.
         let log = log
@@ -147,14 +161,23 @@ final class KafkaTransactions: Sendable {
 
     func forget(_ domain: DomainName) {
         begun.withLock { $0[domain] = nil }
-        producers.withLock { $0.removeValue(forKey: domain) }?.producer.close()
+        producers.withLock { $0.all.removeValue(forKey: domain) }?.producer.close()
     }
 
+    /// Ends all producers, beside one another, and makes no more.
     func close() {
         let all = producers.withLock { producers in
-            defer { producers = [:] }
-            return producers.sorted { $0.key < $1.key }.map(\.value.producer)
+            defer { producers = Producers(isClosed: true) }
+            return producers.all.values.map(\.producer)
         }
-        for producer in all { producer.close() }
+        let group = DispatchGroup()
+        for producer in all {
+            group.enter()
+            Thread.detachNewThread {
+                producer.close()
+                group.leave()
+            }
+        }
+        group.wait()
     }
 }

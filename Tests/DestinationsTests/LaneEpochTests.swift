@@ -48,6 +48,17 @@ struct LaneEpochTests {
         #expect(rig.machine.status(at: rig.now).domains.map(\.delivered) == ["0:0"], "nothing was delivered")
     }
 
+    @Test func nothingGoesOutOnceTheNodeStops() throws {
+        var rig = try LaneRig()
+        rig.begin(demo)
+        rig.publish(demo, 1...1)
+        rig.handle(.closed)
+        rig.fail(demo, .unavailable)
+        rig.publish(demo, 2...2)
+        rig.advance(.seconds(5))
+        #expect(rig.outgoing.count == 1 && rig.notes.isEmpty && rig.machine.nextWake() == nil)
+    }
+
     /// What is kept for the domain would be made anew by a batch that comes after it was let go, and never go again.
     @Test func aDomainIsForgottenOnceNothingOfItIsUnderWay() throws {
         var rig = try LaneRig()

@@ -55,6 +55,17 @@ import Testing
         await kafka.close()
     }
 
+    /// Whatever still comes then makes no producer, whose transaction would be left open at the end.
+    @Test func nothingIsWrittenInATransactionOnceTheNodeStops() async throws {
+        let cluster = try MockCluster(topic: "demo.example.registrarevents", partitions: 1)
+        let kafka = try destination(cluster, fencing: .transactions)
+        #expect(await Self.failure(of: batch([.clear(.restart)]), at: kafka) == nil)
+        await kafka.close()
+        let late = await Self.failure(of: batch([.clear(.moved)], epoch: 8), at: kafka)
+        #expect(late == DestinationError(.unavailable, "the node stops"))
+        #expect(try cluster.records(1).map { $0.headers["epoch"] } == ["7"])
+    }
+
     @Test func aProducerEndsOnceItsLastUserHasLeftHoweverLate() async throws {
         let producer = try KafkaProducer(
             settings(KafkaSpec(brokers: ["127.0.0.1:1"]), timeout: .seconds(10)), log: Logger(label: "test"))
