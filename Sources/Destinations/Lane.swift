@@ -55,7 +55,7 @@ public final class Lane: Sendable {
         self.tell = tell
         self.log = log
         work = DispatchQueue(label: "destination \(settings.name)")
-        var spool = Spool(directory: spoolDirectory)
+        var spool = Spool(directory: spoolDirectory, limit: settings.spoolBytes)
         do {
             try spool.removeLeftovers()
         } catch {

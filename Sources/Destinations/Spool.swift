@@ -4,17 +4,20 @@ import Foundation
 import MessagePack
 import RegistrarEvents
 
-/// What waits on disk for one destination, a queue a domain, in files of some megabytes that are removed once read.
+/// What waits on disk for one destination, a queue a domain, in small files that are removed once read.
 ///
 /// It belongs to one life of the node: what an earlier life has left is of epochs that have ended, and is removed. So
 /// nothing is synced. Not for use by two threads at a time.
 struct Spool {
-    /// A file is begun anew beyond this, so that what was read can go.
-    static let segmentBytes = 4 << 20
+    /// A file is begun anew beyond this, so that what was read can go: of each domain so much may be left of it.
+    static let segmentBytes = 256 << 10
     /// About so many bytes of events are read at least.
     private static let recordBytes = 32 << 10
 
     private let directory: String
+    private let limit: Int
+    /// Of all files, what was read of them among it.
+    private var fileBytes = 0
     private var queues: [DomainName: Queue] = [:]
     private var nextFile = 0
     private var isPrepared = false
@@ -26,9 +29,14 @@ struct Spool {
         var offset = 0
     }
 
-    init(directory: String) { self.directory = directory }
+    /// - Parameter limit: bytes of all files together. They are on the disk of the journal, whose room is another's.
+    init(directory: String, limit: Int) {
+        self.directory = directory
+        self.limit = limit
+    }
 
     /// Adds events to the end of a domain's queue.
+    /// - Throws: when the disk does not take them, or they are beyond the limit. Some may have been added.
     mutating func append(_ events: [DestinationEvent], of domain: DomainName) throws(SpoolError) {
         try prepare()
         var rest = events[...]
@@ -56,6 +64,9 @@ struct Spool {
         let body = writer.finish()
         var record = withUnsafeBytes(of: UInt32(body.count).littleEndian) { [UInt8]($0) }
         record += body
+        guard fileBytes + record.count <= limit else {
+            throw SpoolError("the spool's files in \(directory) have \(fileBytes) bytes; expected at most \(limit)")
+        }
         var queue = queues[domain] ?? Queue()
         if queue.files.last.map({ $0.length >= Self.segmentBytes }) ?? true {
             nextFile += 1
@@ -70,6 +81,7 @@ struct Spool {
             throw error
         }
         queue.files[last].length += record.count
+        fileBytes += record.count
         queues[domain] = queue
     }
 
@@ -89,6 +101,7 @@ struct Spool {
             taken += 4 + length
             if queue.offset >= file.length {
                 unlink(path(file.number))
+                fileBytes -= file.length
                 queue.files.removeFirst()
                 queue.offset = 0
             }
@@ -99,7 +112,10 @@ struct Spool {
 
     /// Drops a domain's queue.
     mutating func drop(_ domain: DomainName) {
-        for file in queues.removeValue(forKey: domain)?.files ?? [] { unlink(path(file.number)) }
+        for file in queues.removeValue(forKey: domain)?.files ?? [] {
+            unlink(path(file.number))
+            fileBytes -= file.length
+        }
     }
 
     private mutating func prepare() throws(SpoolError) {

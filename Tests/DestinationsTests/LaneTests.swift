@@ -88,7 +88,7 @@ struct LaneTests {
     @Test func aSpoolThatIsFullLeavesNoFilesBehind() throws {
         let directory = try TemporaryDirectory()
         let acme = try #require(DomainName("acme.example"))
-        var spool = Spool(directory: directory.path + "/spool")
+        var spool = Spool(directory: directory.path + "/spool", limit: 1 << 30)
         let event = DestinationEvent(epoch: 1, entry: LaneRig.entry(1))
         try spool.append([event], of: demo)
         // A disk that is full once a byte is written to it.
@@ -97,6 +97,39 @@ struct LaneTests {
         #expect(throws: SpoolError.self) { try spool.append([event], of: acme) }
         #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path + "/spool") == ["1.spool"])
         #expect(try spool.read(bytes: 1, of: demo) == [event])
+    }
+
+    /// What was read of a file stays until all of it was, and takes room that the journal may need.
+    @Test func whatWasReadCountsForAsLongAsItIsOnTheDisk() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path + "/spool"
+        let limit = 1 << 20
+        var spool = Spool(directory: path, limit: limit)
+        let domains = try (0..<20).map { try #require(DomainName("d\($0).example")) }
+        let events = (1...1_500).map { DestinationEvent(epoch: 1, entry: LaneRig.entry($0)) }
+        func size() throws -> Int {
+            try FileManager.default.contentsOfDirectory(atPath: path).reduce(0) { sum, name in
+                let attributes = try FileManager.default.attributesOfItem(atPath: path + "/" + name)
+                return sum + (try #require(attributes[.size] as? Int))
+            }
+        }
+        var failures = 0
+        for domain in domains {
+            do throws(SpoolError) {
+                try spool.append(events, of: domain)
+                // All but the last record.
+                #expect(try spool.read(bytes: 50_000, of: domain).count < events.count)
+            } catch {
+                failures += 1
+                spool.drop(domain)
+            }
+            #expect(try size() <= limit)
+        }
+        #expect(failures > 0)
+        for domain in domains { spool.drop(domain) }
+        #expect(try size() == 0)
+        try spool.append(events, of: domains[0])
+        #expect(try spool.read(bytes: limit, of: domains[0]) == events)
     }
 
     /// What waits for a lane that is held up is bounded by its size, and that something is missing is told, also when
