@@ -31,9 +31,8 @@ final class KafkaClient: @unchecked Sendable {
             guard let message else { return }
             if let ticket = message.pointee._private {
                 DeliveryTicket.of(ticket).report(message.pointee.err)
-            } else if let opaque, KafkaFault.isOfSize(message.pointee.err) {
-                Unmanaged<Complaint>.fromOpaque(opaque).takeUnretainedValue().isTooLarge.store(
-                    true, ordering: .relaxed)
+            } else if let opaque, let refusal = KafkaFault.refusal(message.pointee.err) {
+                Unmanaged<Complaint>.fromOpaque(opaque).takeUnretainedValue().refusal.withLock { $0 = refusal }
             }
         }
         // What goes wrong comes with the delivery reports; its own lines would go to stderr unformatted.
@@ -78,8 +77,13 @@ final class KafkaClient: @unchecked Sendable {
     /// What librdkafka last complained of; nil when of nothing.
     var lastComplaint: String? { complaint.text.withLock { $0 } }
 
-    /// Whether records without a ticket were too much at a time, since this was last asked.
-    func takeTooLarge() -> Bool { complaint.isTooLarge.exchange(false, ordering: .relaxed) }
+    /// Why records without a ticket were refused as a whole, since this was last asked.
+    func takeRefusal() -> KafkaFault.Refusal? {
+        complaint.refusal.withLock { refusal in
+            defer { refusal = nil }
+            return refusal
+        }
+    }
 
     /// Why the producer is of no use any more; nil while it is.
     var fatalError: String? {
@@ -96,7 +100,7 @@ final class KafkaClient: @unchecked Sendable {
 /// Where librdkafka's callbacks leave what is wrong; lives as long as the client.
 private final class Complaint: Sendable {
     let text = Mutex<String?>(nil)
-    let isTooLarge = Atomic<Bool>(false)
+    let refusal = Mutex<KafkaFault.Refusal?>(nil)
 }
 
 /// Counts the delivery reports of one batch. Reported to from librdkafka's side, waited for once.
@@ -110,8 +114,8 @@ final class DeliveryTicket: Sendable {
         /// Records that are never taken, and why.
         var rejected = 0
         var rejection: rd_kafka_resp_err_t?
-        /// Whether some of them were, with all that was sent beside them, too much at a time.
-        var isTooLarge = false
+        /// Why some of them were refused with all that was sent beside them.
+        var refusal: KafkaFault.Refusal?
     }
 
     private struct State {
@@ -138,7 +142,7 @@ final class DeliveryTicket: Sendable {
             if KafkaFault.isForGood(error) {
                 outcome.rejected += 1
                 outcome.rejection = error
-                if KafkaFault.isOfSize(error) { outcome.isTooLarge = true }
+                outcome.refusal = outcome.refusal ?? KafkaFault.refusal(error)
             } else {
                 outcome.failure = outcome.failure ?? error
             }

@@ -119,7 +119,7 @@ public final class KafkaDestination: Destination {
             let outcome = await write(piece, to: topic, producer)
             if let code = outcome.failure { throw failure(code, name, producer) }
             producer.acknowledged()
-            pieces.written(piece, rejected: outcome.rejected, outcome.rejection, isTooLarge: outcome.isTooLarge)
+            pieces.written(piece, rejected: outcome.rejected, outcome.rejection, outcome.refusal)
         }
         try pieces.end()
     }

@@ -9,15 +9,39 @@ enum KafkaFault {
     static func isForGood(_ code: rd_kafka_resp_err_t) -> Bool {
         switch code {
         case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE,
-            RD_KAFKA_RESP_ERR_INVALID_RECORD, RD_KAFKA_RESP_ERR_INVALID_MSG, RD_KAFKA_RESP_ERR__BAD_MSG:
+            RD_KAFKA_RESP_ERR_INVALID_RECORD, RD_KAFKA_RESP_ERR_INVALID_MSG, RD_KAFKA_RESP_ERR__BAD_MSG,
+            invalidOther:
             true
         default: false
         }
     }
 
-    /// Whether a record was refused for the size of all that was sent at once: brokers refuse that as a whole.
-    static func isOfSize(_ code: rd_kafka_resp_err_t) -> Bool {
-        code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || code == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE
+    /// Of later versions of librdkafka, for a record that was refused since another beside it is invalid.
+    private static let invalidOther = rd_kafka_resp_err_t(rawValue: -138)
+
+    /// Why brokers refuse all that was sent to a partition at once, good records with the bad.
+    enum Refusal: Sendable {
+        /// It is too large together.
+        case ofSize
+        /// Some record in it is invalid, as for a broker that checks them by a schema.
+        case ofRecord
+
+        /// What is said of an event that was refused alone.
+        var code: rd_kafka_resp_err_t {
+            switch self {
+            case .ofSize: RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE
+            case .ofRecord: RD_KAFKA_RESP_ERR_INVALID_RECORD
+            }
+        }
+    }
+
+    /// Whether a record was refused with all that was sent beside it.
+    static func refusal(_ code: rd_kafka_resp_err_t) -> Refusal? {
+        switch code {
+        case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE: .ofSize
+        case RD_KAFKA_RESP_ERR_INVALID_RECORD, invalidOther: .ofRecord
+        default: nil
+        }
     }
 
     /// Whether it concerns the topic, so that others go on.

@@ -27,19 +27,23 @@ final class KafkaLimits: Sendable {
 /// A batch in as many pieces as the brokers need to take it, in order.
 ///
 /// What is sent to a partition at once is refused as a whole when it is larger than the topic allows
-/// (`max.message.bytes`), good records with the one that is too much. So only an event that is alone is given up for
-/// its size; before that the pieces become smaller. Events of a piece that was taken by some partitions come again.
+/// (`max.message.bytes`), or when a record in it is invalid: good records with the one that is too much. So only an
+/// event that is alone is given up; before that the pieces become smaller. Events of a piece that was taken by some
+/// partitions come again.
 struct KafkaPieces {
     private let domain: DomainName
     private let topic: String
     private let limits: KafkaLimits
     private var rest: ArraySlice<DestinationEvent>
+    /// How many events a piece may have: fewer once an invalid one is among them.
+    private var most: Int
     private var rejected = 0
     private var reason: rd_kafka_resp_err_t?
 
     init(of batch: DestinationBatch, for topic: String, _ limits: KafkaLimits) {
         domain = batch.domain
         rest = batch.events[...]
+        most = batch.events.count
         self.topic = topic
         self.limits = limits
     }
@@ -49,7 +53,7 @@ struct KafkaPieces {
         guard !rest.isEmpty else { return nil }
         let limit = limits.limit(of: topic)
         var bytes = 0
-        let piece = rest.prefix { event in
+        let piece = rest.prefix(most).prefix { event in
             defer { bytes += event.entry.weight }
             return bytes == 0 || bytes + event.entry.weight <= limit
         }
@@ -58,12 +62,17 @@ struct KafkaPieces {
 
     /// The piece is written, but for so many records of it.
     mutating func written(
-        _ piece: DestinationBatch, rejected records: Int, _ reason: rd_kafka_resp_err_t?, isTooLarge: Bool
+        _ piece: DestinationBatch, rejected records: Int, _ reason: rd_kafka_resp_err_t?,
+        _ refusal: KafkaFault.Refusal?
     ) {
-        if isTooLarge, piece.events.count > 1 {
-            limits.shrink(topic, below: piece.events.reduce(0) { $0 + $1.entry.weight })
+        if let refusal, piece.events.count > 1 {
+            switch refusal {
+            case .ofSize: limits.shrink(topic, below: piece.events.reduce(0) { $0 + $1.entry.weight })
+            case .ofRecord: most = piece.events.count / 2
+            }
             return
         }
+        most = min(2 * most, max(rest.count, 1))
         rest = rest.dropFirst(piece.events.count)
         rejected += min(records, piece.events.count)
         self.reason = reason ?? self.reason

@@ -40,19 +40,18 @@ final class KafkaTransactions: Sendable {
                 throw DestinationError(.unavailable, "\(name): the producer is being replaced")
             }
             defer { producer.leave() }
-            _ = producer.client.takeTooLarge()
+            _ = producer.client.takeRefusal()
             do throws(DestinationError) {
                 let unreadable = try write(piece, to: name, node: node, isCompacted: isCompacted, producer)
                 let reason = unreadable > 0 ? RD_KAFKA_RESP_ERR__BAD_MSG : nil
-                pieces.written(piece, rejected: unreadable, reason, isTooLarge: false)
+                pieces.written(piece, rejected: unreadable, reason, nil)
             } catch {
-                guard error.kind == .unavailable, producer.client.takeTooLarge() else { throw error }
+                guard error.kind == .unavailable, let refusal = producer.client.takeRefusal() else { throw error }
                 // Nothing of it is written. In librdkafka the failure lasts beyond the transaction. Since the brokers
                 // answered this producer just now, there is no later one that the next could shut out.
                 drop(batch.domain, producer)
                 begun.withLock { $0[batch.domain] = nil }
-                pieces.written(
-                    piece, rejected: piece.events.count, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, isTooLarge: true)
+                pieces.written(piece, rejected: piece.events.count, refusal.code, refusal)
             }
         }
         try pieces.end()

@@ -90,29 +90,31 @@ import Testing
         #expect(warning(nil, 0x02_00_02_ff) == nil)
     }
 
-    /// Brokers refuse what is sent to a partition at once as a whole, good records with the bad.
-    @Test(arguments: [KafkaSpec.Fencing.epoch, .transactions]) func whatIsTooMuchAtATimeIsSentInPieces(
-        _ fencing: KafkaSpec.Fencing
-    ) async throws {
+    /// For one record that is too much, or invalid, brokers refuse what is sent to a partition at once as a whole.
+    static let refusals = [RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE.rawValue, RD_KAFKA_RESP_ERR_INVALID_RECORD.rawValue]
+
+    @Test(arguments: [KafkaSpec.Fencing.epoch, .transactions], refusals)
+    func whatIsTooMuchAtATimeIsSentInPieces(_ fencing: KafkaSpec.Fencing, _ code: Int32) async throws {
+        let refusal = rd_kafka_resp_err_t(rawValue: code)
         let cluster = try MockCluster(topic: "demo.example.registrarevents", partitions: 1)
         let kafka = try destination(cluster, fencing: fencing)
         try await kafka.deliver(batch([.clear(.restart)]))
-        // The whole, and the first half of it; then all of it in quarters.
-        cluster.fail(produce: [RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE])
+        // The whole, and the first half of it; then all of it in smaller pieces.
+        cluster.fail(produce: [refusal, refusal])
         let contacts = try (1...8).map { LogEntry.Change.registered(try contact("u\($0)"), ttl: 1, replay: false) }
         try await kafka.deliver(batch(contacts))
         await kafka.close()
         #expect(try cluster.records(9).map { $0.headers["seq"] } == (["1"] + (1...8).map { "\($0)" }))
     }
 
-    @Test(arguments: [KafkaSpec.Fencing.epoch, .transactions]) func anEventThatIsTooLargeIsRejectedAlone(
-        _ fencing: KafkaSpec.Fencing
-    ) async throws {
+    @Test(arguments: [KafkaSpec.Fencing.epoch, .transactions], refusals)
+    func anEventThatIsNeverTakenIsRejectedAlone(_ fencing: KafkaSpec.Fencing, _ code: Int32) async throws {
+        let refusal = rd_kafka_resp_err_t(rawValue: code)
         let cluster = try MockCluster(topic: "demo.example.registrarevents", partitions: 1)
         let kafka = try destination(cluster, fencing: fencing)
         try await kafka.deliver(batch([.clear(.restart)]))
         // The pair, then the first of it.
-        cluster.fail(produce: [RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE])
+        cluster.fail(produce: [refusal, refusal])
         let pair = try ["alice", "bobby"].map { LogEntry.Change.registered(try contact($0), ttl: 1, replay: false) }
         let error = await #expect(throws: DestinationError.self) { try await kafka.deliver(batch(pair)) }
         #expect(error?.kind == .rejected(events: 1))
