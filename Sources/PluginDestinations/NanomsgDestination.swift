@@ -110,6 +110,7 @@ package final class NanomsgDestination: Destination {
         _ events: ArraySlice<DestinationEvent>, epoch: UInt64, of domain: DomainName, address: String
     ) async throws(DestinationError) {
         let number = book.open()
+        let taken = book.taken
         var writer = MessagePackWriter(reserving: 65_536)
         writer.array(8)
         writer.unsigned(Self.eventsKind)
@@ -129,9 +130,12 @@ package final class NanomsgDestination: Destination {
         } catch let error as DestinationError {
             throw error
         } catch is ReceiptBook.Overdue {
+            let text = "gave no receipt for \(events.count) events"
+            // It gave some for others, who have nothing to do with it.
+            guard book.taken == taken else { throw DestinationError(.domainUnavailable, text) }
             // What hangs may be the connection alone.
             link.reset()
-            throw DestinationError(.unavailable, "gave no receipt for \(events.count) events")
+            throw DestinationError(.unavailable, text)
         } catch {
             throw DestinationError(.unavailable, "stopped")
         }

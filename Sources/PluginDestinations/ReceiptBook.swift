@@ -14,6 +14,8 @@ final class ReceiptBook: Sendable {
     private struct State {
         var next: UInt64 = 1
         var deliveries: [UInt64: Delivery] = [:]
+        /// How many receipts of ours have come, those of deliveries that were over among them.
+        var taken = 0
     }
 
     private let secret: UInt64
@@ -46,8 +48,12 @@ final class ReceiptBook: Sendable {
         let number = receipt[8...].reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
         // Compared as a whole: how long it takes says nothing of where they differ.
         guard self.receipt(of: number) == receipt else { return }
+        state.withLock { $0.taken += 1 }
         end(number, .success(()))
     }
+
+    /// How many receipts have come so far.
+    var taken: Int { state.withLock(\.taken) }
 
     /// No receipt came in time.
     struct Overdue: Error {}

@@ -23,13 +23,17 @@ enum Fixture {
     }
 
     /// The same as an owner publishes them.
-    static func batch(_ seqs: ClosedRange<UInt64>, epoch: UInt64 = 3) -> DestinationBatch {
-        batch(entries(seqs), epoch: epoch)
+    static func batch(
+        _ seqs: ClosedRange<UInt64>, epoch: UInt64 = 3, of name: String = "demo.example"
+    ) -> DestinationBatch {
+        batch(entries(seqs), epoch: epoch, of: name)
     }
 
-    static func batch(_ entries: [LogEntry], epoch: UInt64 = 3) -> DestinationBatch {
+    static func batch(
+        _ entries: [LogEntry], epoch: UInt64 = 3, of name: String = "demo.example"
+    ) -> DestinationBatch {
         DestinationBatch(
-            domain: domain("demo.example"), events: entries.map { DestinationEvent(epoch: epoch, entry: $0) })
+            domain: domain(name), events: entries.map { DestinationEvent(epoch: epoch, entry: $0) })
     }
 
     /// Delivers until the destination has it all, as a lane does.

@@ -57,6 +57,36 @@ import Testing
         #expect(Set(nanomsg.messages.map(\.receipt)).count == nanomsg.messages.count, "a receipt is used twice")
     }
 
+    /// Nor is the connection given up on which theirs come.
+    @Test func aDomainWithoutReceiptsIsRefusedAloneAndOthersAreTaken() async throws {
+        let port = try await Fixture.freePort()
+        let nanomsg = try #require(NanomsgPlugin(port: port))
+        defer { nanomsg.close() }
+        let destination = destination(port: port, timeout: .seconds(3))
+        #expect(try await Fixture.deliver(Fixture.batch(1...1), to: destination) == nil)
+        nanomsg.silentFor.withLock { $0 = "demo.example" }
+        async let silent = Fixture.failure(of: Fixture.batch(2...3), at: destination)
+        let others = Task {
+            var failures: [DestinationError] = []
+            var count = 0
+            while !Task.isCancelled {
+                if let failure = await Fixture.failure(of: Fixture.batch(1...1, of: "acme.example"), at: destination) {
+                    failures.append(failure)
+                }
+                count += 1
+            }
+            return (failures, count)
+        }
+        let failure = await silent
+        let next = await Fixture.failure(of: Fixture.batch(2...2, of: "acme.example"), at: destination)
+        others.cancel()
+        #expect(failure?.kind == .domainUnavailable && next == nil)
+        let (failures, count) = await others.value
+        // The last may have been cancelled.
+        #expect(failures.allSatisfy { $0.description == "stopped" } && count > 1)
+        await destination.close()
+    }
+
     @Test func aPluginThatStartsLateIsFound() async throws {
         let port = try await Fixture.freePort()
         let destination = destination(port: port)

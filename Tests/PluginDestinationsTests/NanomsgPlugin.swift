@@ -17,6 +17,8 @@ final class NanomsgPlugin: Sendable {
     private let outbox: Int32
     /// Whether the next messages get receipts.
     let givesReceipts: Mutex<Bool>
+    /// The domain that gets none.
+    let silentFor = Mutex<String?>(nil)
     private let received = Mutex<[Message]>([])
 
     /// - Returns: nil when nanomsg cannot listen there
@@ -64,7 +66,7 @@ final class NanomsgPlugin: Sendable {
             )
         }
         received.withLock { $0.append(message) }
-        guard givesReceipts.withLock(\.self) else { return }
+        guard givesReceipts.withLock(\.self), silentFor.withLock(\.self) != message.domain else { return }
         if connected.insert(address).inserted { nn_connect(outbox, address) }
         send(receipt: message.receipt)
     }
