@@ -101,6 +101,9 @@ public struct DestinationError: Error, Hashable, Sendable, CustomStringConvertib
         /// Another owner writes the domain already, or may do so. What waits is dropped, and after a pause this node's owner is asked
         /// to restate everything; if it is deposed by then it does not answer, and nothing more is sent.
         case fenced
+        /// The domain's place there is another than that of its last batch (a topic), and has nothing of it yet. What
+        /// waits is dropped, and this node's owner is asked to restate everything.
+        case moved
         /// It wants nothing any more, of any domain, until somebody has it resumed or the node starts anew.
         case gone
     }

@@ -56,6 +56,7 @@ package struct LaneMachine: Sendable {
         case gap(DomainName, String)
         case rejected(DomainName, events: Int, String)
         case fenced(DomainName, String)
+        case moved(DomainName, String)
         case gone(String)
         case resumed
         case refused(DomainName, String)
@@ -299,6 +300,11 @@ package struct LaneMachine: Sendable {
             empty(domain, into: &directives)
             streams[domain]?.replay = .due
             delay(domain, until: now.monotonic + settings.longestPause)
+        case .moved:
+            directives.append(.note(.moved(domain, error.description)))
+            empty(domain, into: &directives)
+            streams[domain]?.replay = .due
+            refill(domain, into: &directives)
         case .gone:
             isGone = true
             directives.append(.note(.gone(error.description)))

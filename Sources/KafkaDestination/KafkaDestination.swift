@@ -32,6 +32,8 @@ public final class KafkaDestination: Destination {
     private let makeProducer: @Sendable () throws(KafkaFailure) -> KafkaProducer
     private let transactions: KafkaTransactions?
     private let limits = KafkaLimits()
+    /// Where the last batch of each domain went.
+    private let lastTopics = Mutex<[DomainName: String]>([:])
 
     /// The producer that domains share. There is none when each has its own, when none could be made, or at the end.
     private struct Shared {
@@ -71,17 +73,21 @@ public final class KafkaDestination: Destination {
     private var isCompacted: Bool { settings.spec.keys == .contact }
 
     public func deliver(_ batch: DestinationBatch) async throws(DestinationError) {
+        let name = settings.topic(batch.domain)
+        let last = lastTopics.withLock { $0.updateValue(name, forKey: batch.domain) } ?? name
+        guard last == name else {
+            throw DestinationError(.moved, "its topic is \(name) now, and was \(last)")
+        }
         if let transactions {
             let node = node
             let isCompacted = isCompacted
             return try await block { () throws(DestinationError) in
-                try transactions.deliver(batch, node: node, isCompacted: isCompacted)
+                try transactions.deliver(batch, to: name, node: node, isCompacted: isCompacted)
             }
         }
         let producer = try await producer()
         guard producer.enter() else { throw DestinationError(.unavailable, "the producer is being replaced") }
         defer { producer.leave() }
-        let name = settings.topic(batch.domain)
         let topic: KafkaTopics.Topic
         if let known = producer.topics.known(name) {
             topic = known
@@ -185,6 +191,7 @@ public final class KafkaDestination: Destination {
     }
 
     public func forget(_ domain: DomainName) async {
+        lastTopics.withLock { $0[domain] = nil }
         guard let transactions else { return }
         await block { transactions.forget(domain) }
     }

@@ -31,8 +31,9 @@ final class KafkaTransactions: Sendable {
         self.log = log
     }
 
-    func deliver(_ batch: DestinationBatch, node: [CChar], isCompacted: Bool) throws(DestinationError) {
-        let name = settings.topic(batch.domain)
+    func deliver(
+        _ batch: DestinationBatch, to name: String, node: [CChar], isCompacted: Bool
+    ) throws(DestinationError) {
         var pieces = KafkaPieces(of: batch, for: name, limits)
         while let piece = pieces.next() {
             let producer = try producer(for: piece)

@@ -255,6 +255,16 @@ struct LaneMachineTests {
         #expect(rig.outgoing.count == 2)
     }
 
+    @Test func aDomainThatHasAnotherPlaceIsRestatedThereAtOnce() throws {
+        var rig = try LaneRig()
+        rig.begin(demo)
+        rig.publish(demo, 1...3)
+        rig.fail(demo, .moved)
+        #expect(rig.asked == [.replay(to: "test")] && rig.notes == [.moved(demo, "test")])
+        rig.replay(demo, after: 3, ["a"], isFirst: true, isLast: true)
+        #expect(rig.land(demo).map(\.entry.seq) == [3, 3] && rig.cursors == ["1:3"])
+    }
+
     @Test func whatIsNeverTakenIsCountedAndPassedOver() throws {
         var rig = try LaneRig(batch: 1)
         rig.begin(demo)

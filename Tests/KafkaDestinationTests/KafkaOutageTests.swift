@@ -34,6 +34,25 @@ import Testing
         await kafka.close()
     }
 
+    /// As when an activated topology says so: nothing of the domain is in the new topic.
+    @Test func aTopicThatIsChangedIsToldOfEverythingAnew() async throws {
+        let cluster = try MockCluster(topic: "later", partitions: 1)
+        cluster.addTopic("first")
+        let topic = Name("first")
+        let spec = KafkaSpec(brokers: cluster.brokers)
+        let settings = KafkaSettings(spec: spec, cluster: "test", node: "sr1") { _ in topic.value.withLock(\.self) }
+        let kafka = try KafkaDestination(settings, log: Logger(label: "test"))
+        #expect(await Self.failure(of: batch([.clear(.restart)]), at: kafka) == nil)
+        topic.value.withLock { $0 = "later" }
+        #expect(await Self.failure(of: batch([.clear(.moved)]), at: kafka)?.kind == .moved)
+        #expect(await Self.failure(of: batch([.clear(.resync)]), at: kafka) == nil)
+        topic.value.withLock { $0 = "first" }
+        await kafka.forget(demo)
+        #expect(await Self.failure(of: batch([.clear(.restart)]), at: kafka) == nil, "another epoch begins with clear")
+        await kafka.close()
+        #expect(try cluster.records(1).first?.value?.contains("resync") == true)
+    }
+
     /// As when the file of a password is gone: a batch has to end by itself all the same.
     @Test func aBatchEndsThoughNoNewProducerCanBeMade() async throws {
         let cluster = try MockCluster(topic: "demo.example.registrarevents", partitions: 1)
@@ -103,4 +122,10 @@ import Testing
 
 private final class Tally: Sendable {
     let count = Atomic(0)
+}
+
+private final class Name: Sendable {
+    let value: Mutex<String>
+
+    init(_ name: String) { value = Mutex(name) }
 }
