@@ -19,6 +19,7 @@ final class NanomsgPlugin: Sendable {
     let givesReceipts: Mutex<Bool>
     /// The domain that gets none.
     let silentFor = Mutex<String?>(nil)
+    private let isOver = DispatchSemaphore(value: 0)
     private let received = Mutex<[Message]>([])
 
     /// - Returns: nil when nanomsg cannot listen there
@@ -27,14 +28,19 @@ final class NanomsgPlugin: Sendable {
         outbox = nn_socket(AF_SP, ROLLCALL_NN_PUSH)
         self.givesReceipts = Mutex(givesReceipts)
         guard inbox >= 0, outbox >= 0, nn_bind(inbox, "tcp://127.0.0.1:\(port)") >= 0 else { return nil }
-        Thread { self.serve() }.start()
+        Thread {
+            self.serve()
+            self.isOver.signal()
+        }.start()
     }
 
     var messages: [Message] { received.withLock(\.self) }
 
+    /// Waits until its thread has noticed: nanomsg gives the numbers of sockets to others at once.
     func close() {
         nn_close(inbox)
         nn_close(outbox)
+        isOver.wait()
     }
 
     private func serve() {
