@@ -205,6 +205,7 @@ public struct DomainMachine: Sendable {
             // Not a member: ask nobody, and keep the copy only as long as it may be the latest there is.
             let isOfUse = replica.isComplete && mayNeedCopy(new)
             if !isOfUse, replica.position != .start { directives.append(.store(.reset(.start))) }
+            if !isOfUse { tail = LogTail() }
             receiver = ReplicaReceiver(
                 domain: domain, role: .standby, replica: isOfUse ? receiver.replica : DomainReplica())
         }

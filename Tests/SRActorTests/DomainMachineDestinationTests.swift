@@ -79,6 +79,16 @@ struct DomainMachineDestinationTests {
         #expect(try #require(tail(cluster, of: Self.b)).entries.isEmpty)
     }
 
+    /// It would be kept for as long as the node lives.
+    @Test func aNodeThatStandsByNoMoreKeepsNoTail() throws {
+        var cluster = try MachineCluster.pair(policy: Self.policy)
+        for name in ["alice", "bob"] { try cluster.register(name) }
+        cluster.settle()
+        cluster.assign(epoch: 2, owner: "a", standbys: ["c+"], to: ["b"])
+        cluster.assign(epoch: 3, owner: "b", to: ["b"])
+        #expect(try #require(tail(cluster, of: Self.b)).entries.isEmpty)
+    }
+
     @Test func aDeposedOwnerPublishesNothingMore() throws {
         var cluster = try MachineCluster.pair(policy: Self.policy)
         try cluster.register("alice")
