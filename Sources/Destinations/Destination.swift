@@ -98,8 +98,8 @@ public struct DestinationError: Error, Hashable, Sendable, CustomStringConvertib
         /// It never takes so many events of the batch (too large), and has the others: those are passed over, counted
         /// and shown in the node's health.
         case rejected(events: Int)
-        /// Another owner writes the domain already, or may do so. What waits is dropped, and after a pause this node's owner is asked
-        /// to restate everything; if it is deposed by then it does not answer, and nothing more is sent.
+        /// Another owner writes the domain already, or may do so. What waits is dropped, and after a pause this node's
+        /// owner is asked to restate everything; if it is deposed by then it does not answer, and nothing more is sent.
         case fenced
         /// The domain's place there is another than that of its last batch (a topic), and has nothing of it yet. What
         /// waits is dropped, and this node's owner is asked to restate everything.

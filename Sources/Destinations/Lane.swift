@@ -210,7 +210,7 @@ public final class Lane: Sendable {
         case .rejected(let domain, let events, let why):
             log.error("destination \(name) never takes \(events) events of \(domain): \(why)")
         case .fenced(let domain, let why):
-            log.notice("destination \(name): \(domain) may have a later owner, and waits for a word of this one: \(why)")
+            log.notice("destination \(name): \(domain) may have a later owner, and waits for its own: \(why)")
         case .moved(let domain, let why): log.notice("destination \(name): \(domain) has another place: \(why)")
         case .gone(let why): log.error("destination \(name) wants nothing any more: \(why)")
         case .resumed: log.notice("destination \(name) is resumed")

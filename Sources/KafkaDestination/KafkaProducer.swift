@@ -47,8 +47,8 @@ final class KafkaProducer: Sendable {
         return SystemClock.monotonic() - last < time
     }
 
-    /// Ends it. What is under way fails, unless it ends by itself within the grace. Blocks, but not for whoever does not
-    /// leave in time: the end is then left to a thread that waits for them.
+    /// Ends it. What is under way fails, unless it ends by itself within the grace. Blocks, for so long at most: who is
+    /// still there then is waited for by a thread that ends it.
     func close(after grace: Duration = .zero, patience: Duration = KafkaProducer.patience) {
         let isFirst = users.withLock { users in
             defer { users.isClosing = true }

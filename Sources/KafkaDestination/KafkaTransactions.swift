@@ -76,7 +76,7 @@ final class KafkaTransactions: Sendable {
         return queued.unreadable
     }
 
-    /// The domain's producer: a new one, which fences all before it, with each epoch, and with each answer of the owner.
+    /// The domain's producer: a new one, which fences all before it, with each epoch and each answer of the owner.
     private func producer(for batch: DestinationBatch) throws(DestinationError) -> KafkaProducer {
         let epoch = batch.events.last?.epoch ?? 0
         let (existing, isClosed) = producers.withLock { ($0.all[batch.domain], $0.isClosed) }
@@ -84,7 +84,7 @@ final class KafkaTransactions: Sendable {
         if let existing, existing.epoch >= epoch { return existing.producer }
         guard mayBegin(epoch, batch.domain) else {
             throw DestinationError(
-                .fenced, "\(settings.topic(batch.domain)): its producer is gone, and another might shut out a later owner's")
+                .fenced, "\(batch.domain): its producer is gone, and another might fence a later owner's")
         }
         let made: KafkaProducer
         do throws(KafkaFailure) {
