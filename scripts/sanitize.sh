@@ -11,8 +11,9 @@ export TSAN_OPTIONS="halt_on_error=0 exitcode=66"
 export ASAN_OPTIONS="detect_leaks=0 exitcode=66"
 skipped=()
 if [ "$sanitizer" = thread ]; then
-  # Machines through histories by the hundred: they have one thread, and take an hour under this sanitizer.
-  skipped=(--skip 'ClusterSimulationTests|PropertyTests|ReplicationTests')
+  # Machines through histories by the hundred: they have one thread, and take an hour under this sanitizer. Names of hosts
+  # nanomsg looks up in threads of glibc's own, which the sanitizer does not see begin.
+  skipped=(--skip 'ClusterSimulationTests|PropertyTests|ReplicationTests|hostsMayBeNames')
   library=$PWD/$scratch/thread.so
   clang -std=c11 -Wall -Wextra -Werror -O1 -shared -fPIC -o "$library" Tests/sanitizers/thread.c
   export LD_PRELOAD=$library
