@@ -95,7 +95,9 @@ struct History {
                 position: acknowledgement.position, mark: operation.mark, endedAt: endedAt)
         case .unregister: knowledge[contact] = Knowledge(position: acknowledgement.position, endedAt: endedAt)
         }
-        if let end = mayHaveEnded[operation.domain], operation.started <= end {
+        // What has ended since may have been there again: the request was sent to the next owner, too.
+        let mayHaveEnded = mayHaveEnded[operation.domain].map { operation.started <= $0 } ?? false
+        if mayHaveEnded || (endedAt > .start && endedAt >= acknowledgement.position) {
             knowledge[contact]?.isUncertain = true
         }
     }
