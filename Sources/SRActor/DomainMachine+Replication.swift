@@ -117,6 +117,7 @@ extension DomainMachine {
     mutating func keep(at now: Moment) -> [Directive] {
         guard owner?.isDeposed == false else { return [] }
         let ended = replay(at: now)
+        endRetirementIfPutBack()
         endForRetirement(at: now)
         var directives: [Directive] = []
         if !owner!.unstored.isEmpty {

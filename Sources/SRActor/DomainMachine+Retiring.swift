@@ -9,7 +9,8 @@ import RegistrarEvents
 /// these steps may be cut off by a failover.
 ///
 /// The owner serves again when it learns of a topology that has the domain, and when the order is not repeated. What
-/// had ended by then has ended.
+/// had ended by then has ended. Once it has asked for the epoch that begins with `clear` it serves in that one only: the
+/// router may begin it at any moment, and what had been granted before would be gone.
 extension DomainMachine {
     /// How long an order holds.
     static let retirementPatience = Duration.seconds(2)
@@ -58,7 +59,17 @@ extension DomainMachine {
     var isRetiring: Bool { owner != nil && retirement != nil }
 
     mutating func endRetirementIfPutBack() {
-        if let retirement, retirement.topology <= policy.topology { self.retirement = nil }
+        guard isPutBack, let owner, let retirement else { return }
+        let isClearUnderWay = retirement.epoch == owner.epoch && retirement.lastAsked != nil && !isCleared(owner)
+        if !isClearUnderWay { self.retirement = nil }
+    }
+
+    /// Whether a topology has the domain that is newer than the one that had it no more.
+    private var isPutBack: Bool { retirement.map { $0.topology <= policy.topology } ?? false }
+
+    /// An epoch that began empty and in which nothing has happened since: its `clear` is the last word.
+    private func isCleared(_ owner: Ownership) -> Bool {
+        owner.assignment.cause == .storageCleared && owner.ring.lastSeq == 1
     }
 
     mutating func endRetirementIfNotRepeated(at now: Moment) {
@@ -90,14 +101,14 @@ extension DomainMachine {
             current.uncommitted == 0
         else { return [] }
         if let asked = retirement.lastAsked, now.monotonic - asked < Self.retirementInterval { return [] }
-        // An epoch that began empty and in which nothing has happened since: its `clear` is the last word.
-        let isCleared = current.assignment.cause == .storageCleared && current.ring.lastSeq == 1
+        let isCleared = isCleared(current)
         guard !isCleared || isFarewellOver(current, at: now) else { return [] }
         self.retirement?.lastAsked = now.monotonic
         let change = ReplicaChange(
             domain: domain, epoch: current.epoch, revision: current.assignment.revision,
             kind: isCleared ? .retire : .clear, node: node)
-        return [.send(.replicaChange(change), to: retirement.router)]
+        // Who gave the order may lead no more by the time that the domain is there again.
+        return isPutBack ? [.askRouters(change)] : [.send(.replicaChange(change), to: retirement.router)]
     }
 
     /// Followers come to an epoch by themselves, so it takes a moment until the owner knows all that there are.

@@ -94,8 +94,32 @@ struct DomainMachineRetiringTests {
 
     @Test func aDomainThatIsPutBackIsServedAtOnce() throws {
         var cluster = try MachineCluster.pair()
+        try cluster.register("bob")
+        cluster.settle()
         cluster.orderRetirement("a")
         cluster.turn("a", .policy(DomainPolicy(topology: 2)))
+        let granted = try cluster.register("alice")
+        cluster.settle()
+        #expect(cluster.replies[granted] != .refused(.notOwner))
+        #expect(try cluster.accounts("a") == ["alice"])
+    }
+
+    /// What was granted before that epoch would be gone by its `clear`.
+    @Test func aDomainThatIsPutBackWaitsForTheClearThatWasAskedFor() throws {
+        var cluster = try MachineCluster.pair()
+        try cluster.register("bob")
+        cluster.settle()
+        cluster.forget()
+        cluster.orderRetirement("a")
+        cluster.settle()
+        #expect(cluster.asked.map(\.kind) == [.clear])
+        cluster.turn("a", .policy(DomainPolicy(topology: 2)))
+        let refused = try cluster.register("alice")
+        #expect(cluster.replies[refused] == .refused(.notOwner))
+        cluster.advance(300)
+        #expect(cluster.asked.map(\.kind) == [.clear, .clear], "it goes on asking")
+        cluster.assign(epoch: 2, owner: "a", standbys: ["b+"], cause: .storageCleared)
+        cluster.settle()
         let granted = try cluster.register("alice")
         cluster.settle()
         #expect(cluster.replies[granted] != .refused(.notOwner))
