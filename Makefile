@@ -2,7 +2,7 @@
 
 SEEDS ?= 1000
 # In `make test`, of the debug build.
-TEST_SEEDS ?= 500
+TEST_SEEDS ?= 300
 DRILLS ?= $(sort $(filter-out drills/soak-%,$(wildcard drills/*.yaml)))
 # Such as --without-network, where no drill can have hosts of its own (no root, or no /dev/net/tun).
 DRILL_OPTIONS ?=
