@@ -33,7 +33,8 @@ package struct Operation: Hashable, Sendable {
     package var outcome: Outcome
     /// Where it was sent to, where that matters.
     package var node: NodeName?
-    /// What a registration said of itself, so that it can be told from others of its contact; nil where it is not known.
+    /// What a registration said of itself, so that it can be told from others of its contact; nil where that is not
+    /// known.
     package var cseq: UInt32?
 
     package init(

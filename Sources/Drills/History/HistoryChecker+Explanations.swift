@@ -23,9 +23,9 @@ extension HistoryChecker {
         }
     }
 
-    /// Whether a registration of the contact may have come to its end by itself. What was renewed has not: only the last
-    /// registration that was acknowledged before may have run out, or one of which it is not known whether or when it was
-    /// carried out.
+    /// Whether a registration of the contact may have come to its end by itself. What was renewed has not: only the
+    /// last registration that was acknowledged before may have run out, or one of which it is not known whether or
+    /// when it was carried out.
     private func hasRunOut(
         _ operations: [Operation], before position: Position, by latest: MonotonicInstant
     ) -> Bool {

@@ -101,9 +101,11 @@ package struct SoakRun: Sendable {
         return report
     }
 
-    /// Whether a node grows is seen only while it lives: in the second half of the soak none is killed, so that each has
-    /// a life as long as that.
-    func mayKill(after done: Int, _ elapsed: Duration) -> Bool { elapsed * 2 < duration && done < rounds - rounds / 2 }
+    /// Whether a node grows is seen only while it lives: in the second half of the soak none is killed, so that each
+    /// has a life as long as that.
+    func mayKill(after done: Int, _ elapsed: Duration) -> Bool {
+        elapsed * 2 < duration && done < rounds - rounds / 2
+    }
 
     private func round(
         _ number: Int, _ drill: DrillFile, _ cluster: DrillCluster, _ client: ClusterClient,
