@@ -16,7 +16,8 @@ package struct ResourceCurve: Sendable {
             switch self {
             case .bytes: 8 * 1_048_576
             case .descriptors: 4
-            case .threads: 2
+            // The system's pool adds up to two for each kind of work while processors are busy with other programs.
+            case .threads: 4
             }
         }
     }
