@@ -37,6 +37,18 @@ extension ClusterSimulation {
                 "a follower that was handed more events at once than it keeps sent subscribers of states, too, back to "
                 + "a list of a moment ago"
         ),
+        FormerBug(
+            seed: 2_002_521, isPlain: false,
+            cause:
+                "an owner whose domain was put back amid its removal took in registrations that the clear it had asked "
+                + "for before then voided"
+        ),
+        FormerBug(
+            seed: 2_008_599, isPlain: false,
+            cause:
+                "an owner that had handed its domain over, and took it over again before it had heard the next one, "
+                + "granted nobody the outage between"
+        ),
     ]
 
     /// Runs the histories of former bugs.

@@ -202,7 +202,9 @@ extension World {
             grantOutage(of: domain, to: node.life, reason)
             trace.note(now, "\(name) \(Trace.describe(directive)) \(domain)")
             // What clients know of is there from the first moment on, whatever they ask for later.
-            if reason != .storageCleared, let replica = node.domains[domain]?.replica {
+            // In the same turn it may have learned that it is owner no more.
+            if reason != .storageCleared, let machine = node.domains[domain], machine.isOwner {
+                let replica = machine.replica
                 history.compare(
                     Self.list(of: replica, at: moment(of: name), all: true), of: domain, before: epoch, at: now,
                     mayOutlive: true)

@@ -191,6 +191,8 @@ public struct DomainMachine: Sendable {
             guard owner?.epoch != new.epoch else { return inSyncChanged(new) }
             return takeOver(new, at: now) + grantEarly(at: now)
         }
+        // Up to now clients could renew here, whenever the next owner is heard.
+        if owner != nil { receiver.ownedHere(until: now.monotonic) }
         var directives: [Directive] = owner == nil ? [] : refuseWaiting()
         let isMember = new.standbys.contains { $0.node == node }
         let wasMember = owner == nil && known?.standbys.contains { $0.node == node } == true

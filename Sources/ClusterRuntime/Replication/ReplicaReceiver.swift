@@ -126,6 +126,9 @@ public struct ReplicaReceiver: Sendable {
         self.lastHeard = max(lastHeard, sign)
     }
 
+    /// This node was the owner itself.
+    public mutating func ownedHere(until now: MonotonicInstant) { lastHeard = now }
+
     // MARK: Assignment
 
     private mutating func assigned(_ new: Assignment, at now: Moment) -> [Directive] {
