@@ -9,8 +9,9 @@ import RegistrarEvents
 /// these steps may be cut off by a failover.
 ///
 /// The owner serves again when it learns of a topology that has the domain, and when the order is not repeated. What
-/// had ended by then has ended. Once it has asked for the epoch that begins with `clear` it serves in that one only:
-/// the router may begin it at any moment, and what had been granted before would be gone.
+/// had ended by then has ended. Once it has asked for the epoch that begins with `clear`, a topology that has the
+/// domain has it serve in that one only: the router may begin it at any moment, and what had been granted before would
+/// be gone. No longer than `retirementPatience`, though: without a router it serves all the same.
 extension DomainMachine {
     /// How long an order holds.
     static let retirementPatience = Duration.seconds(2)
