@@ -58,6 +58,10 @@ struct LaneTwin {
     /// Records of each domain, as they were written.
     var spool: [DomainName: [[DestinationEvent]]] = [:]
 
+    var spooledBytes: Int {
+        spool.values.joined().joined().reduce(0) { $0 + $1.entry.weight }
+    }
+
     /// Takes whole records of about so many bytes from the front, at least one.
     mutating func read(bytes: Int, of domain: DomainName) -> [DestinationEvent] {
         var events: [DestinationEvent] = []

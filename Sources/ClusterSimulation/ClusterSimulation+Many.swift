@@ -49,6 +49,12 @@ extension ClusterSimulation {
                 "an owner that had handed its domain over, and took it over again before it had heard the next one, "
                 + "granted nobody the outage between"
         ),
+        FormerBug(
+            seed: 6_000_007, isPlain: false,
+            cause:
+                "when all registrars had been away for longer than the grace, the first to come back began domains "
+                + "with what it had"
+        ),
     ]
 
     /// Runs the histories of former bugs.

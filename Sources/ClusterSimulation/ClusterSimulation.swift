@@ -26,6 +26,8 @@ public enum ClusterSimulation {
         public let duplicates: Int
         /// How often a domain was at rest amid the history, and held against the promises.
         public let quietPoints: Int
+        /// How often an epoch was allowed to begin with less than was acknowledged, since the grace was over.
+        public let losses: Int
         /// How often subscribers went on where they were, and how often they were given a list instead.
         public let resumed: Int
         public let relisted: Int
@@ -110,7 +112,7 @@ public enum ClusterSimulation {
             acknowledged: world.history.acknowledged, unknown: world.history.unknown, moves: world.moves,
             removals: world.removals, exchanges: world.exchanges, nodesRemoved: world.nodesRemoved,
             delivered: world.broker.taken, duplicates: world.broker.duplicates,
-            quietPoints: world.quietPoints,
+            quietPoints: world.quietPoints, losses: world.losses,
             resumed: world.subscribers.values.reduce(0) { $0 + $1.consumer.resumed },
             relisted: world.subscribers.values.reduce(0) { $0 + $1.consumer.relisted },
             simulated: world.now - World.beginning, trace: world.trace.lines)

@@ -48,6 +48,8 @@ struct History {
     private var latestPosition: [DomainName: [(position: Position, known: MonotonicInstant)]] = [:]
     /// When each domain's removal was last under way: what was asked for before may have ended by it.
     private var mayHaveEnded: [DomainName: MonotonicInstant] = [:]
+    /// Below which epoch nothing counts, since the next one began although those that have everything may be there.
+    private var forgivenBelow: [DomainName: UInt64] = [:]
     /// What was acknowledged where: the log has to have it there.
     private var claimed: [DomainName: [Position: ContactKey]] = [:]
     /// The highest epoch acknowledged so far, with the time at which the client knew.
@@ -73,6 +75,7 @@ struct History {
                 "epoch \(epoch) of \(operation.domain): \(writer) and \(acknowledgement.by) acknowledged")
         }
         writers[operation.domain, default: [:]][epoch] = acknowledgement.by
+        if epoch < forgivenBelow[operation.domain] ?? 0 { return giveUp(operation) }
         let newer = latestEpoch[operation.domain]?.first { $0.epoch > epoch && $0.known < operation.started }
         if let newer {
             violate(
@@ -152,11 +155,15 @@ struct History {
     }
 
     /// The domain is removed, or put back before its removal was through: what was acknowledged so far may have ended
-    /// by that. Consumers learn it by `delete_aor` or, when the owner was lost over it, by the next one's `clear`.
+    /// by that. Consumers learn it by `delete_aor` or, when the owner was lost over it, by the next one's `clear`. Or
+    /// an epoch begins with what there is, as nobody that held everything came back in time.
     mutating func mayHaveEnded(_ domain: DomainName, at now: MonotonicInstant) {
         mayHaveEnded[domain] = now
         for contact in knowledge.keys where contact.domain == domain { knowledge[contact]?.isUncertain = true }
     }
+
+    /// Owners of former epochs may not have heard of the next one yet, and go on: nothing of that counts.
+    mutating func forgive(_ domain: DomainName, below epoch: UInt64) { forgivenBelow[domain] = epoch }
 
     // MARK: Consumers
 

@@ -47,6 +47,8 @@ public enum PlantedBug: String, CaseIterable, Sendable, Hashable {
     case forgetsWhatWasDropped
     /// An owner does all but the last change of a REGISTER.
     case bindsInPart
+    /// What was spooled of a domain that gives way to others stays on the disk.
+    case keepsDroppedSpools
 
     /// The promise that it breaks, of those that it may break.
     public var promise: String {
@@ -62,9 +64,10 @@ public enum PlantedBug: String, CaseIterable, Sendable, Hashable {
         case .keepsWhatWasResynced: "a consumer keeps the set"
         case .goesOnAfterCompaction: "a vacancy is told"
         case .bindsInPart: "answers tell the truth"
+        case .keepsDroppedSpools: "limits"
         }
     }
 
     /// How many histories, from seed 1 on, it may take at most to find one. What each took is in docs/testing.md.
-    public static let patience: UInt64 = 60
+    public static let patience: UInt64 = 120
 }

@@ -41,6 +41,8 @@ extension Scenario {
         add("watches", Act.text(.milliseconds(options.watchDelay)), when: options.hasWatches)
         add("broker", Act.text(.milliseconds(options.brokerDelay)), when: options.hasBroker)
         add("unanswered", "\(options.unanswered)", when: options.unanswered > 0)
+        add("refused", "\(options.refused)", when: options.refused > 0)
+        add("missed", "\(options.missed)", when: options.missed > 0)
         add("queue", "\(options.brokerQueueBytes)", when: options.brokerQueueBytes != calm.brokerQueueBytes)
         add("spool", "\(options.brokerSpoolBytes)", when: options.brokerSpoolBytes != calm.brokerSpoolBytes)
         let window = options.window
@@ -50,6 +52,12 @@ extension Scenario {
                 + "\(window.nearlyThere)", when: window != calm.window)
         add("turns", Act.text(.milliseconds(options.turnDelay)), when: options.turnDelay > 0)
         add("sockets", Act.text(.milliseconds(options.socketDelay)), when: options.socketDelay > 0)
+        add(
+            "grace", Act.text(.milliseconds(options.restartGrace)), when: options.restartGrace != calm.restartGrace)
+        add(
+            "rebalance", Act.text(.milliseconds(options.rebalanceAfter)),
+            when: options.rebalanceAfter != calm.rebalanceAfter)
+        add("availability", "accept", when: options.acceptsWithoutLease)
         add("recent", "\(options.recentEvents)", when: options.recentEvents != calm.recentEvents)
         add("slice", "\(options.sliceBytes)", when: options.sliceBytes != calm.sliceBytes)
         add("budget", "\(options.socketBudget)", when: options.socketBudget != calm.socketBudget)

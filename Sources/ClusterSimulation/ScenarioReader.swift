@@ -86,6 +86,11 @@ struct ScenarioReader {
         case "window": setWindow(text)
         case "turns": scenario.options.turnDelay = milliseconds(text, in: 1...1_000) ?? 1
         case "sockets": scenario.options.socketDelay = milliseconds(text, in: 1...1_000) ?? 1
+        case "grace": scenario.options.restartGrace = milliseconds(text, in: 1_000...600_000) ?? 5_000
+        case "rebalance": scenario.options.rebalanceAfter = milliseconds(text, in: 0...600_000) ?? 300_000
+        case "availability":
+            if !["accept", "reject"].contains(text) { report("availability is `\(text)`", "accept or reject") }
+            scenario.options.acceptsWithoutLease = text == "accept"
         case "recent": scenario.options.recentEvents = number(text, in: 1...65_536) ?? 65_536
         case "slice": scenario.options.sliceBytes = number(text, in: 100...1 << 20) ?? 65_536
         case "budget": scenario.options.socketBudget = number(text, in: 100...1 << 30) ?? 1 << 20
@@ -108,6 +113,8 @@ struct ScenarioReader {
             scenario.options.hasBroker = true
             scenario.options.brokerDelay = milliseconds(text, in: 1...1_000) ?? 20
         case "unanswered": scenario.options.unanswered = share(text) ?? 0
+        case "refused": scenario.options.refused = share(text) ?? 0
+        case "missed": scenario.options.missed = share(text) ?? 0
         case "queue": scenario.options.brokerQueueBytes = number(text, in: 1...(1 << 20)) ?? 1 << 20
         case "spool": scenario.options.brokerSpoolBytes = number(text, in: 0...(1 << 20)) ?? 1 << 20
         case "quorum": scenario.options.quorumSize = number(text, in: 0...50) ?? 0
@@ -131,8 +138,9 @@ struct ScenarioReader {
             report(
                 "there is no setting `\(name)`",
                 "nodes, domains, replicas, ring, delay, loss, duplication, reordering, drift, coordinator, hints, "
-                    + "group, pin, quorum, spread, former, watches, broker, unanswered, queue, spool, recent, slice, "
-                    + "budget, window, turns, sockets, plant, chance, until or breaks")
+                    + "group, pin, quorum, spread, former, watches, broker, unanswered, refused, missed, queue, spool, "
+                    + "recent, slice, budget, window, turns, sockets, grace, rebalance, availability, plant, "
+                    + "chance, until or breaks")
         }
     }
 

@@ -13,6 +13,8 @@ final class SimulatedNode {
     let name: NodeName
     let role: NodeRole
     let incarnation: UInt64
+    /// When the process was started.
+    let began: MonotonicInstant
     /// Whether its program is of the wire version before this one.
     let isFormer: Bool
     var isRunning = true
@@ -53,7 +55,11 @@ final class SimulatedNode {
         let record: JournalRecord
     }
 
-    init(_ life: NodeID, role: NodeRole, isFormer: Bool, disk: [DomainName: [Written]], agent: NodeAgent) {
+    init(
+        _ life: NodeID, role: NodeRole, isFormer: Bool, began: MonotonicInstant, disk: [DomainName: [Written]],
+        agent: NodeAgent
+    ) {
+        self.began = began
         name = life.name
         incarnation = life.incarnation
         self.role = role

@@ -27,6 +27,10 @@ public struct SimulationOptions: Sendable, Hashable {
     public var brokerDelay = 20
     /// Share of batches that are taken, but whose answer is lost.
     public var unanswered = 0.0
+    /// Share of batches that are refused for their domain's sake, and of publications that find no room in front of the
+    /// lane.
+    var refused = 0.0
+    var missed = 0.0
     /// What may wait for the broker in memory and on disk, in bytes; beyond it events are dropped and restated.
     public var brokerQueueBytes = 1 << 20
     public var brokerSpoolBytes = 1 << 20
@@ -72,6 +76,11 @@ public struct SimulationOptions: Sendable, Hashable {
     public var turnDelay = 0
     public var socketDelay = 0
 
+    /// How long routers wait for nodes that may hold a better copy, and how long a node has to be there before it is
+    /// given its share; in milliseconds.
+    var restartGrace = Int(Periods().restartGrace.milliseconds)
+    var rebalanceAfter = Int(Periods().rebalanceAfter.milliseconds)
+
     /// Those who come and go at `wssubscr` nodes, beside the two that stay at each.
     public var subscribers = 0
     /// How many recent events followers keep, how many bytes they hand to a socket in one go, and how many may wait in
@@ -85,6 +94,16 @@ public struct SimulationOptions: Sendable, Hashable {
 
     /// Whether standbys have to be at another site than owners: every other node is there.
     public var spreads = false
+
+    /// Whether owners that are alone go on without a router's word.
+    var acceptsWithoutLease = false
+
+    var periods: Periods {
+        var periods = Periods()
+        periods.restartGrace = .milliseconds(Int64(restartGrace))
+        periods.rebalanceAfter = .milliseconds(Int64(rebalanceAfter))
+        return periods
+    }
 
     /// - Parameter number: of a node, from the first registrar on.
     func site(of number: Int, _ role: NodeRole) -> String {
@@ -135,6 +154,20 @@ public struct SimulationOptions: Sendable, Hashable {
         addLulls(seed: seed)
         addSubscribers(seed: seed)
         addHaste(seed: seed)
+        shortenPeriods(seed: seed)
+    }
+
+    /// Has routers of some histories give up waiting before those that they wait for are back, and move domains for
+    /// balance; in some, owners that are alone go on without routers. Again from a generator of its own.
+    private mutating func shortenPeriods(seed: UInt64) {
+        var random = SplitMix64(seed: seed ^ 0x7368_6f72_7465_6e65)
+        if random.chance(0.2) {
+            restartGrace = Int.random(in: 1_000...1_500, using: &random)
+            // Without standbys one fault is enough for it to matter.
+            if random.chance(0.5) { replicas = 1 }
+        }
+        if random.chance(0.2) { rebalanceAfter = Int.random(in: 1_000...5_000, using: &random) }
+        acceptsWithoutLease = random.chance(0.2)
     }
 
     /// Has some histories with small windows, with turns of many events, and with routers that lose the coordinator one
@@ -206,6 +239,8 @@ public struct SimulationOptions: Sendable, Hashable {
         if random.chance(0.5) { unanswered = Double.random(in: 0...0.2, using: &random) }
         brokerQueueBytes = Int.random(in: 500...10_000, using: &random)
         brokerSpoolBytes = random.chance(0.6) ? Int.random(in: 0...6_000, using: &random) : 1 << 20
+        if random.chance(0.3) { refused = Double.random(in: 0...0.2, using: &random) }
+        if random.chance(0.3) { missed = Double.random(in: 0...0.1, using: &random) }
     }
 
     /// Has some histories with groups, pins and quorums, again from a generator of its own.

@@ -1,4 +1,5 @@
 import ClusterRuntime
+import RegistrarEvents
 import Router
 
 /// What a router asks of the coordinator.
@@ -50,6 +51,8 @@ extension World {
                 .stored(
                     heard {
                         leaderRecord.revision += 1
+                        let known = coordinator.load().assignments
+                        defer { forgiveLosses(since: known) }
                         return stored(changes, wishes: wishes, above: floor, term: term)
                     }, term: term)
             case .activate(let topology, let term):
@@ -63,6 +66,41 @@ extension World {
     mutating func resign(_ router: NodeName, term: UInt64) {
         if !isMute(router) { coordinator.resign(term: term) }
         noteLeader()
+    }
+
+    /// Where nobody that has everything came back within the grace, a domain may begin anew with less. Histories in
+    /// which no fault is as long as that allow for no such thing.
+    private mutating func forgiveLosses(since known: [Assignment]) {
+        guard options.restartGrace < Int(Periods().restartGrace.milliseconds) else { return }
+        let former = Dictionary(known.map { ($0.domain, $0) }) { first, _ in first }
+        for next in coordinator.load().assignments {
+            guard let current = former[next.domain], next.epoch > current.epoch, let owner = next.owner,
+                owner != current.owner, !current.inSync.contains(owner), next.cause != .storageCleared
+            else { continue }
+            let members = (current.owner.map { [$0] } ?? []) + current.inSync
+            guard members.contains(where: { isAway($0.name) }), hasAnybodyWaited else { continue }
+            losses += 1
+            trace.note(now, "\(next.domain) may have lost something before epoch \(next.epoch)")
+            history.mayHaveEnded(next.domain, at: now)
+            // An owner that waits for nobody takes nothing without a lease, which is over.
+            guard options.acceptsWithoutLease || !current.inSync.isEmpty else { continue }
+            history.forgive(next.domain, below: next.epoch)
+        }
+    }
+
+    /// Whether a registrar has been there for the whole grace.
+    private var hasAnybodyWaited: Bool {
+        registrars.contains { name in
+            guard let node = nodes[name], node.isRunning else { return false }
+            return now - node.began >= periods.restartGrace
+        }
+    }
+
+    /// Whether routers may not have heard a node as it is.
+    private func isAway(_ name: NodeName) -> Bool {
+        guard let node = nodes[name], node.isRunning, !node.isPaused else { return true }
+        let isCut = blocked.contains { $0.from == name || $0.to == name }
+        return isCut || slowness[name] != nil || (lastAway[name].map { now - $0 < .seconds(3) } ?? false)
     }
 
     /// A hint that comes late, more than once, or not at all.

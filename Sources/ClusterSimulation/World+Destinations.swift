@@ -16,6 +16,27 @@ extension World {
         return LaneTwin(machine: LaneMachine(settings: settings, seed: life.incarnation))
     }
 
+    /// What an owner publishes comes to the lane, unless too much waits in front of it already.
+    mutating func publish(_ publication: Publication, of domain: DomainName, at node: SimulatedNode) {
+        if case .entries(let entries, _) = publication, options.missed > 0, brokerChance.chance(options.missed) {
+            return post(.missed(events: entries.count, of: domain), to: node.life, at: now)
+        }
+        post(.published(publication, of: domain), to: node.life, at: now)
+    }
+
+    /// What waits on the disk is what the machine counts, and no more than it may be.
+    mutating func checkLane(of node: SimulatedNode) {
+        guard let lane = node.lane else { return }
+        let written = lane.spooledBytes
+        let counted = lane.machine.summary(at: moment(of: node.name)).spooledBytes
+        if written > options.brokerSpoolBytes || written != Int(counted) {
+            history.violate(
+                "limits",
+                "\(node.name) has \(written) bytes in its spool, counts \(counted), and may have "
+                    + "\(options.brokerSpoolBytes)")
+        }
+    }
+
     /// Hands the lane something once everything that happens now has happened, as its mailbox does.
     mutating func post(_ event: LaneMachine.Event, to life: NodeID, at time: MonotonicInstant) {
         queue.add(.step(life.name, .lane(event, life: life)), at: time)
@@ -33,14 +54,14 @@ extension World {
                 queue.add(.step(life.name, .notice(notice, domain, life: life)), at: now)
             case .spool(let events, let domain):
                 if fullDisks.contains(life.name) {
-                    post(.spoolFailed("the disk is full", of: domain), to: life, at: now)
+                    handle(.spoolFailed("the disk is full", of: domain), of: life)
                 } else {
                     node.lane?.spool[domain, default: []].append(events)
                 }
             case .unspool(let bytes, let domain):
                 let events = node.lane?.read(bytes: bytes, of: domain) ?? []
                 handle(.unspooled(events, of: domain), of: life)
-            case .dropSpool(let domain): node.lane?.spool[domain] = nil
+            case .dropSpool(let domain): if !has(.keepsDroppedSpools) { node.lane?.spool[domain] = nil }
             case .forget: break
             case .note(let note): trace.note(now, "\(life.name) broker: \(note)")
             }
@@ -67,6 +88,12 @@ extension World {
         let failure = DestinationError(.unavailable, "simulated")
         guard !broker.isAway else {
             return post(.failed(failure, ticket: ticket, of: batch.domain), to: life, at: back)
+        }
+        if isLossy, options.refused > 0, brokerChance.chance(options.refused) {
+            let kinds: [DestinationError.Kind] = [.domainUnavailable, .moved, .fenced]
+            let refusal = DestinationError(kinds[Int.random(in: 0...2, using: &brokerChance)], "simulated")
+            trace.note(now, "broker refuses \(batch.domain) from \(life): \(refusal.kind)")
+            return post(.failed(refusal, ticket: ticket, of: batch.domain), to: life, at: back)
         }
         for event in batch.events {
             broker.taken += 1

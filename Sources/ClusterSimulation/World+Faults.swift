@@ -68,13 +68,14 @@ extension World {
 
     /// Whether the fault takes away a registrar. Such faults come one at a time, so that what is promised of the
     /// failure of any one node can be held against the cluster.
-    private func hitsRegistrar(_ fault: Fault) -> Bool {
+    private func hitsRegistrar(_ fault: Fault) -> Bool { registrars.contains { hits(fault, $0) } }
+
+    private func hits(_ fault: Fault, _ node: NodeName) -> Bool {
         switch fault {
-        case .crash(let names, _, _): names.contains { registrars.contains($0) }
-        case .pause(let name): registrars.contains(name)
-        case .cut(let links): links.contains { registrars.contains($0.from) || registrars.contains($0.to) }
+        case .crash(let names, _, _): names.contains(node)
+        case .cut(let links): links.contains { $0.from == node || $0.to == node }
         case .coordinatorOutage, .brokerOutage, .watchOutage: false
-        case .slow(let name, _), .diskFull(let name), .exchange(let name, _): registrars.contains(name)
+        case .pause(let name), .slow(let name, _), .diskFull(let name), .exchange(let name, _): name == node
         }
     }
 
@@ -214,6 +215,7 @@ extension World {
 
     mutating func heal(_ fault: Fault) {
         activeFaults -= 1
+        for name in registrars where hits(fault, name) { lastAway[name] = now }
         switch fault {
         case .crash(let names, _, _):
             for name in names { restart(name, isFormer: nodes[name]!.isFormer) }

@@ -17,7 +17,7 @@ extension World {
             for domain in domains where isDue(nodes[name]!.wakes[domain], at: name) {
                 step(.tick, of: domain, at: name)
             }
-            handle(.tick, of: nodes[name]!.life)
+            if isDue(nodes[name]!.lane?.machine.nextWake(), at: name) { handle(.tick, of: nodes[name]!.life) }
             report(name)
         case .wssubscr:
             for domain in domains where isDue(nodes[name]!.followers[domain]?.machine.nextTick, at: name) {
@@ -195,7 +195,7 @@ extension World {
             send(boastful(message, at: node), from: name, to: peer)
         case .askRouters(let change):
             for router in routers { send(.replicaChange(change), from: name, to: router) }
-        case .publish(let publication): post(.published(publication, of: domain), to: node.life, at: now)
+        case .publish(let publication): publish(publication, of: domain, at: node)
         case .alarm(let text): history.violate("no alarm", "\(name): \(text)")
         case .becameOwner(let epoch, let reason, _):
             if reason == .moved { moves += 1 }
@@ -242,6 +242,7 @@ extension World {
         for (domain, twin) in node.followers where twin.machine.report.recentEvents > options.recentEvents {
             history.violate("limits", "\(name) \(domain) keeps \(twin.machine.report.recentEvents) recent events")
         }
+        checkLane(of: node)
         for domain in domains {
             guard let machine = node.domains[domain] else { continue }
             if machine.ringCount > policy.ringEntries {

@@ -200,7 +200,8 @@ extension World {
         }
         return ClusterLayout(
             nodes: nodes, domains: domains,
-            sites: strict.isEmpty ? [] : [ClusterLayout.Site(name: "strict", servers: strict)])
+            sites: strict.isEmpty ? [] : [ClusterLayout.Site(name: "strict", servers: strict)],
+            pace: ClusterLayout.Pace(rebalanceAfter: options.periods.rebalanceAfter))
     }
 
     /// What a history begins with for a domain.

@@ -77,6 +77,10 @@ struct World {
     var slowness: [NodeName: Int] = [:]
     /// How long each has stood still at most, with what had been sent to it.
     var longestPause: [NodeName: Duration] = [:]
+    /// Until when registrars were last gone, stopped or cut off.
+    var lastAway: [NodeName: MonotonicInstant] = [:]
+    /// Epochs that may have begun with less than was acknowledged, as they may after the grace.
+    var losses = 0
     /// Nodes that are or were of the wire version before.
     var formers: Set<NodeName> = []
     /// How many times another version of the program took a node's place.
@@ -156,13 +160,14 @@ struct World {
     let domains: [DomainName]
     static let allDomains = ["a.example", "b.example"].compactMap { DomainName($0) }
 
-    let periods = Periods()
+    let periods: Periods
     let policy: DomainPolicy
     let layout: ClusterLayout
 
     /// - Parameter seed: of what is left to chance; nil when nothing is.
     init(options: SimulationOptions, seed: UInt64?, isTraced: Bool, isRecorded: Bool = false) {
         self.options = options
+        periods = options.periods
         self.isRecorded = isRecorded
         random = seed.map { Chance(seed: $0) } ?? .even
         if options.drift > 0 { history.tolerance = .milliseconds(100) }
@@ -179,8 +184,8 @@ struct World {
         followChance = seed.map { Chance(seed: $0 ^ 0x666f_6c6c_6f77_2121) } ?? .even
         trace = Trace(isOn: isTraced)
         policy = DomainPolicy(
-            minimumTTL: 500, maximumDevices: 4, ringEntries: options.ringEntries, maximumUncommitted: 4_096,
-            window: options.window,
+            minimumTTL: 500, maximumDevices: 4, acceptsWithoutLease: options.acceptsWithoutLease,
+            ringEntries: options.ringEntries, maximumUncommitted: 4_096, window: options.window,
             destinations: options.hasBroker ? [Self.broker] : [])
         var roles: [(NodeName, NodeRole)] = routers.map { ($0, .router) }
         roles += registrars.map { ($0, .sr) }
@@ -235,7 +240,7 @@ struct World {
         let agent = NodeAgent(
             node: life, role: role, routers: routers.filter { $0 != name }, pid: 1, started: moment.monotonic,
             periods: periods, peers: role == .sr && !isFormer ? registrars.filter { $0 != name } : [])
-        let node = SimulatedNode(life, role: role, isFormer: isFormer, disk: disk, agent: agent)
+        let node = SimulatedNode(life, role: role, isFormer: isFormer, began: now, disk: disk, agent: agent)
         node.agent.isJournalWritable = !failedDisks.contains(name)
         switch role {
         case .router:

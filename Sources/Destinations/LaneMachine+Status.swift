@@ -1,4 +1,4 @@
-import ClusterRuntime
+package import ClusterRuntime
 import RegistrarEvents
 
 extension LaneMachine {
@@ -14,7 +14,7 @@ extension LaneMachine {
     func lagMilliseconds(at now: Moment) -> Int64 { streams.values.lazy.map { $0.lag(at: now) }.max() ?? 0 }
 
     /// The status without what concerns single domains.
-    func summary(at now: Moment) -> DestinationStatus {
+    package func summary(at now: Moment) -> DestinationStatus {
         let state: DestinationStatus.State = isGone ? .gone : failures > 0 ? .away : .up
         var status = DestinationStatus(name: settings.name, kind: settings.kind, state: state)
         status.awaySeconds = awaySince.map { Double((now.monotonic - $0.monotonic).milliseconds) / 1_000 } ?? 0

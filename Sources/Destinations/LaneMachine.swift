@@ -125,7 +125,7 @@ package struct LaneMachine: Sendable {
 
     /// When the machine wants a tick, which may be a moment that has passed; nil when it waits for nothing but answers
     /// and publications.
-    func nextWake() -> MonotonicInstant? {
+    package func nextWake() -> MonotonicInstant? {
         guard !isGone, !isClosed else { return nil }
         // A pause may be over by the time that this is asked, and nothing has gone out since.
         let paused = ready.isEmpty || underWay >= limit ? nil : pausedUntil

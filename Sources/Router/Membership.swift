@@ -92,6 +92,11 @@ public struct Membership: Sendable {
         }
     }
 
+    /// Since when at least one of these lives has been up; nil when none is.
+    func firstUp(of lives: some Sequence<NodeID>) -> MonotonicInstant? {
+        lives.compactMap { life in isAlive(life) ? self[life.name]?.upSince : nil }.min()
+    }
+
     public func isAlive(_ life: NodeID) -> Bool {
         switch standing(of: life) {
         case .up, .suspect: true

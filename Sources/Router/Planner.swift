@@ -323,9 +323,9 @@ extension Planner {
         if back.count == members.count, let holder = mostAdvanced(of: returned, domain: current.domain, round) {
             return isQuorate(holder, round) ? (holder, .restart) : nil
         }
-        guard isGraceOver(for: current, awaiting: members.filter { !returned.map(\.name).contains($0.name) }, facts)
-        else { return nil }
         let living = round.living(everybody(place))
+        let awaited = members.filter { !returned.map(\.name).contains($0.name) }
+        guard isGraceOver(for: current, awaiting: awaited, among: living, facts) else { return nil }
         if let holder = mostAdvanced(of: living, domain: current.domain, round) {
             return isQuorate(holder, round) ? (holder, .restart) : nil
         }
@@ -349,14 +349,18 @@ extension Planner {
         first(of: lives) { round.facts.copies.report(of: domain, by: $0)?.position ?? .start }
     }
 
-    /// The grace counts from when the owner was found lost, and anew from when a member that is still awaited was last
-    /// heard: one that starts again and again may yet come to stay, and it has what nobody else has. But not for ever:
-    /// a domain that nobody serves helps nobody.
-    private func isGraceOver(for current: Assignment, awaiting members: [NodeID], _ facts: Facts) -> Bool {
-        let lostSince = facts.lostSince[current.domain]?.monotonic ?? facts.now.monotonic
-        let lastHeard = members.compactMap { facts.membership[$0.name]?.lastHeard }.max() ?? lostSince
-        return facts.now.monotonic - max(lostSince, lastHeard) >= restartGrace
-            || facts.now.monotonic - lostSince >= restartGrace * Self.longestWaitInGraces
+    /// The grace counts from when the owner was found lost and somebody was up who could take over: while nobody is,
+    /// nobody waits, and when all come back after that the first of them must not win. It counts anew from when a
+    /// member that is still awaited was last heard: one that starts again and again may yet come to stay, and it has
+    /// what nobody else has. But not for ever: a domain that nobody serves helps nobody.
+    private func isGraceOver(
+        for current: Assignment, awaiting members: [NodeID], among living: [NodeID], _ facts: Facts
+    ) -> Bool {
+        guard let firstUp = facts.membership.firstUp(of: living) else { return false }
+        let began = max(facts.lostSince[current.domain]?.monotonic ?? facts.now.monotonic, firstUp)
+        let lastHeard = members.compactMap { facts.membership[$0.name]?.lastHeard }.max() ?? began
+        return facts.now.monotonic - max(began, lastHeard) >= restartGrace
+            || facts.now.monotonic - began >= restartGrace * Self.longestWaitInGraces
     }
 
     private static let longestWaitInGraces = 6

@@ -58,10 +58,13 @@ extension RouterMachine {
         leadership?.baseline = book.revision
     }
 
-    /// Whether nothing more is to be expected: every `sr` node has said what it holds, or was given the time to.
+    /// Whether nothing more is to be expected: every `sr` node has said what it holds, or was given the time to, from
+    /// when the first of them was up.
     func hasHeardEveryone(at now: Moment) -> Bool {
         guard let leadership else { return false }
-        return now.monotonic - leadership.began >= periods.restartGrace || haveAllReported(leadership)
+        let registrars = membership.members.filter { $0.node.role == .sr }.map(\.life)
+        guard let firstUp = membership.firstUp(of: registrars) else { return false }
+        return now.monotonic - max(leadership.began, firstUp) >= periods.restartGrace || haveAllReported(leadership)
     }
 
     /// Above which epoch a domain begins that nobody serves; 0 unless there may have been epochs that nobody knows of:

@@ -16,6 +16,7 @@ struct SimulationTally {
     private var nodesRemoved = 0
     private var exchanges = 0
     private var quietPoints = 0
+    private var losses = 0
     private var resumed = 0
     private var relisted = 0
     private var delivered = 0
@@ -34,6 +35,7 @@ struct SimulationTally {
         let nodes_removed: Int
         let exchanges: Int
         let quiet_points: Int
+        let allowed_losses: Int
         let resumed: Int
         let relisted: Int
         let delivered: Int
@@ -57,6 +59,7 @@ struct SimulationTally {
         nodesRemoved += outcome.nodesRemoved
         exchanges += outcome.exchanges
         quietPoints += outcome.quietPoints
+        losses += outcome.losses
         resumed += outcome.resumed
         relisted += outcome.relisted
         delivered += outcome.delivered
@@ -71,7 +74,7 @@ struct SimulationTally {
         Document(
             ok: failing.isEmpty, histories: histories, steps: steps, acknowledged: acknowledged, unknown: unknown,
             moves: moves, removals: removals, nodes_removed: nodesRemoved, exchanges: exchanges,
-            quiet_points: quietPoints, resumed: resumed, relisted: relisted,
+            quiet_points: quietPoints, allowed_losses: losses, resumed: resumed, relisted: relisted,
             delivered: delivered, duplicates: duplicates,
             simulated_h: Self.rounded(simulated / .seconds(3_600)), seconds: Self.rounded(time / .seconds(1)),
             histories_per_s: Self.rounded(rate(in: time)), broken: failing.count, failing_seeds: failing.sorted())
@@ -83,7 +86,8 @@ struct SimulationTally {
         let hours = Self.rounded(simulated / .seconds(3_600))
         return "\(histories) histories, \(steps) steps, \(acknowledged) acknowledged operations, \(moves) moves, "
             + "\(removals) removals of domains, \(nodesRemoved) of nodes, \(exchanges) changes of version, "
-            + "\(quietPoints) quiet points, \(resumed) resumptions (\(relisted) more by a list), "
+            + "\(quietPoints) quiet points, \(losses) losses after the grace, "
+            + "\(resumed) resumptions (\(relisted) more by a list), "
             + "\(delivered) events delivered (\(duplicates) again), \(hours) simulated hours\(speed), "
             + "\(failing.count) broken"
     }

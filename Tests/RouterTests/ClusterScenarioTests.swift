@@ -38,6 +38,28 @@ import Testing
         #expect(cluster.unrest == [])
     }
 
+    /// The routers lived on, and noticed it long ago.
+    @Test func whenEveryRegistrarWasAwayForLongTheFirstToComeBackWaitsForTheOthers() throws {
+        var cluster = settled()
+        cluster.run(2000)
+        let before = try only(cluster)
+        let writes = try #require(cluster.acknowledged[before.domain])
+        let members = ([before.owner].compactMap(\.self) + before.inSync).map(\.name)
+        let registrars = cluster.layout.nodes(of: .sr).map(\.name)
+        for name in registrars { cluster.kill(name) }
+        cluster.run(20_000)
+        for name in registrars where !members.contains(name) { cluster.start(name) }
+        cluster.run(2000)
+        #expect(try only(cluster) == before)
+        for name in members { cluster.start(name) }
+        cluster.run(4000)
+        let after = try only(cluster)
+        #expect(members.contains(try #require(after.owner).name))
+        #expect(after.cause == .restart)
+        #expect(try #require(cluster.acknowledged[before.domain]) >= writes)
+        #expect(cluster.unrest == [])
+    }
+
     @Test func nothingChangesWhileAllIsWell() {
         var cluster = settled()
         let revision = cluster.coordinator.revision

@@ -119,7 +119,7 @@ import Testing
     }
 
     @Test func copiesOfOthersAreTakenOnlyAfterTheGrace() throws {
-        var scene = Scene(alive: [sr2, sr3])
+        var scene = Scene(alive: [sr2, sr3], presence: 9_000)
         scene.assignments = [assignment(epoch: 4, owner: sr1)]
         scene.holds(sr3, copy(3, 11))
         scene.lostSince = [domain("d.example"): at(-4999)]
@@ -130,8 +130,20 @@ import Testing
         #expect(next.cause == .restart)
     }
 
+    /// All of them were away for long, and whoever comes first waits for the others.
+    @Test func theGraceDoesNotCountWhileNobodyIsUp() {
+        var scene = Scene(alive: [sr3])
+        scene.assignments = [assignment(epoch: 4, owner: sr1, standbys: [standby(sr2)])]
+        scene.lostSince = [domain("d.example"): at(-60_000)]
+        #expect(scene.plan().changes == [])
+        scene.now = at(4999)
+        #expect(scene.plan().changes == [])
+        scene.now = at(5000)
+        #expect(scene.next()?.owner == sr3)
+    }
+
     @Test func aMemberThatOnlyEverComesBackIsNotAwaitedForEver() {
-        var scene = Scene(alive: [life("sr1", 2), sr3])
+        var scene = Scene(alive: [life("sr1", 2), sr3], presence: 30_000)
         scene.assignments = [assignment(epoch: 4, owner: sr1)]
         scene.copies = CopyCatalogue()
         scene.copies.take(CopyReports(reports: [copy(3, 11)]), from: sr3)
@@ -151,7 +163,7 @@ import Testing
     }
 
     @Test func afterTheGraceWithoutAnyCopyTheDomainStartsEmpty() throws {
-        var scene = Scene(alive: [sr2, sr3])
+        var scene = Scene(alive: [sr2, sr3], presence: 9_000)
         scene.assignments = [assignment(epoch: 4, owner: sr1)]
         scene.lostSince = [domain("d.example"): at(-5000)]
         let next = try #require(scene.next())
