@@ -1,6 +1,7 @@
 """Clusters and other servers that a script runs for itself: free ports, a directory of their own, and an end that
-touches nothing else."""
+touches nothing else and comes also when the script is ended by SIGTERM."""
 
+import atexit
 import json
 import os
 import re
@@ -8,10 +9,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
+
+signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
 
 
 def free_ports(count):
@@ -66,6 +70,7 @@ class Process:
         self.child = subprocess.Popen(
             command, stdout=self.output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
             start_new_session=True, **options)
+        atexit.register(self.stop)
 
     def tail(self, lines=15):
         with open(self.log, errors="replace") as file:
@@ -98,6 +103,7 @@ class Process:
             except subprocess.TimeoutExpired:
                 os.killpg(self.child.pid, signal.SIGKILL)
                 self.child.wait()
+        atexit.unregister(self.stop)
         self.output.close()
 
 
