@@ -132,16 +132,22 @@ struct LaneTests {
         #expect(try spool.read(bytes: limit, of: domains[0]) == events)
     }
 
-    /// What waits for a lane that is held up is bounded by its size, and that something is missing is told, also when
-    /// nothing follows.
-    @Test func whatWaitsForTheLaneIsBoundedInBytes() async throws {
-        let directory = try TemporaryDirectory()
-        let recorder = Recorder()
+    /// A lane of which what it tells the owner of the first event holds up everything else.
+    private func heldUp(_ recorder: Recorder, _ directory: TemporaryDirectory) async throws -> Lane {
         let lane = lane(recorder, directory, queue: 10_000)
         recorder.isHeld = true
         lane.publish(.began(epoch: 1, LogTail()), of: demo)
         publish(lane, 1...1)
         try await eventually { recorder.cursor == Position(epoch: 1, seq: 1) }
+        return lane
+    }
+
+    /// What waits for a lane that is held up is bounded by its size, and that something is missing is told, also when
+    /// nothing follows.
+    @Test func whatWaitsForTheLaneIsBoundedInBytes() async throws {
+        let directory = try TemporaryDirectory()
+        let recorder = Recorder()
+        let lane = try await heldUp(recorder, directory)
         publish(lane, 2...2_001)
         #expect(lane.status.delivered == 1, "its status does not wait for it")
         recorder.isHeld = false
@@ -155,11 +161,7 @@ struct LaneTests {
     @Test func whatAnEpochMissesBehindOneThatMissedEventsIsRestated() async throws {
         let directory = try TemporaryDirectory()
         let recorder = Recorder()
-        let lane = lane(recorder, directory, queue: 10_000)
-        recorder.isHeld = true
-        lane.publish(.began(epoch: 1, LogTail()), of: demo)
-        publish(lane, 1...1)
-        try await eventually { recorder.cursor == Position(epoch: 1, seq: 1) }
+        let lane = try await heldUp(recorder, directory)
         publish(lane, 2...1_001)
         lane.publish(.began(epoch: 2, LogTail()), of: demo)
         let clear = LogEntry(seq: 1, timestamp: 0, change: .clear(.storageCleared))
