@@ -90,6 +90,35 @@ import Testing
         expectNone(findings)
     }
 
+    @Test func everyMetricIsDocumented() {
+        let page = "docs/metrics.md"
+        var documented: Set<String> = []
+        var findings: [Finding] = []
+        for (line, text) in Self.lines(of: page) where text.hasPrefix("| `rollcall_") {
+            let cell = text.dropFirst().prefix { $0 != "|" }
+            for match in cell.matches(of: #/rollcall_[a-z_]+/#) {
+                let isNew = documented.insert(String(match.output)).inserted
+                if !isNew { findings.append(Finding(page, line, "has a second row for \(match.output)")) }
+            }
+        }
+        let registered = Set(Repository.files(under: "Sources", suffix: ".swift").flatMap(Self.metrics(of:)))
+        #expect(registered.count > 60, "nodes register their metrics in another way now")
+        for name in registered.subtracting(documented).sorted() {
+            findings.append(Finding(page, 1, "has no row for \(name)"))
+        }
+        for name in documented.subtracting(registered).sorted() {
+            findings.append(Finding(page, 1, "has a row for \(name), which no node registers"))
+        }
+        for path in Repository.markdownFiles {
+            for (line, code) in Self.code(in: Repository.text(path)) {
+                for match in code.matches(of: #/\brollcall_[a-z_]+/#) where !documented.contains(String(match.output)) {
+                    findings.append(Finding(path, line, "names the metric \(match.output), which \(page) does not"))
+                }
+            }
+        }
+        expectNone(findings)
+    }
+
     /// The field's words: each is defined once, and used for nothing else.
     private static let terms = [
         "account", "address of record", "assignment", "binding", "clear", "contact", "coordinator", "digest", "domain",
@@ -150,6 +179,16 @@ extension DocumentTests {
     private static func lines(of path: String) -> [(line: Int, text: String)] {
         Repository.text(path).split(separator: "\n", omittingEmptySubsequences: false).enumerated()
             .map { ($0 + 1, String($1)) }
+    }
+
+    /// The names of the metrics that a source file registers: those written out, and those put together from the rows
+    /// of its table, which are name, help and key path.
+    private static func metrics(of path: String) -> [String] {
+        let text = Repository.text(path)
+        let whole = text.matches(of: #/"(rollcall_[a-z_]+)"/#).map { String($0.1) }
+        let rows = text.matches(of: #/\(\s*"([a-z_]+)",\s*"[^"]+",\s*\\\.\w+\s*\)/#).map { String($0.1) }
+        let forms = text.matches(of: #/"(rollcall_[a-z_]+)\\\(\w+\)([a-z_]+)"/#)
+        return whole + forms.flatMap { form in rows.map { "\(form.1)\($0)\(form.2)" } }
     }
 
     /// Targets of relative links outside code blocks.
