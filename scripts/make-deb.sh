@@ -37,13 +37,17 @@ install -m 644 packaging/*.service packaging/*.target "$root/usr/lib/systemd/sys
 install -m 644 packaging/sysusers.conf "$root/usr/lib/sysusers.d/rollcall.conf"
 # Topologies say `var/…` beside themselves; the package has that where state belongs.
 ln -s /var/lib/rollcall "$root/etc/rollcall/var"
-cp -r docs/* topology "$root/usr/share/doc/rollcall/"
-rm -rf "$root/usr/share/doc/rollcall/topology/var"
-gzip -9nc CHANGELOG.md >"$root/usr/share/doc/rollcall/changelog.gz"
+documents=$root/usr/share/doc/rollcall
+cp -r docs/* topology drills Examples "$documents/"
+rm -rf "$documents"/topology/var "$documents"/Examples/*/.build
+# The pages stand beside topologies, drills and examples here, not in a folder of their own.
+sed -i 's|(\.\./Examples/|(Examples/|g' "$documents"/*.md
+sed -i 's|\.\./docs/|../|g' "$documents"/Examples/README.md "$documents"/Examples/*/README.md
+gzip -9nc CHANGELOG.md >"$documents/changelog.gz"
 {
     cat LICENSE
     printf '\nThe libraries of Swift in /usr/lib/rollcall: https://swift.org, Apache License 2.0 with Runtime Library Exception.\n'
-} >"$root/usr/share/doc/rollcall/copyright"
+} >"$documents/copyright"
 find "$root/usr/share" -type f -exec chmod 644 {} +
 "$binary" --generate-completion-script bash >"$root/usr/share/bash-completion/completions/rollcall"
 "$binary" --generate-completion-script zsh >"$root/usr/share/zsh/vendor-completions/_rollcall"
