@@ -121,10 +121,11 @@ import Testing
 
     /// The field's words: each is defined once, and used for nothing else.
     private static let terms = [
-        "account", "address of record", "assignment", "binding", "clear", "contact", "coordinator", "digest", "domain",
-        "drill", "epoch", "event", "failover", "follower", "generation", "heartbeat", "in-sync", "incarnation",
-        "journal", "lease", "log", "machine", "node", "owner", "position", "registrar", "registration", "replay",
-        "replica", "resync", "revision", "ring", "sequence", "shell", "snapshot", "standby", "stretch", "term",
+        "account", "address of record", "assignment", "binding", "clear", "contact", "coordinator", "copy", "digest",
+        "domain", "drill", "epoch", "event", "failover", "follower", "frontier", "gateway", "generation", "heartbeat",
+        "in-sync", "incarnation", "journal", "lease", "log", "machine", "node", "owner", "platform", "position",
+        "registrar", "registration", "replay", "replica", "resync", "revision", "ring", "sequence", "shell", "snapshot",
+        "standby", "stretch", "subscriber", "term",
     ]
 
     @Test func glossaryDefinesTheFieldsWords() {
@@ -133,6 +134,8 @@ import Testing
         let missing = Self.terms.filter { !defined.contains($0) }
         #expect(missing.isEmpty, "docs/glossary.md does not define \(missing)")
         #expect(Set(defined).count == defined.count, "docs/glossary.md defines a word twice")
+        let merged = glossary.matches(of: #/[^\n]\n\*\*([^*]+)\*\*/#).map { String($0.1) }
+        #expect(merged.isEmpty, "docs/glossary.md has no empty line before \(merged)")
         #expect(defined == defined.sorted(), "docs/glossary.md is not in the order of the alphabet")
     }
 
