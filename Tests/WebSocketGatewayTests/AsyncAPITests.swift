@@ -43,26 +43,42 @@ import Yams
         let messages = try components("messages")
         #expect(try messages.values.map(Self.method).sorted() == expected.sorted())
 
-        // Each channel has all of them, and each operation answers what it takes.
+        // Each channel has all of them.
         let channels = try #require(document["channels"] as? [String: Object])
         for channel in channels.values {
             #expect(Set(try #require(channel["messages"] as? Object).keys) == Set(messages.keys))
         }
-        let operations = try #require(document["operations"] as? [String: Object])
+        // A service is logged in from the start.
+        let taken = ["user": methods, "service": methods.filter { $0 != "setup" && $0 != "login" }]
+        #expect(Set(channels.keys) == Set(taken.keys))
+        for (channel, methods) in taken { try expectOperations(on: channel, taking: methods) }
+    }
+
+    /// Each operation of a channel answers what it takes, all of it and with messages of that channel.
+    private func expectOperations(on channel: String, taking methods: [String]) throws {
+        let messages = try components("messages")
+        let place = "#/channels/\(channel)"
         func named(by operation: Object) throws -> [String] {
-            try #require(operation["messages"] as? [[String: String]]).map { reference in
-                let name = try #require(reference["$ref"]?.split(separator: "/").last)
+            let own = (operation["channel"] as? [String: String])?["$ref"]
+            #expect(own == place)
+            return try #require(operation["messages"] as? [[String: String]]).map { reference in
+                let target = try #require(reference["$ref"])
+                #expect(target.hasPrefix("\(place)/messages/"))
+                let name = try #require(target.split(separator: "/").last)
                 return try Self.method(of: try #require(messages[String(name)]))
             }
         }
-        let taken = try operations.values.filter { $0["action"] as? String == "receive" }.map { operation in
+        let operations = try #require(document["operations"] as? [String: Object]).values.filter { operation in
+            (operation["channel"] as? [String: String])?["$ref"] == place
+        }
+        let taken = try operations.filter { $0["action"] as? String == "receive" }.map { operation in
             let asked = try named(by: operation)
             #expect(try named(by: try #require(operation["reply"] as? Object)) == asked.map { $0 + "_result" })
             return asked
         }
-        #expect(taken.flatMap(\.self).sorted() == methods.sorted())
-        let sent = try operations.values.filter { $0["action"] as? String == "send" }.flatMap(named)
-        #expect(sent.sorted() == ["_result$", "error", "event", "synced"])
+        #expect(taken.flatMap(\.self).sorted() == methods.sorted(), "\(channel)")
+        let sent = try operations.filter { $0["action"] as? String == "send" }.flatMap(named)
+        #expect(sent.sorted() == ["_result$", "error", "event", "synced"], "\(channel)")
     }
 
     /// Every event that the code writes, with the members of its `data`.
