@@ -165,11 +165,14 @@ import Testing
         expectNone(findings)
     }
 
-    @Test func decisionsAreNumberedWithoutGaps() {
-        let numbers = Repository.files(under: "docs/decisions", suffix: ".md")
-            .compactMap { Int(($0 as NSString).lastPathComponent.prefix(4)) }
+    @Test func decisionsAreNumberedWithoutGapsAndListed() {
+        let list = "docs/decisions/README.md"
+        let records = Repository.files(under: "docs/decisions", suffix: ".md").filter { $0 != list }
+        let numbers = records.compactMap { Int(($0 as NSString).lastPathComponent.prefix(4)) }
         #expect(!numbers.isEmpty && numbers == Array(1...numbers.count), "docs/decisions holds \(numbers)")
-        for path in Repository.files(under: "docs/decisions", suffix: ".md") {
+        let rows = Repository.text(list).matches(of: #/\| \[\d{4}\]\(([\w.-]+)\) \|/#)
+        #expect(rows.map { "docs/decisions/\($0.1)" } == records, "\(list) is not the list of records")
+        for path in records {
             let text = Repository.text(path)
             for heading in ["## Context", "## Decision", "## Rejected"] {
                 #expect(text.contains("\n" + heading), "\(path) has no \(heading)")
