@@ -249,10 +249,14 @@ import Testing
             .appendingPathComponent("../../drills").standardizedFileURL.path
         let names = try FileManager.default.contentsOfDirectory(atPath: directory).filter { $0.hasSuffix(".yaml") }
         #expect(names.count >= 4)
+        var titles: Set<String> = []
         for name in names {
             let drill = try DrillFile.load(path: "\(directory)/\(name)")
             let topology = try Topology.load(path: drill.topology)
             #expect(drill.problems(with: topology) == [], "\(name)")
+            // The table of many drills has a row for each.
+            let isNew = titles.insert(drill.name).inserted
+            #expect(isNew, "\(name): another drill is called \(drill.name)")
         }
     }
 
