@@ -221,8 +221,8 @@ let package = Package(
         .tests(
             "PluginDestinationsTests",
             [
-                "PluginDestinations", "CNanomsg", "Destinations", "MessagePack", "RegistrarEvents", .crypto, .nioCore,
-                .nioHTTP1, .nioPosix,
+                "PluginDestinations", "ClusterRuntime", "CNanomsg", "Destinations", "MessagePack", "RegistrarEvents",
+                .crypto, .logging, .nioCore, .nioHTTP1, .nioPosix,
             ]),
         .tests("ServerTLSTests", ["ServerTLS", "ClusterRuntime", .logging, .nioSSL]),
         .tests("AccessTokensTests", ["AccessTokens", "ClusterRuntime", "RegistrarEvents", .crypto, .jwt]),

@@ -14,8 +14,8 @@ final class ReceiptBook: Sendable {
     private struct State {
         var next: UInt64 = 1
         var deliveries: [UInt64: Delivery] = [:]
-        /// How many receipts of ours have come, those of deliveries that were over among them.
-        var taken = 0
+        /// The latest delivery of which a receipt has come, be it over or not.
+        var newest: UInt64 = 0
     }
 
     private let secret: UInt64
@@ -48,12 +48,12 @@ final class ReceiptBook: Sendable {
         let number = receipt[8...].reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
         // Compared as a whole: how long it takes says nothing of where they differ.
         guard self.receipt(of: number) == receipt else { return }
-        state.withLock { $0.taken += 1 }
+        state.withLock { $0.newest = max($0.newest, number) }
         end(number, .success(()))
     }
 
-    /// How many receipts have come so far.
-    var taken: Int { state.withLock(\.taken) }
+    /// The latest delivery of which a receipt has come; 0 before the first.
+    var newest: UInt64 { state.withLock(\.newest) }
 
     /// No receipt came in time.
     struct Overdue: Error {}

@@ -1,4 +1,7 @@
+import ClusterRuntime
 import Destinations
+import Foundation
+import Logging
 import PluginDestinations
 import RegistrarEvents
 import Synchronization
@@ -85,6 +88,34 @@ import Testing
         // The last may have been cancelled.
         #expect(failures.allSatisfy { $0.description == "stopped" } && count > 1)
         await destination.close()
+    }
+
+    /// What is overdue waits in the pipe still, and would be sent again behind itself for ever.
+    @Test func aPluginThatIsTooSlowForAllDomainsAtOnceGetsThemAll() async throws {
+        let port = try await Fixture.freePort()
+        let nanomsg = try #require(NanomsgPlugin(port: port))
+        defer { nanomsg.close() }
+        let destination = destination(port: port, timeout: .seconds(1))
+        #expect(try await Fixture.deliver(Fixture.batch(1...1), to: destination) == nil)
+        nanomsg.work.withLock { $0 = 0.3 }
+        let taken = Mutex<Set<DomainName>>([])
+        let lane = Lane(
+            settings: LaneSettings(name: "screens", kind: "nanomsg", longestPause: .milliseconds(100)),
+            destination: destination, spoolDirectory: NSTemporaryDirectory() + UUID().uuidString, seed: 1,
+            tell: { notice, domain in
+                if case .delivered = notice { taken.withLock { _ = $0.insert(domain) } }
+            }, log: Logger(label: "test"))
+        let domains = (1...8).map { Fixture.domain("d\($0).example") }
+        for domain in domains {
+            lane.publish(.began(epoch: 3, LogTail()), of: domain)
+            lane.publish(.entries(Fixture.entries(1...2), epoch: 3), of: domain)
+        }
+        let deadline = ContinuousClock.now + .seconds(60)
+        while taken.withLock(\.count) < domains.count, ContinuousClock.now < deadline {
+            try await Task.sleep(for: .milliseconds(20))
+        }
+        #expect(taken.withLock(\.count) == domains.count)
+        await lane.close()
     }
 
     @Test func aPluginThatStartsLateIsFound() async throws {

@@ -19,6 +19,8 @@ final class NanomsgPlugin: Sendable {
     let givesReceipts: Mutex<Bool>
     /// The domain that gets none.
     let silentFor = Mutex<String?>(nil)
+    /// How long it works on each message, in seconds.
+    let work = Mutex(0.0)
     private let isOver = DispatchSemaphore(value: 0)
     private let received = Mutex<[Message]>([])
 
@@ -72,6 +74,7 @@ final class NanomsgPlugin: Sendable {
             )
         }
         received.withLock { $0.append(message) }
+        Thread.sleep(forTimeInterval: work.withLock(\.self))
         guard givesReceipts.withLock(\.self), silentFor.withLock(\.self) != message.domain else { return }
         if connected.insert(address).inserted { nn_connect(outbox, address) }
         send(receipt: message.receipt)
