@@ -38,7 +38,8 @@ public final class Lane: Sendable {
     private struct Waiting {
         var publications = 0
         var bytes = 0
-        /// Events of the latest epoch that found no room, of domains that the machine is about to be told of.
+        /// Events that found no room behind the latest beginning or part of a replay, of domains that the machine is
+        /// about to be told of.
         var missed: [DomainName: Int] = [:]
     }
 
@@ -70,11 +71,11 @@ public final class Lane: Sendable {
         // Beginnings, ends and parts of replays are few, and nothing else would tell that they are missing.
         switch publication {
         case .entries(let entries, _): guard hasRoom(for: entries, of: domain) else { return }
-        case .began:
-            // What an earlier epoch has missed is nothing to this one, which says so itself when it misses something.
+        case .began, .replay:
+            // What was missed before is made up for by this, and what is missed behind it has to be told by itself.
             let missed = waiting.withLock { $0.missed.removeValue(forKey: domain) }
             if let missed { post(.missed(events: missed, of: domain)) }
-        case .replay, .ended: break
+        case .ended: break
         }
         post(.published(publication, of: domain))
     }

@@ -80,13 +80,16 @@ extension LaneMachine {
         let seq: UInt64
         var changes: [LogEntry.Change] = []
         switch (stream.replay, part.isFirst) {
-        case (.asked, true):
+        case (.asked, true), (.underWay, true):
+            // The owner begins anew when it was asked again before it had answered. What waits on disk was published
+            // before this part, which shows it.
+            if stream.spooledEvents > 0 { dropSpool(domain, into: &directives) }
             seq = part.after
             totals.resyncs += 1
             streams[domain]?.seen = Position(epoch: part.epoch, seq: seq)
             changes.append(.clear(.resync))
         case (.underWay(_, let first), false): seq = first
-        case (.none, _), (.due, _), (.asked, false), (.underWay, true): return
+        case (.none, _), (.due, _), (.asked, false): return
         }
         let filter = settings.filter
         for live in part.contacts { changes.append(.registered(live.contact, ttl: live.ttl, replay: true)) }

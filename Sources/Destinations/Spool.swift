@@ -88,6 +88,8 @@ struct Spool {
     /// Takes events from the front of a domain's queue: whole records of about so many bytes, at least one.
     mutating func read(bytes: Int, of domain: DomainName) throws(SpoolError) -> [DestinationEvent] {
         guard var queue = queues[domain] else { return [] }
+        // Also when a read fails: files that came to their ends before are gone.
+        defer { queues[domain] = queue.files.isEmpty ? nil : queue }
         var events: [DestinationEvent] = []
         var taken = 0
         while taken < bytes, let file = queue.files.first {
@@ -106,7 +108,6 @@ struct Spool {
                 queue.offset = 0
             }
         }
-        queues[domain] = queue.files.isEmpty ? nil : queue
         return events
     }
 

@@ -33,6 +33,28 @@ struct LaneEpochTests {
         #expect(rig.cursors.last == "2:1" && rig.machine.spooledBytes == 0)
     }
 
+    /// It is asked again before it has answered: when the destination is resumed, or the next epoch misses something.
+    @Test func aReplayThatBeginsAnewIsTakenAnew() throws {
+        var rig = try LaneRig()
+        rig.begin(demo)
+        rig.publish(demo, 1...2)
+        rig.publish(demo, 5...5)
+        rig.land(demo)
+        rig.replay(demo, after: 5, ["alice", "bob"], isFirst: true, isLast: false)
+        rig.land(demo)
+        #expect(rig.takeAsked() == [.replay(to: "test"), .goOn(with: "test")])
+        rig.publish(demo, 6...7)
+        #expect(rig.spooled(demo) == 2)
+        rig.replay(demo, after: 7, ["carol"], isFirst: true, isLast: false)
+        #expect(rig.takeAsked() == [.goOn(with: "test")])
+        #expect(rig.machine.totals.dropped == 3, "the replay shows what waited on disk")
+        rig.publish(demo, 8...8)
+        rig.replay(demo, after: 8, ["dave"], isFirst: false, isLast: true)
+        while rig.isUnderWay(demo) { rig.land(demo) }
+        #expect(rig.outgoing.flatMap(\.seqs) == [1, 2, 5, 5, 5, 7, 7, 7, 8])
+        #expect(rig.cursors.last == "1:8" && rig.machine.totals.resyncs == 2 && rig.machine.spooledBytes == 0)
+    }
+
     /// A domain that is removed is let go once each destination has its last `clear`; who wants nothing counts as well.
     @Test func aDestinationThatIsGoneHoldsUpNoRemoval() throws {
         var rig = try LaneRig()

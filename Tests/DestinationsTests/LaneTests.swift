@@ -107,12 +107,6 @@ struct LaneTests {
         var spool = Spool(directory: path, limit: limit)
         let domains = try (0..<20).map { try #require(DomainName("d\($0).example")) }
         let events = (1...1_500).map { DestinationEvent(epoch: 1, entry: LaneRig.entry($0)) }
-        func size() throws -> Int {
-            try FileManager.default.contentsOfDirectory(atPath: path).reduce(0) { sum, name in
-                let attributes = try FileManager.default.attributesOfItem(atPath: path + "/" + name)
-                return sum + (try #require(attributes[.size] as? Int))
-            }
-        }
         var failures = 0
         for domain in domains {
             do throws(SpoolError) {
@@ -123,13 +117,30 @@ struct LaneTests {
                 failures += 1
                 spool.drop(domain)
             }
-            #expect(try size() <= limit)
+            #expect(try directory.size(of: "spool") <= limit)
         }
         #expect(failures > 0)
         for domain in domains { spool.drop(domain) }
-        #expect(try size() == 0)
+        #expect(try directory.size(of: "spool") == 0)
         try spool.append(events, of: domains[0])
         #expect(try spool.read(bytes: limit, of: domains[0]) == events)
+    }
+
+    /// Files that were read are gone already then, and must not count as room once more.
+    @Test func aReadThatFailsBehindTheEndOfAFileMakesNoRoom() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path + "/spool"
+        let limit = 1 << 20
+        var spool = Spool(directory: path, limit: limit)
+        let events = (1...500).map { DestinationEvent(epoch: 1, entry: LaneRig.entry($0)) }
+        let third = path + "/3.spool"
+        while !FileManager.default.fileExists(atPath: third) { try spool.append(events, of: demo) }
+        #expect(truncate(path + "/2.spool", 10) == 0)
+        #expect(throws: SpoolError.self) { try spool.read(bytes: limit, of: demo) }
+        spool.drop(demo)
+        #expect(throws: SpoolError.self) { while true { try spool.append(events, of: demo) } }
+        let size = try directory.size(of: "spool")
+        #expect(size <= limit && size > limit / 2)
     }
 
     /// A lane of which what it tells the owner of the first event holds up everything else.
@@ -155,6 +166,26 @@ struct LaneTests {
         let delivered = UInt64(recorder.events.count)
         #expect(recorder.events.map(\.entry.seq) == Array(1..<1 + delivered))
         #expect(lane.status.dropped == 2_001 - delivered)
+    }
+
+    /// The part does not show it, and nothing else may be to come.
+    @Test func whatIsMissedBehindThePartOfAReplayIsRestated() async throws {
+        let directory = try TemporaryDirectory()
+        let recorder = Recorder()
+        let lane = lane(recorder, directory, queue: 10_000)
+        lane.publish(.began(epoch: 1, LogTail()), of: demo)
+        publish(lane, 1...1)
+        try await eventually { recorder.cursor == Position(epoch: 1, seq: 1) }
+        recorder.isHeld = true
+        publish(lane, 5...5)
+        try await eventually { recorder.asked == [.replay(to: "recorder")] }
+        publish(lane, 6...1_000)
+        let part = DestinationReplay.Part(epoch: 1, after: 1_000, isFirst: true, isLast: true, contacts: [])
+        lane.publish(.replay(part, to: "recorder"), of: demo)
+        publish(lane, 1_001...1_001)
+        recorder.isHeld = false
+        try await eventually { recorder.asked == [.replay(to: "recorder"), .replay(to: "recorder")] }
+        #expect(lane.status.dropped == 997 && lane.status.resyncs == 1)
     }
 
     /// Of a domain that is being removed there is no event after the `clear`, whose absence would be noticed by it.
@@ -266,6 +297,14 @@ private final class TemporaryDirectory {
     init() throws {
         path = NSTemporaryDirectory() + "rollcall-lane-\(UUID().uuidString)"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    /// What the files in a directory of it have, in bytes.
+    func size(of name: String) throws -> Int {
+        try FileManager.default.contentsOfDirectory(atPath: "\(path)/\(name)").reduce(0) { sum, file in
+            let attributes = try FileManager.default.attributesOfItem(atPath: "\(path)/\(name)/\(file)")
+            return sum + (try #require(attributes[.size] as? Int))
+        }
     }
 
     deinit {
