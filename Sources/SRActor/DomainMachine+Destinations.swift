@@ -90,7 +90,7 @@ extension DomainMachine {
     /// promoted has been heard since. An owner that is cut off must not begin anew at a destination, since that would
     /// shut out its successor.
     private func speaksAsOwner(since: MonotonicInstant, at now: Moment) -> Bool {
-        guard let owner, now.monotonic >= leaseUntil else { return true }
+        guard let owner, now.monotonic >= leaseUntil || owner.hasAskedToBeReplaced else { return true }
         guard !owner.waitsForNobody else { return policy.acceptsWithoutLease }
         return (owner.assignment.inSync + owner.joining).allSatisfy { node in
             owner.standbyFeed(of: node).map { $0.lastHeard > since } ?? false

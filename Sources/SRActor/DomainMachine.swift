@@ -173,6 +173,11 @@ public struct DomainMachine: Sendable {
         // A replay that waits for acknowledgements goes on with them.
         if replayBudget(at: now) > 0 { return now.monotonic }
         var wake = owner.nextWake(at: now.monotonic)
+        // A destination's replay that waits for a word of others, or the lease, which comes without a turn.
+        if owner.replays.contains(where: { $0.wantedSince != nil }) {
+            let look = now.monotonic + .milliseconds(250)
+            wake = wake.map { min($0, look) } ?? look
+        }
         if let check = replica.table.nextExpiryCheck {
             let wait = Duration.milliseconds(max(check - replica.time(at: now), mayExpire(at: now) ? 1 : 250))
             wake = wake.map { min($0, now.monotonic + wait) } ?? now.monotonic + wait

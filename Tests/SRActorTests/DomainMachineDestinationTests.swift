@@ -197,6 +197,38 @@ struct DomainMachineDestinationTests {
         if case .replay = last { #expect(hasLease) } else { #expect(!hasLease) }
     }
 
+    /// That the lease is back is no turn of the domain's, and nothing else may be to come in one where nobody is.
+    @Test func aReplayThatWaitsForALeaseIsLookedAtAgain() throws {
+        var cluster = try MachineCluster.alone(policy: Self.policy)
+        cluster.advance(61_000)
+        cluster.turn("a", .destination(.replay(to: "kafka")))
+        let now = cluster.now
+        _ = cluster.machines[Self.a]?.handle(.lease(until: now.monotonic + .seconds(60)), at: now)
+        let (wakes, _) = cluster.live(1_000)
+        guard case .replay = cluster.publications[Self.a]?.last else {
+            Issue.record("nothing is restated")
+            return
+        }
+        #expect(wakes == 1)
+    }
+
+    /// Its lease says nothing any more: routers may make another the owner by its own word.
+    @Test func anOwnerThatHasAskedToBeReplacedRestatesNothingOnItsOwn() throws {
+        var cluster = try MachineCluster.pair(policy: Self.policy)
+        try cluster.register("alice")
+        cluster.settle()
+        cluster.lease("a", milliseconds: 120_000)
+        cluster.orderHandOver("a", to: "b")
+        cluster.settle()
+        #expect(cluster.asked.map(\.kind) == [.handOver])
+        cluster.isolate("a")
+        cluster.assign(epoch: 2, owner: "b", to: ["b"])
+        cluster.turn("a", .destination(.replay(to: "kafka")))
+        cluster.advance(5_000)
+        #expect(
+            cluster.publications[Self.a, default: []].allSatisfy { if case .replay = $0 { false } else { true } })
+    }
+
     @Test func theTailIsBoundedAndTheOldestGoFirst() throws {
         var tail = LogTail()
         let entries = (1...100).map { LogEntry(seq: $0, timestamp: 0, change: .clear(.moved)) }
