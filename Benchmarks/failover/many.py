@@ -72,7 +72,7 @@ class ManyDomains:
         self.cluster.remove()
 
     def status(self):
-        """What the active router says; None while there is none."""
+        """What the active router says, or one that stands by while none leads; None when nobody answers."""
         for name, port in self.routers.items():
             if name in self.down:
                 continue
