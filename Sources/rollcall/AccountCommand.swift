@@ -9,9 +9,8 @@ struct AccountCommand: AsyncParsableCommand {
         commandName: "account",
         abstract: "Add, import, list and remove accounts.",
         discussion: """
-            Works on the file or database of accounts that the topology names; running nodes take changes over within
-            seconds.
-            Passwords are stored as hashes only.
+            Works on the file or database of accounts that the topology names; running nodes take changes over within \
+            seconds. Passwords are stored as hashes only.
 
             Example: rollcall account add topology/local.yaml --domain demo.example --kind user alice
             """,
@@ -23,7 +22,7 @@ struct AccountAdd: AsyncParsableCommand {
         commandName: "add",
         abstract: "Add an account, or a range of them.",
         discussion: """
-            The password is asked for unless it is given; on the command line others on this machine can see it. The
+            The password is asked for unless it is given; on the command line others on this machine can see it. The \
             accounts of a range share it.
 
             Example: rollcall account add topology/local.yaml --domain demo.example --kind sipuser 2001
@@ -71,7 +70,7 @@ struct AccountImportCommand: AsyncParsableCommand {
         commandName: "import",
         abstract: "Add the accounts of a CSV file.",
         discussion: """
-            The file begins with the header domain,kind,name,password. All accounts are added, or none when a line is
+            The file begins with the header domain,kind,name,password. All accounts are added, or none when a line is \
             wrong. Hashing takes some ten milliseconds of CPU a user, and next to nothing a sipuser.
 
             Example: rollcall account import topology/local.yaml accounts.csv

@@ -9,16 +9,17 @@ struct ApplyCommand: AsyncParsableCommand {
         commandName: "apply",
         abstract: "Have the running cluster go by a changed topology.",
         discussion: """
-            Compares FILE with what the cluster goes by, shows the difference, and activates it: domains are added,
-            removed and changed, nodes join and leave, all without a restart. What only a node's next start can take up
-            is said. Nodes that are removed are drained first. Where all nodes of a group are removed, a version between
-            has others serve what they do; FILE is the version after that. `rollcall up` starts and stops nodes by
-            itself.
+            Compares FILE with what the cluster goes by, shows the difference, and activates it: domains are added, \
+            removed and changed, nodes join and leave, all without a restart. What only a node's next start can take \
+            up is said. Nodes that are removed are drained first. Where all nodes of a group are removed, a version \
+            between has others serve what they do; FILE is the version after that. `rollcall up` starts and stops \
+            nodes by itself.
 
-            The registrations of a domain that is removed end (delete_aor, then clear): that takes --yes. Ends when the
-            cluster has all of it: every domain owned and with its standbys in sync, none moving, removed ones gone.
+            The registrations of a domain that is removed end (delete_aor, then clear): that takes --yes. Ends when \
+            the cluster has all of it: every domain owned and with its standbys in sync, none moving, removed ones \
+            gone.
 
-            Exits with 0 when it is done or nothing differs, 1 when it is refused or not done in time (what was
+            Exits with 0 when it is done or nothing differs, 1 when it is refused or not done in time (what was \
             activated goes on then), 2 when the file is bad, 3 when no router that leads answers.
 
             Example: rollcall apply topology/local.yaml --dry-run

@@ -7,7 +7,7 @@ struct BansCommand: AsyncParsableCommand {
         commandName: "bans",
         abstract: "List the addresses that are turned away for failed logins, or let one try again.",
         discussion: """
-            Each node that clients connect to counts for itself. An IPv6 address stands for its network of 64 bits.
+            Each node that clients connect to counts for itself. An IPv6 address stands for its network of 64 bits. \
             Exits with 1 when no node turns the address away.
 
             Example: rollcall bans topology/local.yaml

@@ -6,8 +6,8 @@ struct CheckCommand: AsyncParsableCommand {
         commandName: "check",
         abstract: "Validate a topology file.",
         discussion: """
-            Prints everything that is wrong with it, one problem a line as FILE:LINE: what is wrong; what was expected.
-            Exits with 2 then. Nothing is started and nothing is changed.
+            Prints everything that is wrong with it, one problem a line as FILE:LINE: what is wrong; what was \
+            expected. Exits with 2 then. Nothing is started and nothing is changed.
 
             Example: rollcall check topology/local.yaml
             """)

@@ -7,14 +7,14 @@ struct ConformanceCommand: ParsableCommand {
         commandName: "conformance",
         abstract: "Try a consumer of the events with a nasty stream, and check the set that it keeps.",
         discussion: """
-            The consumer is any program. It reads lines of JSON from its stdin: ["event", {…}], as websockets get them,
-            and at quiet points ["state", {"qid", "domain"}], to which it answers with one line on its stdout:
+            The consumer is any program. It reads lines of JSON from its stdin: ["event", {…}], as websockets get \
+            them, and at quiet points ["state", {"qid", "domain"}], to which it answers with one line on its stdout:
 
               ["state_result", {"qid", "position": {"epoch", "seq"}, "whole",
                 "contacts": [{"kind", "account", "contact_id", …}]}]
 
-            Of these, position, whole and the other members of a contact are looked at where they are said. Exits with 1
-            when something differs from what the owner lists. Examples/ has consumers in three languages.
+            Of these, position, whole and the other members of a contact are looked at where they are said. Exits with \
+            1 when something differs from what the owner lists. Examples/ has consumers in three languages.
 
             Example: rollcall conformance -- python3 Examples/reducer-python/reducer.py
                      rollcall conformance --print > stream.jsonl

@@ -10,7 +10,7 @@ struct ContactsCommand: AsyncParsableCommand {
         commandName: "contacts",
         abstract: "List who is registered in a domain, as its owner knows it.",
         discussion: """
-            Any node that answers is asked; it asks the owner. With --json an array of objects with kind, account,
+            Any node that answers is asked; it asks the owner. With --json an array of objects with kind, account, \
             contact_id, expires_in (seconds) and the data of the event.
 
             Example: rollcall contacts topology/local.yaml --domain demo.example --account 1001

@@ -7,12 +7,12 @@ struct DestinationsCommand: AsyncParsableCommand {
         commandName: "destinations",
         abstract: "Show how far Kafka and plugins are: lag, spool, position, last error; or have one resumed.",
         discussion: """
-            Each sr node delivers the events of the domains that it owns. Exits with 1 when a destination takes nothing,
-            or has never taken some events.
+            Each sr node delivers the events of the domains that it owns. Exits with 1 when a destination takes \
+            nothing, or has never taken some events.
 
-            A webhook that has answered 410 (gone) is sent nothing more by that node. --resume has every node try it
-            again, and restate everything to it by `clear` and replay. Exits with 1 when no node has such a destination,
-            or not every node answered.
+            A webhook that has answered 410 (gone) is sent nothing more by that node. --resume has every node try it \
+            again, and restate everything to it by `clear` and replay. Exits with 1 when no node has such a \
+            destination, or not every node answered.
 
             Example: rollcall destinations topology/local.yaml
                      rollcall destinations topology/local.yaml --resume audit

@@ -6,9 +6,9 @@ struct DevCommand: AsyncParsableCommand {
         commandName: "dev",
         abstract: "Run a small cluster in this process, without any file.",
         discussion: """
-            Domain demo.example with the user accounts u0, u1, … and sipusers of the same names, all with the password
-            `secret`. Nothing is kept after the end. The admin address is on the base port, websockets on the next one,
-            SIP (UDP and TCP) on the one after.
+            Domain demo.example with the user accounts u0, u1, … and sipusers of the same names, all with the password \
+            `secret`. Nothing is kept after the end. The admin address is on the base port, websockets on the next \
+            one, SIP (UDP and TCP) on the one after.
 
             Example: rollcall dev --port-base 9000
             """)

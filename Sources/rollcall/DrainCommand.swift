@@ -21,13 +21,13 @@ struct DrainCommand: AsyncParsableCommand {
         commandName: "drain",
         abstract: "Move every domain away from an sr node, and give it nothing new.",
         discussion: """
-            Domains go to their standbys in sync, a few at a time, each with a short gap in which
-            requests wait; other nodes are filled as standbys in its place. The node stays drained, also when it or a
-            router is restarted, until it is undrained. Ends when the node is empty and may be stopped. Routers,
-            websocket and SIP nodes own no domains: stop them, and their clients go elsewhere.
+            Domains go to their standbys in sync, a few at a time, each with a short gap in which requests wait; other \
+            nodes are filled as standbys in its place. The node stays drained, also when it or a router is restarted, \
+            until it is undrained. Ends when the node is empty and may be stopped. Routers, websocket and SIP nodes \
+            own no domains: stop them, and their clients go elsewhere.
 
-            Exits with 1 when it is refused (nobody could take the domains) or not done in time; the drain goes on then,
-            as it does after Ctrl-C.
+            Exits with 1 when it is refused (nobody could take the domains) or not done in time; the drain goes on \
+            then, as it does after Ctrl-C.
 
             Example: rollcall drain topology/local.yaml sr1
             """)

@@ -12,15 +12,16 @@ struct DrillCommand: AsyncParsableCommand {
         commandName: "drill",
         abstract: "Rehearse failures and check every promise from the outside.",
         discussion: """
-            Starts a cluster of the topology with a private copy of its files, puts it under load, does to it what the
-            drill's steps say, and judges by what clients asked for, were told and saw. The times are from a fault until
-            the router's status showed it (detect), until the first write sent after it was acknowledged (accept), and
-            until every subscriber had the whole set again (converge). Exits with 1 when a promise was broken.
+            Starts a cluster of the topology with a private copy of its files, puts it under load, does to it what the \
+            drill's steps say, and judges by what clients asked for, were told and saw. The times are from a fault \
+            until the router's status showed it (detect), until the first write sent after it was acknowledged \
+            (accept), and until every subscriber had the whole set again (converge). Exits with 1 when a promise was \
+            broken.
 
-            The servers of a topology that are not on loopback become hosts in a private network of the drill's own,
-            which takes root, /dev/net/tun and Debian's iproute2. Where the topology names etcd, the drill runs its
-            members. Where it names Kafka at 127.0.0.1 or webhooks on loopback, the drill runs those too, and what each
-            was told must make the owner's list.
+            The servers of a topology that are not on loopback become hosts in a private network of the drill's own, \
+            which takes root or user namespaces, /dev/net/tun, and Debian's iproute2 and util-linux. Where the \
+            topology names etcd, the drill runs its members. Where it names Kafka at 127.0.0.1 or webhooks on \
+            loopback, the drill runs those too, and what each was told must make the owner's list.
 
             Example: rollcall drill topology/local.yaml drills/kill-owner.yaml
                      rollcall drill topology/local.yaml drills/kill-owner.yaml --repeat 20 --json

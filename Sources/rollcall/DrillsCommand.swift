@@ -9,11 +9,12 @@ struct DrillsCommand: AsyncParsableCommand {
         commandName: "drills",
         abstract: "Run drills one after the other, and print one table of what they found.",
         discussion: """
-            Each runs by itself, as `rollcall drill` does, on the topology that it names. All of them run, also after
+            Each runs by itself, as `rollcall drill` does, on the topology that it names. All of them run, also after \
             one that failed; what a failed one printed is shown. Exits with 1 when one did not pass.
 
-            A drill whose topology has machines of their own needs a private network, which takes root, /dev/net/tun and
-            Debian's iproute2. Where there is none it fails, unless --without-network allows to leave it out.
+            A drill whose topology has machines of their own needs a private network, which takes root or user \
+            namespaces, /dev/net/tun, and Debian's iproute2 and util-linux. Where there is none it fails, unless \
+            --without-network allows to leave it out.
 
             Example: rollcall drills drills/kill-owner.yaml drills/cut-owner.yaml
             """)

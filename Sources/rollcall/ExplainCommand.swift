@@ -9,9 +9,9 @@ struct ExplainCommand: AsyncParsableCommand {
         commandName: "explain",
         abstract: "Say who owns a domain, since when and why, and how its last failovers went.",
         discussion: """
-            Nodes are listed in the domain's rank: the order in which they are chosen when nobody has a copy. TOOK is
-            the time from finding the owner lost, or ordering the hand-over, to the new owner being stored. Routers know
-            the changes that they decided since they were started.
+            Nodes are listed in the domain's rank: the order in which they are chosen when nobody has a copy. TOOK is \
+            the time from finding the owner lost, or ordering the hand-over, to the new owner being stored. Routers \
+            know the changes that they decided since they were started.
 
             Example: rollcall explain topology/local.yaml demo.example
             """)

@@ -9,11 +9,11 @@ struct MoveCommand: AsyncParsableCommand {
         commandName: "move",
         abstract: "Make an sr node the owner of a domain.",
         discussion: """
-            The node is filled as a standby if it is none, then the owner hands the domain over: nothing is lost, and
-            requests wait for a moment. The former owner stays as a standby until the right ones are in
-            sync. It is no pin: after a failover the domain stays where it then is.
+            The node is filled as a standby if it is none, then the owner hands the domain over: nothing is lost, and \
+            requests wait for a moment. The former owner stays as a standby until the right ones are in sync. It is no \
+            pin: after a failover the domain stays where it then is.
 
-            Exits with 1 when it is refused (the node is down or drained), given up because the node went down, or not
+            Exits with 1 when it is refused (the node is down or drained), given up because the node went down, or not \
             done in time; it goes on then, as it does after Ctrl-C.
 
             Example: rollcall move topology/local.yaml demo.example sr3

@@ -9,9 +9,9 @@ struct NodeCommand: AsyncParsableCommand {
         commandName: "node",
         abstract: "Run one node of a topology in this process.",
         discussion: """
-            This is what `rollcall up` starts, and what a service manager starts on a server of its own. It logs to
-            stderr and ends cleanly on SIGTERM or SIGINT: it tells the others that it leaves, and closes its
-            connections. Asked to restart (rollcall restart), it ends in the same way with exit code 75, and whoever
+            This is what `rollcall up` starts, and what a service manager starts on a server of its own. It logs to \
+            stderr and ends cleanly on SIGTERM or SIGINT: it tells the others that it leaves, and closes its \
+            connections. Asked to restart (rollcall restart), it ends in the same way with exit code 75, and whoever \
             started it is to start it again at once.
 
             Example: rollcall node topology/local.yaml sr1

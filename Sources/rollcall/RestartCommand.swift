@@ -8,14 +8,14 @@ struct RestartCommand: AsyncParsableCommand {
         commandName: "restart",
         abstract: "Restart a running cluster's nodes one after the other, losing and refusing nothing.",
         discussion: """
-            Routers that stand by come first, then wssubscr and sg nodes, then sr nodes, each drained before and
-            undrained after, and the active router last. Each node is asked to end by itself, and is started again by
-            what runs it: `rollcall up` or systemd, from the program's and the topology's files as they are by then.
+            Routers that stand by come first, then wssubscr and sg nodes, then sr nodes, each drained before and \
+            undrained after, and the active router last. Each node is asked to end by itself, and is started again by \
+            what runs it: `rollcall up` or systemd, from the program's and the topology's files as they are by then. \
             Before each step every node must be there and every copy in sync.
 
-            It does not begin while the cluster is not fit for it, and stops with the first node that does not come
-            back; then, as after Ctrl-C, no node is left drained, and it says how to go on. Exit code 1 in these cases,
-            3 when no router answers.
+            It does not begin while the cluster is not fit for it, and stops with the first node that does not come \
+            back; then, as after Ctrl-C, no node is left drained, and it says how to go on. Exit code 1 in these \
+            cases, 3 when no router answers.
 
             Example: rollcall restart topology/local.yaml --rolling
                      rollcall restart topology/local.yaml --rolling --only sr2,sr3,router1

@@ -17,7 +17,7 @@ struct Rollcall: AsyncParsableCommand {
 
             No file at hand? `rollcall dev` runs a small cluster in one process.
 
-            With --json a verb prints one JSON document on stdout (one a line where it streams); logs go to stderr.
+            With --json a verb prints one JSON document on stdout (one a line where it streams); logs go to stderr. \
             Exit codes: 0 done, 1 the answer is no, 2 bad usage or a bad file, 3 the cluster could not be reached.
             """,
         version: Version.current,

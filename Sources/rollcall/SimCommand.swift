@@ -7,12 +7,12 @@ struct SimCommand: AsyncParsableCommand {
         commandName: "sim",
         abstract: "Run the cluster's own machines through seeded histories of failures, and check every promise.",
         discussion: """
-            Network, clocks, crashes and load come from a seed, so a history that breaks a promise can be run again and
-            again. The seeds are printed first; without --seed those that once found a bug are run before all others.
-            All processors are used. Exits with 1 when a promise was broken.
+            Network, clocks, crashes and load come from a seed, so a history that breaks a promise can be run again \
+            and again. The seeds are printed first; without --seed those that once found a bug are run before all \
+            others. All processors are used. Exits with 1 when a promise was broken.
 
-            With --shrink a history that breaks one (the first, of many) is made smaller for as long as it breaks the
-            same one, and written as a scenario file: a cluster, what is done to it, and the whole trace of it.
+            With --shrink a history that breaks one (the first, of many) is made smaller for as long as it breaks the \
+            same one, and written as a scenario file: a cluster, what is done to it, and the whole trace of it. \
             --scenario runs such a file and holds what comes of it against the trace.
 
             Example: rollcall sim --seeds 1000

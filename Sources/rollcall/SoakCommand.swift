@@ -8,13 +8,13 @@ struct SoakCommand: AsyncParsableCommand {
         commandName: "soak",
         abstract: "Drill a cluster for hours, in an order chosen by chance, and watch that nothing grows.",
         discussion: """
-            Starts a cluster of the topology with a private copy of its files and does one drill after the other to it.
-            A drill file without steps gives a load, for which faults are chosen; one with steps is taken as it is. What
-            is chosen depends on the seed, which is printed first, and on whether half of the time (or of the rounds) is
-            over: from then on no process is killed, so that each node lives long enough to be judged. After each round,
-            when the load is gone and every fault is taken back, the memory, descriptors and threads of each node are
-            noted. Ends with what was injected, acknowledged and broken, and with the curves.
-            Exits with 1 when a promise was broken, a node grew, or one was not judged in 20 rounds or more.
+            Starts a cluster of the topology with a private copy of its files and does one drill after the other to \
+            it. A drill file without steps gives a load, for which faults are chosen; one with steps is taken as it \
+            is. What is chosen depends on the seed, which is printed first, and on whether half of the time (or of the \
+            rounds) is over: from then on no process is killed, so that each node lives long enough to be judged. \
+            After each round, when the load is gone and every fault is taken back, the memory, descriptors and threads \
+            of each node are noted. Ends with what was injected, acknowledged and broken, and with the curves. Exits \
+            with 1 when a promise was broken, a node grew, or one was not judged in 20 rounds or more.
 
             Example: rollcall soak topology/local.yaml drills/soak-rest.yaml drills/soak-phones.yaml --minutes 30
             """)
@@ -24,8 +24,8 @@ struct SoakCommand: AsyncParsableCommand {
     var drills: [String]
     @Option(help: "No round begins after so many minutes.")
     var minutes = 60.0
-    @Option(help: "Most rounds.")
-    var rounds: Int = .max
+    @Option(help: "Most rounds; as many as there is time for without it.")
+    var rounds: Int?
     @Option(help: "Decides what is done; chosen by chance when left out.")
     var seed: UInt64?
     @OptionGroup var json: JSONOption
@@ -35,13 +35,13 @@ struct SoakCommand: AsyncParsableCommand {
         guard minutes > 0, minutes <= 10_000 else {
             throw ValidationError("--minutes is \(minutes); expected at most 10000")
         }
-        guard rounds > 0 else { throw ValidationError("--rounds is \(rounds); expected at least 1") }
+        if let rounds, rounds < 1 { throw ValidationError("--rounds is \(rounds); expected at least 1") }
     }
 
     func run() async throws {
         let run = SoakRun(
             topology: try topology.load(), drills: try drills.map { try DrillFile.load(path: $0) },
-            executable: Executable.path, duration: .seconds(minutes * 60), rounds: rounds,
+            executable: Executable.path, duration: .seconds(minutes * 60), rounds: rounds ?? .max,
             seed: seed ?? UInt64.random(in: 0...UInt64(UInt32.max)), credentials: DrillCommand.credentials,
             progress: { Console.error($0) })
         signal(SIGPIPE, SIG_IGN)

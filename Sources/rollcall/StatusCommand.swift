@@ -8,10 +8,10 @@ struct StatusCommand: AsyncParsableCommand {
         commandName: "status",
         abstract: "Show routers, nodes and domains as the active router sees them.",
         discussion: """
-            A node that is suspect or down, a domain without owner or without a standby in sync are marked in the last
-            column; nodes that cannot write their journals are named below the nodes. While no router leads, one that
-            stands by tells what it sees. A coordinator that a router cannot reach is told in the first line. The exit
-            code is 0 whenever a router could be asked, and 3 when none answers; what the nodes' own health addresses
+            A node that is suspect or down, a domain without owner or without a standby in sync are marked in the last \
+            column; nodes that cannot write their journals are named below the nodes. While no router leads, one that \
+            stands by tells what it sees. A coordinator that a router cannot reach is told in the first line. The exit \
+            code is 0 whenever a router could be asked, and 3 when none answers; what the nodes' own health addresses \
             say is printed then.
 
             Example: rollcall status topology/local.yaml --watch

@@ -11,10 +11,10 @@ struct TailCommand: AsyncParsableCommand {
         commandName: "tail",
         abstract: "Follow a domain's events, one notification a line.",
         discussion: """
-            Connects to a wssubscr node, and to another one with the last position seen when the connection is cut, so
-            that no event is missing: what could not be listed any more is announced by a `clear` and restated. With
-            --snapshot it begins with the live list, with --after it resumes from a position. With --changes only what
-            changes the list is shown: no renewals, and nothing of a failover that everybody survived. Ctrl-C ends it;
+            Connects to a wssubscr node, and to another one with the last position seen when the connection is cut, so \
+            that no event is missing: what could not be listed any more is announced by a `clear` and restated. With \
+            --snapshot it begins with the live list, with --after it resumes from a position. With --changes only what \
+            changes the list is shown: no renewals, and nothing of a failover that everybody survived. Ctrl-C ends it; \
             with exit code 1 it ends when the domain is removed from the topology.
 
             Example: rollcall tail topology/local.yaml --domain demo.example --snapshot

@@ -8,13 +8,13 @@ struct TokenCommand: AsyncParsableCommand {
         commandName: "token",
         abstract: "Print an access token.",
         discussion: """
-            With --user the token is for that user's `login` at a websocket; without, it is a service token for
-            /ws/token/v1/TOKEN and for the domain's part of the admin addresses. With --admin it is good for everything
-            at the admin addresses of the whole cluster. Every node of the cluster accepts it until it expires; it
-            cannot be taken back before. The cluster secret is needed, and made when it is missing.
+            With --user the token is for that user's `login` at a websocket; without, it is a service token for \
+            /ws/token/v1/TOKEN and for the domain's part of the admin addresses. With --admin it is good for \
+            everything at the admin addresses of the whole cluster. Every node of the cluster accepts it until it \
+            expires; it cannot be taken back before. The cluster secret is needed, and made when it is missing.
 
-            It is good for everything of its domain unless --class, --account or --capability (each as often as wanted)
-            say what it is good for; --subtree adds the domains beneath.
+            It is good for everything of its domain unless --class, --account or --capability (each as often as \
+            wanted) say what it is good for; --subtree adds the domains beneath.
 
             Example: curl -H "Authorization: Bearer $(rollcall token topology/local.yaml --domain demo.example)" \\
                        http://127.0.0.1:8121/rest/v1/registrar/domains/demo.example/contacts

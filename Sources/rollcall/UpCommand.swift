@@ -8,11 +8,12 @@ struct UpCommand: AsyncParsableCommand {
         commandName: "up",
         abstract: "Run a topology's nodes on this machine.",
         discussion: """
-            Starts a process for every node whose server is this machine, and starts it again when it ends: after 0.2 s
-            at first, later after up to 5 s. Each node logs to var/log/NODE.log beside the topology file. Ctrl-C stops
-            all. It says when everything is healthy, and where. Exits with 3 when the addresses of all nodes are in use.
+            Starts a process for every node whose server is this machine, and starts it again when it ends: after 0.2 \
+            s at first, later after up to 5 s. Each node logs to var/log/NODE.log beside the topology file. Ctrl-C \
+            stops all. It says when everything is healthy, and where. Exits with 3 when the addresses of all nodes are \
+            in use.
 
-            When another topology is activated (rollcall apply), it starts and stops nodes accordingly. What only a
+            When another topology is activated (rollcall apply), it starts and stops nodes accordingly. What only a \
             node's start takes up waits for `rollcall restart --rolling`.
 
             Example: rollcall up topology/local.yaml

@@ -8,10 +8,10 @@ struct VerifyCommand: AsyncParsableCommand {
         commandName: "verify",
         abstract: "Compare owner, standbys and followers of each domain: count and digest.",
         discussion: """
-            Copies are compared at one position, so under live traffic it asks again for up to five seconds until each
-            has been seen at a position of its owner. Exits with 1 when two copies differ at the same position, when one
-            was never seen there, or when a node that has a copy in sync, by the active router, did not say what it has
-            (partial).
+            Copies are compared at one position, so under live traffic it asks again for up to five seconds until each \
+            has been seen at a position of its owner. Exits with 1 when two copies differ at the same position, when \
+            one was never seen there, or when a node that has a copy in sync, by the active router, did not say what \
+            it has (partial).
 
             Example: rollcall verify topology/local.yaml --domain demo.example
             """)
