@@ -50,7 +50,10 @@ let package = Package(
         .executable(name: "rollcall", targets: ["rollcall"]),
         .library(
             name: "RollcallLibraries",
-            targets: ["MessagePack", "RegistrarEvents", "ClusterRuntime", "SRActor", "NanomsgTransport"]),
+            targets: [
+                "MessagePack", "RegistrarEvents", "ClusterRuntime", "SRActor", "NanomsgTransport", "Destinations",
+                "ClusterNode",
+            ]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
