@@ -89,7 +89,7 @@ struct ScenarioReader {
         case "grace": scenario.options.restartGrace = milliseconds(text, in: 1_000...600_000) ?? 5_000
         case "rebalance": scenario.options.rebalanceAfter = milliseconds(text, in: 0...600_000) ?? 300_000
         case "availability":
-            if !["accept", "reject"].contains(text) { report("availability is `\(text)`", "accept or reject") }
+            if !["accept", "refuse"].contains(text) { report("availability is `\(text)`", "accept or refuse") }
             scenario.options.acceptsWithoutLease = text == "accept"
         case "recent": scenario.options.recentEvents = number(text, in: 1...65_536) ?? 65_536
         case "slice": scenario.options.sliceBytes = number(text, in: 100...1 << 20) ?? 65_536

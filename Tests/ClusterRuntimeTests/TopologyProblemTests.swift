@@ -22,6 +22,9 @@ struct SpoiltTopology: Sendable, CustomTestStringConvertible {
         SpoiltTopology(
             "replicas: 2", "replica: 2", "t.yaml:6: unknown key `domains[1].replica`; expected `replicas`"),
         SpoiltTopology(
+            "replicas: 2", "group: gold",
+            "t.yaml:6: unknown key `domains[1].group`; expected `group` and `include_domains` of sr nodes"),
+        SpoiltTopology(
             "replicas: 2", "replicas: 3",
             "t.yaml:6: demo.example has replicas 3; expected at most 2, the number of sr nodes"),
         SpoiltTopology(

@@ -14,8 +14,13 @@ extension TopologyReader {
 
     private func domain(_ value: YAMLValue, limits: Limits) -> Located<DomainSpec>? {
         let known = ["name", "replicas", "pin", "spread", "limits", "expires", "availability", "digest", "kafka"]
-        let later = ["destinations", "plugins", "group", "sites"]
-        guard let fields = value.fields(known, later: later) else { return nil }
+        let elsewhere = [
+            "destinations": "`destinations` of the whole topology, with `domains`",
+            "plugins": "`destinations.plugins` of the whole topology, with `domains`",
+            "group": "`group` and `include_domains` of sr nodes",
+            "sites": "`sites` of the whole topology",
+        ]
+        guard let fields = value.fields(known, elsewhere: elsewhere) else { return nil }
         let name = domainName(fields.required("name", "the domain's name"))
         let replicas = fields["replicas"]?.integer(in: DomainSpec.replicasRange)
         let own = fields["limits"]?.fields(["contacts", "devices"])

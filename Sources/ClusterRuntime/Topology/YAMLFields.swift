@@ -27,17 +27,15 @@ extension YAMLValue {
     /// The mapping that stands here, or nil when it is something else.
     /// - Parameters:
     ///   - known: the keys the caller reads. Any other is reported with the nearest of them.
-    ///   - later: keys the grammar knows but this version does not do: reported as such, never ignored.
-    func fields(_ known: [String], later: [String] = []) -> YAMLFields? {
+    ///   - elsewhere: keys that one may look for here, and where they belong.
+    func fields(_ known: [String], elsewhere: [String: String] = [:]) -> YAMLFields? {
         guard let pairs = pairs("a mapping with \(known.joined(separator: ", "))") else { return nil }
         var values: [String: YAMLValue] = [:]
         for (key, value) in pairs {
             if known.contains(key.name) {
                 values[key.name] = value
-            } else if later.contains(key.name) {
-                problems.report(
-                    line: key.line, "\(value.path) is not supported by this version",
-                    expected: "it to be left out")
+            } else if let place = elsewhere[key.name] {
+                problems.report(line: key.line, "unknown key \(quoted(value.path))", expected: place)
             } else {
                 let hint = NearestName.of(key.name, among: known).map { "`\($0)`" }
                 problems.report(

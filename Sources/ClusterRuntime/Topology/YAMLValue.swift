@@ -70,15 +70,11 @@ struct YAMLValue {
         }
     }
 
-    /// One of a few words. `later` holds words the grammar knows but this version does not do.
-    func choice<Value>(_ options: [(String, Value)], later: [String] = []) -> Value? {
+    /// One of a few words.
+    func choice<Value>(_ options: [(String, Value)]) -> Value? {
         let names = options.map(\.0).joined(separator: ", ")
         guard case .scalar(let scalar) = node, !isNull else { return mismatch("one of \(names)") }
         if let option = options.first(where: { $0.0 == scalar.string }) { return option.1 }
-        if later.contains(scalar.string) {
-            reject("\(scalar.string) is not supported by this version", expected: names)
-            return nil
-        }
         let hint = NearestName.of(scalar.string, among: options.map(\.0))
         return mismatch("one of \(names)" + (hint.map { " (did you mean \($0)?)" } ?? ""))
     }
