@@ -78,7 +78,7 @@ extension World {
                 owner != current.owner, !current.inSync.contains(owner), next.cause != .storageCleared
             else { continue }
             let members = (current.owner.map { [$0] } ?? []) + current.inSync
-            guard members.contains(where: { isAway($0.name) }), hasAnybodyWaited else { continue }
+            guard members.contains(where: { isAway($0.name) }), hasAnybodyWaited(for: next.domain) else { continue }
             losses += 1
             trace.note(now, "\(next.domain) may have lost something before epoch \(next.epoch)")
             history.mayHaveEnded(next.domain, at: now)
@@ -88,10 +88,12 @@ extension World {
         }
     }
 
-    /// Whether a registrar has been there for the whole grace.
-    private var hasAnybodyWaited: Bool {
-        registrars.contains { name in
-            guard let node = nodes[name], node.isRunning else { return false }
+    /// Whether a registrar that may serve the domain has been there for the whole grace.
+    private func hasAnybodyWaited(for domain: DomainName) -> Bool {
+        let group = Self.described(domain, options).group
+        return layout.nodes.contains { place in
+            guard place.role == .sr, place.group == group, let node = nodes[place.name], node.isRunning
+            else { return false }
             return now - node.began >= periods.restartGrace
         }
     }

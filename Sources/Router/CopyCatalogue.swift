@@ -25,6 +25,9 @@ public struct CopyCatalogue: Sendable {
         holdings[life.name] = Holding(life: life, reports: reports)
     }
 
+    /// Forgets what nodes hold that are not among these.
+    mutating func keep(_ names: Set<NodeName>) { holdings = holdings.filter { names.contains($0.key) } }
+
     /// Whether this life has said what it holds.
     public func hasReported(_ life: NodeID) -> Bool { holdings[life.name]?.life == life }
 

@@ -92,11 +92,6 @@ public struct Membership: Sendable {
         }
     }
 
-    /// Since when at least one of these lives has been up; nil when none is.
-    func firstUp(of lives: some Sequence<NodeID>) -> MonotonicInstant? {
-        lives.compactMap { life in isAlive(life) ? self[life.name]?.upSince : nil }.min()
-    }
-
     public func isAlive(_ life: NodeID) -> Bool {
         switch standing(of: life) {
         case .up, .suspect: true
@@ -113,6 +108,7 @@ public struct Membership: Sendable {
             members[place].incarnation = life.incarnation
             members[place].refusedAt = nil
             members[place].standing = .unknown
+            members[place].upSince = nil
             members[place].journalFailedSince = nil
         } else if let refusedAt = members[place].refusedAt {
             // It may have been on its way when the process ended. Whoever lives says so again in a moment.
@@ -124,7 +120,8 @@ public struct Membership: Sendable {
         members[place].journalFailedSince =
             heartbeat.isJournalWritable ? nil : members[place].journalFailedSince ?? now
         let changed = members[place].standing != .up
-        if !members[place].isAlive { members[place].upSince = now }
+        // That this router has not heard it for a moment, and says so itself, does not make it new.
+        if members[place].standing == .down || members[place].upSince == nil { members[place].upSince = now }
         members[place].goneSince = nil
         members[place].standing = .up
         return changed

@@ -108,11 +108,17 @@ extension Planner {
         take { _, _ in true }
         return found
 
+        func mayBeFilled(_ domain: Planned, _ taker: Int) -> Bool {
+            !isStuck(nodes[taker].name, round.facts) || domain.next.inSync.contains { $0 == round.lives[taker] }
+        }
+
         func take(where isEasy: (Planned, Int) -> Bool) {
             for domain in planned where found[domain.place] == nil {
                 guard found.count < layout.pace.movingDomains else { return }
                 guard let giver = giver(of: domain, round), givers(giver) else { continue }
-                let taker = ranks[domain.place].first { scales.allows(from: giver, to: $0) && isEasy(domain, $0) }
+                let taker = ranks[domain.place].first {
+                    scales.allows(from: giver, to: $0) && isEasy(domain, $0) && mayBeFilled(domain, $0)
+                }
                 guard let taker, let life = round.lives[taker] else { continue }
                 scales.move(from: giver, to: taker)
                 found[domain.place] = life

@@ -41,7 +41,8 @@ extension Planner {
             guard let successor = plannedSuccessor(of: domain.next, at: domain.place, &round) else { continue }
             if domain.next.standbys.contains(where: { $0.node == successor }) {
                 found[domain.place] = successor
-                filling += domain.next.inSync.contains(successor) ? 0 : 1
+                let isFilled = domain.next.inSync.contains(successor) || isStuck(successor.name, round.facts)
+                filling += isFilled ? 0 : 1
             } else {
                 absent.append(domain)
             }
@@ -69,12 +70,20 @@ extension Planner {
         if let pinned = pinned(at: place, round) { return pinned }
         let open = ranks[place].filter { mayTakeOn($0, round.facts) && round.upLife($0) != nil }
         let standbys = current.standbys.filter { standby in
-            open.contains { round.lives[$0] == standby.node }
+            (standby.inSync || !isStuck(standby.node.name, round.facts))
+                && open.contains { round.lives[$0] == standby.node }
         }
         // One that has everything needs no time, one that is being filled less than one that is not.
         let present = standbys.filter(\.inSync).isEmpty ? standbys : standbys.filter(\.inSync)
         return round.byRank(present.map(\.node), ranks[place]).first
-            ?? ranked(open, place, round)
+            ?? ranked(notStuckFirst(open, round.facts), place, round)
+    }
+
+    /// Without those where copies get nowhere, unless there is nobody else.
+    private func notStuckFirst(_ places: [Int], _ facts: Facts) -> [Int] {
+        guard !facts.stuckFills.isEmpty else { return places }
+        let others = places.filter { !isStuck(nodes[$0].name, facts) }
+        return others.isEmpty ? places : others
     }
 
     /// What is on its way once the plan is carried out.

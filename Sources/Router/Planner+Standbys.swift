@@ -15,7 +15,8 @@ extension Planner {
         defer { domain.next = next }
         next.standbys.removeAll { $0.node.name == owner.name || round.facts.membership.standing(of: $0.node) == .down }
         guard round.facts.isSettled else { return }
-        var desired = desiredStandbys(at: place, owner: owner, present: next.standbys.map(\.node), round)
+        var desired = desiredStandbys(
+            at: place, owner: owner, present: next.standbys.map(\.node), inSync: next.inSync, round)
         if let successor = round.successors[place], successor != owner, !desired.contains(successor) {
             desired.append(successor)
         }
@@ -72,11 +73,14 @@ extension Planner {
         return postponed
     }
 
+    /// Whether copies that were begun at the node get nowhere.
+    func isStuck(_ node: NodeName, _ facts: Facts) -> Bool { facts.stuckFills[node] != nil }
+
     /// Each the highest ranked of those that are furthest from the owner and from one another: on another server
     /// first, at another site next. Those of a site that has lost its quorum come last, and before them those that
-    /// cannot write their journals.
+    /// cannot write their journals, or where copies do not come into sync.
     private func desiredStandbys(
-        at place: Int, owner: NodeID, present: [NodeID], _ round: Round
+        at place: Int, owner: NodeID, present: [NodeID], inSync: [NodeID], _ round: Round
     ) -> [NodeID] {
         // A present standby that was not heard yet is not passed over for another: it has done nothing wrong.
         let candidates = ranks[place].filter {
@@ -96,7 +100,8 @@ extension Planner {
                     hasLostQuorum(node.name, round.facts, for: restartGrace) ? 1 : 0,
                     // Where the topology asks for another site, that is worth more than a journal.
                     isNear && layout.domains[place].needsOtherSite ? 1 : 0,
-                    isLastChoice(life, isPresent: present.contains(life), round.facts) ? 1 : 0,
+                    isLastChoice(life, isPresent: present.contains(life), round.facts)
+                        || isStuck(node.name, round.facts) && !inSync.contains(life) ? 1 : 0,
                     taken.contains { $0.server == node.server && $0.site == node.site } ? 1 : 0,
                     isNear ? 1 : 0
                 )
@@ -120,6 +125,8 @@ extension Planner {
         var successors: [Int: NodeID] = [:]
         /// Domains that wait for an owner, with assignments that are stored anew as they are.
         var kept: [Planned] = []
+        /// How long domains without owner have waited.
+        var waits: [DomainName: GraceWait] = [:]
         /// When to look again, though nothing else happens.
         var nextLook: MonotonicInstant?
         private let nodes: [ClusterLayout.Node]

@@ -36,6 +36,8 @@ public struct Planner: Sendable {
         public var requests: [DomainName: [ReplicaRequest]] = [:]
         /// Since when an owner has been lost, where that is known from earlier plans.
         public var lostSince: [DomainName: Moment] = [:]
+        /// How long domains have waited already, by earlier plans.
+        var waits: [DomainName: GraceWait] = [:]
         public var wishes = MovementWishes()
         /// The next owners that earlier plans chose, of domains which have not moved yet.
         public var successors: [DomainName: NodeID] = [:]
@@ -47,6 +49,8 @@ public struct Planner: Sendable {
         /// Whether every `sr` node has said what it holds, or was waited for long enough, so that a domain of which
         /// nothing is known may start empty.
         public var hasHeardEveryone = true
+        /// Whether every `sr` node is up and has said so.
+        public var haveAllReported = true
         /// Up to this revision assignments are to be stored anew, since nodes know so many; 0 when none are.
         public var outdated: UInt64 = 0
         /// A domain without a record that nobody serves begins above this epoch; 0 unless there may have been some that
@@ -92,6 +96,8 @@ public struct Planner: Sendable {
         public var lost: [DomainName] = []
         /// Domains that get an owner later, by name: when more is known, or time has passed.
         public var waiting: [DomainName] = []
+        /// How long those have waited for the grace to end.
+        var waits: [DomainName: GraceWait] = [:]
         /// Domains that are to move, by name.
         public var movements: [Movement] = []
         /// How many standbys are left to a later plan, because as many as may be filled at a time are.
@@ -152,6 +158,7 @@ public struct Planner: Sendable {
             if !planned[index].isChanged { planned[index].next.revision = 0 }
         }
         plan.restated += round.kept.count
+        plan.waits = round.waits
         let changed = (planned + round.kept).filter(\.isChanged)
         plan.changes = (changed.filter(\.beginsEpoch) + changed.filter { !$0.beginsEpoch }).map(\.change)
         plan.movements = movements(planned, round)
@@ -215,7 +222,7 @@ public struct Planner: Sendable {
     private func revise(_ current: Assignment, isLost: Bool, at place: Int, _ round: inout Round) -> Assignment? {
         var next = current
         if isLost {
-            guard let successor = successor(for: current, at: place, round) else { return nil }
+            guard let successor = successor(for: current, at: place, &round) else { return nil }
             next.owner = successor.node
             next.cause = successor.cause
             beginEpoch(of: &next, round)
@@ -233,10 +240,13 @@ public struct Planner: Sendable {
     func settle(_ place: Int, _ round: inout Round, after former: Assignment?) -> Assignment? {
         let (facts, domain) = (round.facts, layout.domains[place].name)
         let isEmpty = former.map { $0.isRetired && facts.copies.highestEpoch(of: domain) <= $0.epoch } ?? false
+        // Nodes of other groups, and of sites without their quorum, may have been there for long.
+        let isOver = former != nil || facts.outdated > 0 || isGraceOver(at: place, awaiting: [], &round)
         guard facts.isSettled, isEmpty || facts.hasHeardEveryone else { return nil }
         let claim = isEmpty ? nil : claim(to: domain, round)?.life
+        guard claim != nil || facts.haveAllReported || isOver else { return nil }
         let holder =
-            isEmpty ? nil : claim ?? mostAdvanced(of: round.living(everybody(place)), domain: domain, round)
+            isEmpty ? nil : claim ?? mostAdvanced(of: round.living(everybody(place)), at: place, round)
         let open = round.open(ranks[place].filter { isQuorate($0, facts: round.facts) }, nodes)
         guard let owner = holder ?? pinned(at: place, round) ?? ranked(open, place, round), isQuorate(owner, round)
         else { return nil }
@@ -303,7 +313,7 @@ extension Planner.Facts {
 extension Planner {
     /// Who owns the domain next, and why its epoch begins; nil as long as it is better to wait.
     private func successor(
-        for current: Assignment, at place: Int, _ round: Round
+        for current: Assignment, at place: Int, _ round: inout Round
     ) -> (node: NodeID, cause: ClearReason)? {
         let facts = round.facts
         let inSync = round.byRank(current.inSync.filter(facts.membership.isAlive), ranks[place])
@@ -320,13 +330,12 @@ extension Planner {
         // A member that is back without a copy of this epoch never took it up, or has lost its disk; either way
         // nothing more is to be expected of it, and what another member holds of an earlier epoch is the latest.
         let returned = round.byRank(back.map(\.life), ranks[place])
-        if back.count == members.count, let holder = mostAdvanced(of: returned, domain: current.domain, round) {
+        if back.count == members.count, let holder = mostAdvanced(of: returned, at: place, round) {
             return isQuorate(holder, round) ? (holder, .restart) : nil
         }
-        let living = round.living(everybody(place))
         let awaited = members.filter { !returned.map(\.name).contains($0.name) }
-        guard isGraceOver(for: current, awaiting: awaited, among: living, facts) else { return nil }
-        if let holder = mostAdvanced(of: living, domain: current.domain, round) {
+        guard isGraceOver(at: place, awaiting: awaited, &round) else { return nil }
+        if let holder = mostAdvanced(of: round.living(everybody(place)), at: place, round) {
             return isQuorate(holder, round) ? (holder, .restart) : nil
         }
         let open = writableFirst(
@@ -349,29 +358,19 @@ extension Planner {
         first(of: lives) { round.facts.copies.report(of: domain, by: $0)?.position ?? .start }
     }
 
-    /// The grace counts from when the owner was found lost and somebody was up who could take over: while nobody is,
-    /// nobody waits, and when all come back after that the first of them must not win. It counts anew from when a
-    /// member that is still awaited was last heard: one that starts again and again may yet come to stay, and it has
-    /// what nobody else has. But not for ever: a domain that nobody serves helps nobody.
-    private func isGraceOver(
-        for current: Assignment, awaiting members: [NodeID], among living: [NodeID], _ facts: Facts
-    ) -> Bool {
-        guard let firstUp = facts.membership.firstUp(of: living) else { return false }
-        let began = max(facts.lostSince[current.domain]?.monotonic ?? facts.now.monotonic, firstUp)
-        let lastHeard = members.compactMap { facts.membership[$0.name]?.lastHeard }.max() ?? began
-        return facts.now.monotonic - max(began, lastHeard) >= restartGrace
-            || facts.now.monotonic - began >= restartGrace * Self.longestWaitInGraces
+    /// The life with the most advanced whole copy. Of equals one that may keep the domain, and then the first.
+    private func mostAdvanced(of lives: [NodeID], at place: Int, _ round: Round) -> NodeID? {
+        let domain = layout.domains[place].name
+        let holders = lives.filter { holds($0, domain, round.facts) }
+        let able = holders.filter { isQuorate($0, round) && !mustLeave($0.name, at: place, round.facts) }
+        let ordered = able.count == holders.count ? holders : able + holders.filter { !able.contains($0) }
+        return furthest(writableFirst(ordered, round.facts), domain: domain, round)
     }
 
-    private static let longestWaitInGraces = 6
-
-    /// The life with the most advanced whole copy. The first of equals.
-    private func mostAdvanced(of lives: [NodeID], domain: DomainName, _ round: Round) -> NodeID? {
-        let holders = lives.filter {
-            guard let report = round.facts.copies.report(of: domain, by: $0), report.complete else { return false }
-            return report.position > .start
-        }
-        return furthest(writableFirst(holders, round.facts), domain: domain, round)
+    /// Whether a life has a whole copy with anything in it.
+    func holds(_ life: NodeID, _ domain: DomainName, _ facts: Facts) -> Bool {
+        guard let report = facts.copies.report(of: domain, by: life), report.complete else { return false }
+        return report.position > .start
     }
 
     private func first(of lives: [NodeID], position: (NodeID) -> Position) -> NodeID? {

@@ -55,7 +55,7 @@ extension RouterMachine {
             let who = domain.group.map { "sr nodes of group \($0)" } ?? "sr nodes"
             return [
                 "it has not been served yet: the router waits for \(who) to come up, and until every sr node has said "
-                    + "what it holds, for \(periods.restartGrace.milliseconds) ms at most"
+                    + "what it holds, for \(periods.restartGrace.milliseconds) ms after the first at most"
             ]
         }
         guard let owner = assignment.owner, !leadership.lostSince.keys.contains(assignment.domain) else {
@@ -65,7 +65,8 @@ extension RouterMachine {
             }
             return [
                 "its owner is lost and no standby in sync lives: the router waits for a node that held everything, "
-                    + "for \(periods.restartGrace.milliseconds) ms at least, before it takes the best copy there is"
+                    + "for \(periods.restartGrace.milliseconds) ms at least from when somebody is there who may serve "
+                    + "it, before it takes the best copy there is"
             ]
         }
         var reasons = ["\(owner.name) owns it because \(Self.text(assignment.cause))"]
@@ -103,6 +104,15 @@ extension RouterMachine {
             ? "it is pinned to \(successor)" : "\(successor) owns less than its share"
     }
 
+    private static let turn = "it moves when its turn comes, a few domains at a time"
+
+    /// Whether some node might take the domain now.
+    private func isAnybodyOpen(at place: Int, _ facts: Planner.Facts) -> Bool {
+        planner.ranks[place].contains {
+            planner.mayTakeOn($0, facts) && facts.membership[planner.nodes[$0].name]?.standing == .up
+        }
+    }
+
     /// What the topology says of where it is to be, as far as it is not there.
     private func placementReasons(
         _ owner: NodeName, at place: Int, _ leadership: Leadership, _ facts: Planner.Facts
@@ -112,7 +122,8 @@ extension RouterMachine {
         if let group = domain.group { reasons.append("group \(group) serves it") }
         if !planner.mayServe(owner, at: place), leadership.successors[domain.name] == nil {
             reasons.append(
-                "\(owner) keeps it although \(Self.servers(of: domain)): none of those nodes is up and not drained")
+                "\(owner) keeps it although \(Self.servers(of: domain)): "
+                    + (isAnybodyOpen(at: place, facts) ? Self.turn : "none of those nodes is up and not drained"))
         }
         if let site = siteWithoutQuorum(of: owner, facts), leadership.successors[domain.name] == nil {
             let isWaiting = !planner.hasLostQuorum(owner, facts, for: periods.restartGrace)
@@ -120,7 +131,9 @@ extension RouterMachine {
                 site
                     + (isWaiting
                         ? ": if that lasts for \(periods.restartGrace.milliseconds) ms, it moves to another site"
-                        : ": \(owner) keeps it, since no node of another site that may serve it can take it"))
+                        : isAnybodyOpen(at: place, facts)
+                            ? ": \(Self.turn)"
+                            : ": \(owner) keeps it, since no node of another site that may serve it can take it"))
         }
         guard !domain.pin.isEmpty else { return reasons }
         reasons.append("it is pinned to \(domain.pin.map(\.rawValue).joined(separator: ", "))")

@@ -58,13 +58,16 @@ extension RouterMachine {
         leadership?.baseline = book.revision
     }
 
-    /// Whether nothing more is to be expected: every `sr` node has said what it holds, or was given the time to, from
-    /// when the first of them was up.
+    /// Whether nothing more is to be expected: every `sr` node has said what it holds, or was given the time to.
     func hasHeardEveryone(at now: Moment) -> Bool {
-        guard let leadership else { return false }
-        let registrars = membership.members.filter { $0.node.role == .sr }.map(\.life)
-        guard let firstUp = membership.firstUp(of: registrars) else { return false }
-        return now.monotonic - max(leadership.began, firstUp) >= periods.restartGrace || haveAllReported(leadership)
+        guard let leadership, let listening = listeningToRegistrars(leadership) else { return false }
+        return now.monotonic - listening >= periods.restartGrace || haveAllReported(leadership)
+    }
+
+    /// Since when this router has led and heard any `sr` node; nil while it hears none.
+    private func listeningToRegistrars(_ leadership: Leadership) -> MonotonicInstant? {
+        let registrars = membership.members.lazy.filter { $0.node.role == .sr && $0.isAlive }
+        return registrars.compactMap(\.upSince).min().map { max($0, leadership.began) }
     }
 
     /// Above which epoch a domain begins that nobody serves; 0 unless there may have been epochs that nobody knows of:
@@ -76,7 +79,7 @@ extension RouterMachine {
         return max(known.revision, UInt64(max(0, now.wall / 1000)))
     }
 
-    private func haveAllReported(_ leadership: Leadership) -> Bool {
+    func haveAllReported(_ leadership: Leadership) -> Bool {
         membership.members.allSatisfy { member in
             guard member.node.role == .sr else { return true }
             // Where nodes run, what they said before may have been overtaken.
@@ -89,7 +92,8 @@ extension RouterMachine {
 
     /// Whether this router leads for so short that an owner it has not heard of may be right, and the book wrong.
     func isNew(_ leadership: Leadership, at now: Moment) -> Bool {
-        now.monotonic - leadership.began <= periods.restartGrace * 2
+        guard let listening = listeningToRegistrars(leadership) else { return true }
+        return now.monotonic - listening <= periods.restartGrace * 2
     }
 
     /// Looks whether a node holds more than is stored.

@@ -21,6 +21,10 @@ extension RouterMachine {
 
     mutating func take(_ order: MovementOrder, id: UInt64, at now: Moment) {
         guard let leadership, let book = leadership.book else { return emit(.answer(id, .notLeading)) }
+        guard leadership.outdated == 0 else {
+            let why = "the coordinator has forgotten something, which is being put right; ask again"
+            return emit(.answer(id, .refused(why)))
+        }
         guard leadership.orders.count < Self.orderLimit else { return emit(.answer(id, .tooManyWaiting)) }
         if let objection = objection(to: order, leadership, facts(leadership, book, at: now)) {
             return emit(.answer(id, objection))

@@ -3,6 +3,12 @@ import RegistrarEvents
 
 extension RouterMachine {
     mutating func received(_ heartbeat: Heartbeat, from life: NodeID, at now: Moment) {
+        // Whoever hears nobody cannot tell who is there: most likely it was cut off itself, and the others are as alive
+        // as the first to be heard again.
+        if membership[life.name]?.node.role == .sr, hearsNoRegistrar {
+            membership.listen(from: now.monotonic)
+            judgeSilence(at: now)
+        }
         let before = membership[life.name]
         guard let changed = membership.heard(heartbeat, from: life, at: now.monotonic) else { return }
         if changed {
@@ -19,6 +25,10 @@ extension RouterMachine {
         if heartbeat.topology < topology.version { sendTopology(to: life, at: now.monotonic) }
     }
 
+    private var hearsNoRegistrar: Bool {
+        !membership.members.contains { $0.node.role == .sr && $0.isAlive }
+    }
+
     /// Lives that are over never ask for a lease again.
     private mutating func buryEarlierLives(of life: NodeID) {
         guard let mustKnow = leadership?.mustKnow else { return }
@@ -29,6 +39,11 @@ extension RouterMachine {
     private mutating func answer(_ heartbeat: Heartbeat, of life: NodeID, at now: MonotonicInstant) {
         guard let leadership, let book = leadership.book else { return }
         if heartbeat.revision < book.revision { tell(life, knowing: heartbeat.revision, at: now) }
+        if leadership.outdated > 0 || known.revision > book.revision {
+            // Who hears that another router leads tells what it holds at once, which is what is waited for. This
+            // answers no heartbeat, and so gives no lease.
+            emit(.send(.lead(Lead(term: leadership.term, echo: 0)), to: life.name))
+        }
         let mustKnow = max(leadership.baseline, leadership.mustKnow[life] ?? 0)
         guard leadership.outdated == 0, known.revision <= book.revision, heartbeat.revision >= mustKnow,
             !isBeingDeposed(life)

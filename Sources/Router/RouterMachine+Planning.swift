@@ -23,7 +23,7 @@ extension RouterMachine {
                 storeNextPiece(nil)
             } else if !domains.isEmpty {
                 // What moves is chosen among all domains.
-                plan(wishes.isEmpty && leadership.successors.isEmpty ? domains : nil, at: now)
+                plan(wishes.moves.isEmpty && leadership.successors.isEmpty ? domains : nil, at: now)
             }
         }
     }
@@ -39,10 +39,14 @@ extension RouterMachine {
         self.leadership?.requests = [:]
         if let domains {
             self.leadership?.waiting.subtract(domains)
-            for domain in domains { self.leadership?.lostSince[domain] = nil }
+            for domain in domains {
+                self.leadership?.lostSince[domain] = nil
+                self.leadership?.waits[domain] = plan.waits[domain]
+            }
         } else {
             self.leadership?.waiting = []
             self.leadership?.lostSince = [:]
+            self.leadership?.waits = plan.waits
             self.leadership?.nextLook = nil
             note(facts.quorums)
             if leadership.outdated > 0, plan.restated == 0 { historyIsWhole(book) }
@@ -70,6 +74,7 @@ extension RouterMachine {
         var facts = Planner.Facts(
             now: now, membership: membership, copies: copies, book: book, isSettled: leadership.isSettled)
         facts.hasHeardEveryone = hasHeardEveryone(at: now)
+        facts.haveAllReported = haveAllReported(leadership)
         facts.outdated = leadership.outdated
         facts.epochFloor = epochFloor(leadership, at: now)
         facts.recordedEpochFloor = leadership.hasForgotten ? facts.epochFloor : 0
@@ -77,6 +82,7 @@ extension RouterMachine {
         facts.heedsClaims = isNew(leadership, at: now)
         facts.requests = leadership.requests
         facts.lostSince = leadership.lostSince
+        facts.waits = leadership.waits
         facts.wishes = wishes
         facts.successors = leadership.successors
         facts.stuckFills = leadership.stuckFills

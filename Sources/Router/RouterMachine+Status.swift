@@ -71,9 +71,11 @@ extension RouterMachine {
     private func describe(_ name: DomainName, _ assignment: Assignment?) -> ClusterStatus.Domain {
         let holders = (assignment?.owner.map { [$0] } ?? []) + (assignment?.inSync ?? [])
         let report = holders.lazy.compactMap { copies.report(of: name, by: $0) }.first
+        // Its assignment stays as it is for as long as members are waited for.
+        let isLost = leadership?.lostSince[name] != nil
         return ClusterStatus.Domain(
             name: name.rawValue, epoch: assignment?.epoch ?? 0, seq: report?.position.seq ?? 0,
-            owner: assignment?.owner?.name.rawValue,
+            owner: isLost ? nil : assignment?.owner?.name.rawValue,
             standbys: (assignment?.standbys ?? []).map {
                 ClusterStatus.Standby(name: $0.node.name.rawValue, inSync: $0.inSync)
             },

@@ -168,6 +168,7 @@ extension RouterMachine {
         let former = membership
         self.layout = layout
         membership.change(to: layout)
+        copies.keep(Set(layout.nodes.map(\.name)))
         refreshPlanner()
         emit(.log(.topology(version: new.version)))
         leadership?.due = .everything

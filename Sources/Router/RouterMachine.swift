@@ -107,6 +107,8 @@ public struct RouterMachine: Sendable {
         var topologySent: [NodeID: MonotonicInstant] = [:]
         var retirementsSent: [DomainName: MonotonicInstant] = [:]
         var lostSince: [DomainName: Moment] = [:]
+        /// How long domains without owner have waited for those that may hold more of them.
+        var waits: [DomainName: GraceWait] = [:]
         /// What owners asked for and the plan grants, until that is stored.
         var granted: [DomainName: [Planner.ReplicaRequest]] = [:]
         var isSettled = false

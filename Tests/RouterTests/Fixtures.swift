@@ -64,6 +64,19 @@ func layout(
 
 let threeServers = layout(sr: [("sr1", "a"), ("sr2", "b"), ("sr3", "c")])
 
+extension GraceWait {
+    /// Looked at all the while, with somebody there.
+    init(at start: MonotonicInstant, until now: MonotonicInstant) {
+        self.init(at: start)
+        var time = start
+        while time < now {
+            look(isAnybodyThere: true, grace: Periods().restartGrace, at: time)
+            time += .seconds(1)
+        }
+        look(isAnybodyThere: true, grace: Periods().restartGrace, at: now)
+    }
+}
+
 /// What a planner is told, put together step by step.
 struct Scene {
     let layout: ClusterLayout
@@ -72,22 +85,21 @@ struct Scene {
     var assignments: [Assignment] = []
     var isSettled = true
     var requests: [DomainName: [Planner.ReplicaRequest]] = [:]
+    /// For so long they have also waited for others than those who are there, but for `waits`.
     var lostSince: [DomainName: Moment] = [:]
+    var waits: [DomainName: GraceWait]?
     var wishes = MovementWishes()
     var successors: [DomainName: NodeID] = [:]
     var stuckFills: [NodeName: Int] = [:]
     var now = at(0)
 
     /// All of `alive` are up and have reported that they hold nothing; any other node is down.
-    /// - Parameters:
-    ///   - presence: for how long those alive have been up, in milliseconds.
-    ///   - absence: for how long the others have been, in milliseconds; longer than the grace.
-    init(_ layout: ClusterLayout = threeServers, alive: [NodeID], presence: Int64 = 0, absence: Int64 = 8_000) {
+    /// - Parameter absence: for how long the others have been, in milliseconds; longer than the grace.
+    init(_ layout: ClusterLayout = threeServers, alive: [NodeID], absence: Int64 = 8_000) {
         self.layout = layout
         membership = Membership(layout, periods: Periods(), listeningFrom: at(-10_000).monotonic)
         _ = membership.sweep(at: at(-absence).monotonic)
         for node in alive {
-            _ = membership.heard(heartbeat(), from: node, at: at(-presence).monotonic)
             _ = membership.heard(heartbeat(), from: node, at: now.monotonic)
             copies.take(CopyReports(reports: []), from: node)
         }
@@ -104,6 +116,9 @@ struct Scene {
 
     mutating func canWrite(_ node: NodeID) { _ = membership.heard(heartbeat(), from: node, at: now.monotonic) }
 
+    mutating func comesUp(_ node: NodeID) { canWrite(node) }
+    mutating func goesDown(_ node: NodeID) { _ = membership.refused(node.name, at: now.monotonic) }
+
     mutating func holds(_ node: NodeID, _ reports: CopyReport...) {
         copies.take(CopyReports(reports: reports), from: node)
     }
@@ -116,6 +131,7 @@ struct Scene {
             isSettled: isSettled)
         facts.requests = requests
         facts.lostSince = lostSince
+        facts.waits = waits ?? lostSince.mapValues { GraceWait(at: $0.monotonic, until: now.monotonic) }
         facts.wishes = wishes
         facts.successors = successors
         facts.stuckFills = stuckFills

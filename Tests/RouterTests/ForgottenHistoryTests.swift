@@ -180,8 +180,10 @@ import Testing
         let (sr1, sr2, sr3) = (life("sr1"), life("sr2"), life("sr3"))
         let stored = assignment(revision: 3, owner: sr1, standbys: [standby(sr2)])
         var router = Driven(leading: [stored])
-        #expect(router.beat(sr1, revision: 300) == [])
-        #expect(router.beat(sr2, revision: 2) == [])
+        router.time = 100
+        // They hear who leads, so that they tell what they hold.
+        let answers = router.beat(sr1, revision: 300) + router.beat(sr2, revision: 2)
+        #expect(answers.leads == ["sr1", "sr2"] && answers.echoes == [0, 0] && answers.count == 2)
         var report = copy(1, 10)
         (report.revision, report.isOwner) = (3, true)
         #expect(router.feed(.received(.copies(CopyReports(reports: [report])), from: sr1)).stored == [])
@@ -192,7 +194,7 @@ import Testing
         #expect(directives.storeFloors == [300])
         #expect(directives.stored.map(\.assignment.owner) == [sr1])
         #expect(directives.stored.map(\.assignment.epoch) == [1])
-        #expect(router.beat(sr1, revision: 300).leads == [])
+        #expect(router.beat(sr1, revision: 300).echoes == [0])
         var next = stored
         next.revision = 301
         let told = router.feed(.stored(.success(.stored([next])), term: 1))

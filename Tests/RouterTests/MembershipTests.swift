@@ -54,6 +54,21 @@ import Testing
         #expect(membership.standing(of: life("sr1")) == .down)
     }
 
+    /// A router that was held up listens anew, and knows nothing for a moment: that does not make nodes new.
+    @Test func whoWasNotHeardForARoutersSakeHasBeenUpAllTheWhile() {
+        _ = hear(life("sr1"), at: 0)
+        membership.listen(from: at(2000).monotonic)
+        sweep(2000)
+        #expect(membership.standing(of: life("sr1")) == .unknown)
+        _ = hear(life("sr1"), at: 2100)
+        #expect(membership[NodeName("sr1")]?.upSince == at(0).monotonic)
+        _ = hear(life("sr1", 2), at: 2200)
+        #expect(membership[NodeName("sr1")]?.upSince == at(2200).monotonic)
+        sweep(9000)
+        _ = hear(life("sr1", 2), at: 9100)
+        #expect(membership[NodeName("sr1")]?.upSince == at(9100).monotonic)
+    }
+
     @Test func aRefusedNodeIsDownAtOnce() {
         _ = hear(life("sr1"), at: 0)
         #expect(refuse("sr1", at: 10))

@@ -45,6 +45,24 @@ import Testing
         #expect(next.standbys.contains(standby(sr3, inSync: false)))
     }
 
+    /// Copies at sr3 get nowhere: a drain goes on without it, and does not wait for those that were begun there.
+    @Test func aDrainIsNotHeldUpByCopiesThatGetNowhere() throws {
+        let names = (1...4).map { "d\($0).example" }
+        let single = ClusterLayout(
+            nodes: threeServers.nodes, domains: names.map { ClusterLayout.Domain(name: domain($0), replicas: 1) },
+            pace: ClusterLayout.Pace(movingDomains: 1))
+        var scene = Scene(single, alive: [sr1, sr2, sr3])
+        scene.assignments = names.enumerated().map { index, name in
+            assignment(name, revision: UInt64(index) + 1, owner: sr1, standbys: [])
+        }
+        scene.wishes.drain(sr1.name)
+        scene.assignments[0].standbys = [standby(sr3, inSync: false)]
+        scene.stuckFills = [sr3.name: 1]
+        let changes = scene.plan().changes
+        #expect(!changes.isEmpty)
+        for change in changes { #expect(change.assignment.standbys.contains { $0.node == sr2 }) }
+    }
+
     @Test func aDrainedNodeEndsEmpty() {
         var scene = scene([standby(sr2)]) { $0.drain(sr1.name) }
         scene.settle()

@@ -57,6 +57,25 @@ import Testing
         #expect(Set(reserve.assignments.map(\.owner)) == [sr1])
     }
 
+    /// Nodes of other groups have been there all the while.
+    @Test func theGraceCountsFromWhenSomebodyOfTheGroupIsThere() {
+        var scene = Scene(cluster(domains(1, group: "one")), alive: [sr3, sr4])
+        scene.assignments = [assignment("d0.example", epoch: 4, owner: sr1)]
+        scene.lostSince = [domain("d0.example"): at(0)]
+        scene.waits = [:]
+        for time in stride(from: 0, through: 60_000, by: 200) {
+            scene.now = at(Int64(time))
+            scene.waits = scene.plan().waits
+        }
+        scene.comesUp(sr2)
+        #expect(scene.plan().changes == [], "sr1 may come in a moment")
+        scene.waits = scene.plan().waits
+        scene.now = at(61_000)
+        scene.comesUp(life("sr1", 2))
+        scene.holds(life("sr1", 2), copy(4, 9, of: "d0.example"))
+        #expect(scene.next()?.owner == life("sr1", 2))
+    }
+
     @Test func whatNoGroupNamesGoesToNodesWithoutGroup() {
         var scene = Scene(cluster(domains(12, group: nil)), alive: [sr1, sr2, sr3, sr4])
         scene.carryOut(scene.plan())

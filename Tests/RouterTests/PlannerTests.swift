@@ -119,7 +119,7 @@ import Testing
     }
 
     @Test func copiesOfOthersAreTakenOnlyAfterTheGrace() throws {
-        var scene = Scene(alive: [sr2, sr3], presence: 9_000)
+        var scene = Scene(alive: [sr2, sr3])
         scene.assignments = [assignment(epoch: 4, owner: sr1)]
         scene.holds(sr3, copy(3, 11))
         scene.lostSince = [domain("d.example"): at(-4999)]
@@ -131,19 +131,41 @@ import Testing
     }
 
     /// All of them were away for long, and whoever comes first waits for the others.
-    @Test func theGraceDoesNotCountWhileNobodyIsUp() {
-        var scene = Scene(alive: [sr3])
+    @Test func theGraceDoesNotCountWhileNobodyIsThere() {
+        var scene = Scene(alive: [])
         scene.assignments = [assignment(epoch: 4, owner: sr1, standbys: [standby(sr2)])]
         scene.lostSince = [domain("d.example"): at(-60_000)]
-        #expect(scene.plan().changes == [])
-        scene.now = at(4999)
-        #expect(scene.plan().changes == [])
+        scene.waits = [:]
+        #expect(scene.plan().waits.isEmpty)
+        scene.comesUp(sr3)
+        for time in stride(from: 0, to: 5_000, by: 200) {
+            scene.now = at(Int64(time))
+            let plan = scene.plan()
+            #expect(plan.changes == [] && plan.waiting == [domain("d.example")])
+            scene.waits = plan.waits
+        }
         scene.now = at(5000)
         #expect(scene.next()?.owner == sr3)
     }
 
+    /// Those that are there keep restarting: it does not go on for ever.
+    @Test func theGraceEndsThoughWhoeverIsThereComesAndGoes() {
+        var scene = Scene(alive: [sr3])
+        scene.assignments = [assignment(epoch: 4, owner: sr1, standbys: [standby(sr2)])]
+        scene.lostSince = [domain("d.example"): at(0)]
+        scene.waits = [:]
+        var time: Int64 = 0
+        while scene.plan().changes.isEmpty, time < 60_000 {
+            scene.waits = scene.plan().waits
+            time += 200
+            scene.now = at(time)
+            if time % 4_000 == 0 { scene.goesDown(sr3) } else if time % 4_000 == 200 { scene.comesUp(sr3) }
+        }
+        #expect((30_000...34_000).contains(time), "\(time)")
+    }
+
     @Test func aMemberThatOnlyEverComesBackIsNotAwaitedForEver() {
-        var scene = Scene(alive: [life("sr1", 2), sr3], presence: 30_000)
+        var scene = Scene(alive: [life("sr1", 2), sr3])
         scene.assignments = [assignment(epoch: 4, owner: sr1)]
         scene.copies = CopyCatalogue()
         scene.copies.take(CopyReports(reports: [copy(3, 11)]), from: sr3)
@@ -163,7 +185,7 @@ import Testing
     }
 
     @Test func afterTheGraceWithoutAnyCopyTheDomainStartsEmpty() throws {
-        var scene = Scene(alive: [sr2, sr3], presence: 9_000)
+        var scene = Scene(alive: [sr2, sr3])
         scene.assignments = [assignment(epoch: 4, owner: sr1)]
         scene.lostSince = [domain("d.example"): at(-5000)]
         let next = try #require(scene.next())

@@ -79,6 +79,9 @@ extension [RouterMachine.Directive] {
         compactMap { if case .send(.lead, let peer) = $0 { peer.rawValue } else { nil } }
     }
 
+    /// The echoes in `Lead`: 0 for a word that answers no heartbeat, and so gives no lease.
+    var echoes: [Int64] { compactMap { if case .send(.lead(let lead), _) = $0 { lead.echo } else { nil } } }
+
     /// Nodes that were sent assignments.
     var updates: [String] {
         compactMap { if case .send(.assignments, let peer) = $0 { peer.rawValue } else { nil } }

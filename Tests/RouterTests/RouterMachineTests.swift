@@ -42,6 +42,26 @@ import Testing
         #expect(!router.isLeading)
     }
 
+    /// All were silent at once, so it is most likely this router that was cut off: the first to be heard again must not
+    /// take over from those that are heard a moment later.
+    @Test func whoWasCutOffItselfHearsTheOthersBeforeItConcludesAnything() {
+        var router = Driven(
+            leading: [assignment(revision: 5, owner: sr1, standbys: [standby(sr3)])], alive: [sr1, sr2, sr3])
+        for node in [sr1, sr2, sr3] { _ = router.feed(.received(.copies(CopyReports(reports: [])), from: node)) }
+        var directives = router.run(until: 2_000, alive: [sr1, sr2, sr3], revision: 5)
+        directives += router.run(until: 3_500)
+        #expect(router.machine.membership.standing(of: sr1) == .down)
+        directives += router.beat(sr3, revision: 5)
+        directives += router.run(until: 3_600, alive: [sr3], revision: 5)
+        #expect(directives.stored == [])
+        directives += router.run(until: 6_000, alive: [sr1, sr2, sr3], revision: 5)
+        #expect(directives.stored == [])
+        // When nobody else comes, it was as it looked.
+        directives += router.run(until: 7_600)
+        directives += router.run(until: 9_000, alive: [sr3], revision: 5)
+        #expect(directives.stored.map(\.assignment.owner) == [sr3])
+    }
+
     @Test func oneStoreAtATime() {
         var router = promoting()
         #expect(router.feed(.refused(sr3.name)).stored == [])

@@ -43,6 +43,18 @@ import Testing
         #expect(status.nodes[1].pid == 9)
     }
 
+    /// Its assignment stays as it is, so that members are known, but nobody serves it.
+    @Test func aDomainThatWaitsForItsMembersIsShownWithoutOwner() throws {
+        var router = router()
+        var alone = assignment(epoch: 3, revision: 6, owner: sr1)
+        alone.cause = .restart
+        #expect(router.feed(.refused(NodeName("sr2"))).stored.map(\.assignment.standbys) == [[]])
+        _ = router.feed(.stored(.success(.stored([alone])), term: 1))
+        #expect(router.feed(.refused(sr1.name)).stored == [])
+        let status = router.machine.status(following: AssignmentTable(), at: at(router.time))
+        #expect(status.domains.map(\.owner) == [nil])
+    }
+
     /// A router that has just started, or has not loaded yet, has an owner for nothing; that does not mean that none
     /// has.
     @Test func onlyALeaderThatKnowsWhatIsStoredCanBeConcludedFrom() {

@@ -91,6 +91,36 @@ import Testing
         #expect(held.next()?.owner == life("sr1", 2))
     }
 
+    /// Whoever was there without a quorum could not take over, so nobody has waited by the time that it is back.
+    @Test func theGraceCountsFromWhenTheQuorumIsBack() {
+        var scene = scene(alive: [sr2], owner: sr1, [], south: false)
+        scene.holds(sr2, copy(1, 5))
+        scene.lostSince = [name: at(0)]
+        scene.waits = [:]
+        for time in stride(from: 0, through: 40_000, by: 200) {
+            scene.now = at(Int64(time))
+            scene.waits = scene.plan().waits
+        }
+        // It is of a life that has not said yet what it holds.
+        scene.comesUp(life("sr1", 2))
+        #expect(scene.membership.quorums["x"]?.isHeld == true)
+        #expect(scene.plan().changes == [])
+        scene.waits = scene.plan().waits
+        scene.now = at(40_200)
+        scene.holds(life("sr1", 2), copy(1, 9))
+        #expect(scene.next()?.owner == life("sr1", 2))
+    }
+
+    /// Of two that hold the same the one that may serve does.
+    @Test func ofEqualCopiesTheOneWithAQuorumIsTakenUp() {
+        var scene = scene(alive: [life("sr1", 2), life("sr3", 2)], owner: sr1, [standby(sr3)])
+        scene.holds(life("sr1", 2), copy(1, 5))
+        scene.holds(life("sr3", 2), copy(1, 5))
+        #expect(scene.next()?.owner == life("sr3", 2))
+        scene.holds(life("sr1", 2), copy(1, 6))
+        #expect(scene.plan().changes == [], "sr1 has more, and waits for its quorum")
+    }
+
     @Test func whatASiteOwnsMovesAwayAsPlannedOnceItsQuorumIsGoneForLong() {
         var scene = scene(alive: [sr1, sr3], owner: sr1, [standby(sr3)])
         #expect(scene.plan().movements == [])
