@@ -32,8 +32,7 @@ public final class KafkaDestination: Destination {
     private let makeProducer: @Sendable () throws(KafkaFailure) -> KafkaProducer
     private let transactions: KafkaTransactions?
     private let limits = KafkaLimits()
-    /// Where the last batch of each domain went.
-    private let lastTopics = Mutex<[DomainName: String]>([:])
+    private let places = KafkaPlaces()
 
     /// The producer that domains share. There is none when each has its own, when none could be made, or at the end.
     private struct Shared {
@@ -64,7 +63,7 @@ public final class KafkaDestination: Destination {
             shared = Mutex(Shared(producer: try makeProducer()))
         case .transactions:
             concurrency = 8
-            transactions = KafkaTransactions(settings, log: log)
+            transactions = KafkaTransactions(settings, places, log: log)
             shared = Mutex(Shared())
         }
         blocking = BlockingThreads(name: "kafka", limit: concurrency + Self.spareThreads)
@@ -74,10 +73,6 @@ public final class KafkaDestination: Destination {
 
     public func deliver(_ batch: DestinationBatch) async throws(DestinationError) {
         let name = settings.topic(batch.domain)
-        let last = lastTopics.withLock { $0.updateValue(name, forKey: batch.domain) } ?? name
-        guard last == name else {
-            throw DestinationError(.moved, "its topic is \(name) now, and was \(last)")
-        }
         if let transactions {
             let node = node
             let isCompacted = isCompacted
@@ -94,6 +89,7 @@ public final class KafkaDestination: Destination {
         } else {
             topic = try await block { () throws(DestinationError) in try producer.topics.lookUp(name) }
         }
+        try places.note(batch.domain, topic: name, partitions: topic.partitions)
         try await send(batch, to: topic, name, producer)
     }
 
@@ -191,7 +187,7 @@ public final class KafkaDestination: Destination {
     }
 
     public func forget(_ domain: DomainName) async {
-        lastTopics.withLock { $0[domain] = nil }
+        places.forget(domain)
         guard let transactions else { return }
         await block { transactions.forget(domain) }
     }

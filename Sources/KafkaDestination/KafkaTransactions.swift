@@ -11,6 +11,7 @@ import Synchronization
 /// what the former one still sends. Every batch is a transaction. All calls block.
 final class KafkaTransactions: Sendable {
     private let settings: KafkaSettings
+    private let places: KafkaPlaces
     private let log: Logger
     private let limits = KafkaLimits()
     private let producers = Mutex(Producers())
@@ -26,8 +27,9 @@ final class KafkaTransactions: Sendable {
     /// How long one step of a transaction may take, in milliseconds.
     private static let timeout: Int32 = 10_000
 
-    init(_ settings: KafkaSettings, log: Logger) {
+    init(_ settings: KafkaSettings, _ places: KafkaPlaces, log: Logger) {
         self.settings = settings
+        self.places = places
         self.log = log
     }
 
@@ -65,6 +67,7 @@ final class KafkaTransactions: Sendable {
     ) throws(DestinationError) -> Int {
         let topic: KafkaTopics.Topic
         if let known = producer.topics.known(name) { topic = known } else { topic = try producer.topics.lookUp(name) }
+        try places.note(batch.domain, topic: name, partitions: topic.partitions)
         try step(rd_kafka_begin_transaction(producer.client.pointer), batch.domain, producer)
         let records = KafkaRecords(batch: batch, topic: topic, isCompacted: isCompacted)
         let queued = records.produce(by: producer.client, node: node, opaque: nil)

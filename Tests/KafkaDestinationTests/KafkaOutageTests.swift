@@ -53,6 +53,42 @@ import Testing
         #expect(try cluster.records(1).first?.value?.contains("resync") == true)
     }
 
+    /// An account that others of them have now would not end where it began.
+    @Test func partitionsThatAreAddedAreToldOfEverythingAnew() async throws {
+        let (former, grown) = (
+            try MockCluster(topic: "demo.example.registrarevents", partitions: 1),
+            try MockCluster(topic: "demo.example.registrarevents", partitions: 3)
+        )
+        let log = Logger(label: "test")
+        let made = Tally()
+        // The mock's topics do not grow, so each producer has brokers of its own.
+        let all = [former, grown].map { settings(KafkaSpec(brokers: $0.brokers), timeout: .seconds(2)) }
+        let kafka = try KafkaDestination(all[0], log: log) { () throws(KafkaFailure) in
+            let count = made.count.add(1, ordering: .relaxed).newValue
+            return try KafkaProducer(all[min(count, 2) - 1], log: log)
+        }
+        #expect(await Self.failure(of: batch([.clear(.restart)]), at: kafka) == nil)
+        former.setLeader(of: "demo.example.registrarevents", partition: 0, isThere: false)
+        #expect(await Self.failure(of: batch([.clear(.moved)]), at: kafka)?.kind == .unavailable)
+        let moved = await Self.failure(of: batch([.clear(.moved)]), at: kafka)
+        #expect(
+            moved == DestinationError(.moved, "demo.example.registrarevents has 3 partitions now, and had 1"))
+        #expect(await Self.failure(of: batch([.clear(.resync)]), at: kafka) == nil)
+        await kafka.close()
+        #expect(try grown.records(3).map(\.partition) == [0, 1, 2])
+    }
+
+    @Test func aPlaceIsKeptUntilItsDomainIsForgotten() throws {
+        let places = KafkaPlaces()
+        let acme = try #require(DomainName("acme.example"))
+        for domain in [demo, acme] { try places.note(domain, topic: "all", partitions: 3) }
+        #expect(throws: DestinationError.self) { try places.note(demo, topic: "all", partitions: 6) }
+        try places.note(demo, topic: "all", partitions: 6)
+        try places.note(acme, topic: "all", partitions: 3)
+        places.forget(demo)
+        try places.note(demo, topic: "all", partitions: 12)
+    }
+
     /// As when the file of a password is gone: a batch has to end by itself all the same.
     @Test func aBatchEndsThoughNoNewProducerCanBeMade() async throws {
         let cluster = try MockCluster(topic: "demo.example.registrarevents", partitions: 1)
