@@ -21,10 +21,13 @@ package final class WebhookDestination: Destination {
         package var timeout: Duration
         /// Bytes at which a request is full.
         package var maximumBytes: Int
+        /// How long requests are kept smaller than that once the receiver has refused larger ones; then they may be
+        /// twice as large, and so on.
+        package var growth: Duration
 
         package init(
             plugin: String, node: String, url: String, signature: WebhookSignature, timeout: Duration,
-            maximumBytes: Int = 2 << 20
+            maximumBytes: Int = 2 << 20, growth: Duration = .seconds(300)
         ) {
             self.plugin = plugin
             self.node = node
@@ -32,7 +35,13 @@ package final class WebhookDestination: Destination {
             self.signature = signature
             self.timeout = timeout
             self.maximumBytes = maximumBytes
+            self.growth = growth
         }
+    }
+
+    private struct Limit {
+        var bytes: Int
+        var growsAt = MonotonicInstant.distantPast
     }
 
     /// The pause after an answer that says that something is set up wrongly.
@@ -46,7 +55,7 @@ package final class WebhookDestination: Destination {
     private let settings: Settings
     private let client: HTTPClient
     /// Bytes at which a request is full, as far as the receiver takes that much.
-    private let limit: Mutex<Int>
+    private let limit: Mutex<Limit>
 
     /// As JSON, this is about half of what one request holds.
     package let batchLimits = BatchLimits(events: 1_000, bytes: 512 << 10)
@@ -54,7 +63,7 @@ package final class WebhookDestination: Destination {
 
     package init(_ settings: Settings) {
         self.settings = settings
-        limit = Mutex(settings.maximumBytes)
+        limit = Mutex(Limit(bytes: settings.maximumBytes))
         // Where events go is for the topology to say.
         var configuration = HTTPClient.Configuration(redirectConfiguration: .disallow)
         configuration.httpVersion = .http1Only
@@ -75,20 +84,29 @@ package final class WebhookDestination: Destination {
         var rest = batch.events[...]
         // How many events a request may have: fewer once it was too large with more, whatever their bytes.
         var most = rest.count
+        // The last request that was too large, and up to where it went.
+        var refused: (bytes: Int, end: Int)?
         var unreadable = 0
         while !rest.isEmpty {
             let body = WebhookBody(
                 plugin: settings.plugin, node: settings.node, domain: batch.domain, events: rest.prefix(most),
-                maximumBytes: limit.withLock(\.self))
+                maximumBytes: currentLimit())
             let (answer, text) = body.count > body.unreadable ? await post(body) : (.taken, "")
             switch answer {
             case .taken:
                 rest = rest.dropFirst(body.count)
                 unreadable += body.unreadable
-                most = min(2 * most, batch.events.count)
+                guard let last = refused else {
+                    most = min(2 * most, batch.events.count)
+                    continue
+                }
+                // All of it was taken in smaller ones, so it is not one event that is too large.
+                guard rest.startIndex >= last.end else { continue }
+                shrink(below: last.bytes)
+                refused = nil
             case .tooLarge where body.count > 1:
                 most = body.count / 2
-                shrink(below: body.bytes.count)
+                refused = (body.bytes.count, rest.startIndex + body.count)
             case .tooLarge, .misconfigured:
                 throw DestinationError(.unavailable, "\(text), expected 2xx", pause: Self.misconfiguredPause)
             case .again(let delay): throw DestinationError(.unavailable, text, pause: delay ?? .zero)
@@ -136,7 +154,20 @@ package final class WebhookDestination: Destination {
     }
 
     private func shrink(below size: Int) {
-        limit.withLock { $0 = min($0, max(size / 2, Self.smallestLimit)) }
+        limit.withLock {
+            $0.bytes = min($0.bytes, max(size / 2, Self.smallestLimit))
+            $0.growsAt = SystemClock.monotonic() + settings.growth
+        }
+    }
+
+    private func currentLimit() -> Int {
+        limit.withLock { limit in
+            let now = SystemClock.monotonic()
+            if limit.bytes < settings.maximumBytes, now >= limit.growsAt {
+                limit = Limit(bytes: min(2 * limit.bytes, settings.maximumBytes), growsAt: now + settings.growth)
+            }
+            return limit.bytes
+        }
     }
 
     private static func text(of error: any Error) -> String {

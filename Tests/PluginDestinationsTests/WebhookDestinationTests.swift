@@ -13,14 +13,15 @@ import Testing
 
     private func withWebhook(
         _ script: @escaping HTTPReceiver.Script, timeout: Duration = .seconds(30), maximumBytes: Int = 1 << 20,
-        endsAnswers: Bool = true, _ body: (WebhookDestination, HTTPReceiver) async throws -> Void
+        growth: Duration = .seconds(300), endsAnswers: Bool = true,
+        _ body: (WebhookDestination, HTTPReceiver) async throws -> Void
     ) async throws {
         let receiver = try await HTTPReceiver(endsAnswers: endsAnswers, script)
         let signature = try #require(WebhookSignature(secret: Self.secret))
         let webhook = WebhookDestination(
             WebhookDestination.Settings(
                 plugin: "audit", node: "sr1", url: receiver.url, signature: signature, timeout: timeout,
-                maximumBytes: maximumBytes))
+                maximumBytes: maximumBytes, growth: growth))
         do {
             try await body(webhook, receiver)
         } catch {
@@ -67,6 +68,38 @@ import Testing
             #expect(taken.flatMap(\.seqs) == Array(1...200))
             try await webhook.deliver(Fixture.batch(201...400))
             #expect(receiver.requests.count { $0.body.count > 20_000 } < 5, "what was learnt is forgotten")
+        }
+    }
+
+    /// Each attempt to make them larger is one request that is refused.
+    @Test func requestsGrowAgainOnceTheReceiverTakesMore() async throws {
+        let takes = Mutex(20_000)
+        let script: HTTPReceiver.Script = { request in
+            (request.body.count > takes.withLock(\.self) ? .payloadTooLarge : .ok, [:])
+        }
+        try await withWebhook(script, growth: .zero) { webhook, receiver in
+            try await webhook.deliver(Fixture.batch(1...200))
+            let refused = receiver.requests.count { $0.body.count > 20_000 }
+            #expect(refused > 0)
+            takes.withLock { $0 = 1 << 20 }
+            for _ in 1...3 { try await webhook.deliver(Fixture.batch(1...200)) }
+            #expect(receiver.requests.last?.seqs == Array(1...200))
+        }
+    }
+
+    /// It comes again every half minute, and is nothing to other domains.
+    @Test func anEventThatIsNeverTakenMakesNoRequestsSmaller() async throws {
+        let script: HTTPReceiver.Script = { ($0.body.count > 8_000 ? .payloadTooLarge : .ok, [:]) }
+        var entries = Fixture.entries(1...12)
+        entries[8] = try LogEntry(seq: 9, timestamp: 0, change: .registered(large(8_000), ttl: 1, replay: false))
+        try await withWebhook(script) { webhook, receiver in
+            for _ in 1...5 {
+                let failure = await Fixture.failure(of: Fixture.batch(entries), at: webhook)
+                #expect(failure?.kind == .unavailable)
+            }
+            try await webhook.deliver(Fixture.batch(1...20, of: "acme.example"))
+            #expect(receiver.requests.last?.seqs == Array(1...20))
+            #expect((receiver.requests.last?.body.count ?? 0) > 5_000)
         }
     }
 
