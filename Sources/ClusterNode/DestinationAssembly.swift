@@ -29,19 +29,22 @@ extension NodeEnvironment {
                 spec.name, spec.kind.name, spec.filter, spec.spoolBytes, spec.memoryBytes, try destination(of: spec),
                 relay)
         }
-        let taken = Set(topology.destinations.map(\.name))
+        var names = Set(topology.destinations.map(\.name))
         let own = try inProcess.map { own in
-            guard !taken.contains(own.name) else {
-                throw NodeFailure("\(topology.file) has a destination \(own.name) already")
+            guard names.insert(own.name).inserted else {
+                throw NodeFailure("there is a destination \(own.name) already, of \(topology.file) or of this process")
             }
             return lane(
                 own.name, "swift", own.filter, DestinationSpec.defaultSpoolBytes, DestinationSpec.defaultMemoryBytes,
                 own.destination, relay)
         }
+        Lane.removeSpools(in: spools, but: names, log: log)
         let hub = DestinationHub(lanes: made + own)
         register(hub)
         return hub
     }
+
+    private var spools: String { "\(topology.journalPath(of: spec.name))/spool" }
 
     private func lane(
         _ name: String, _ kind: String, _ filter: DestinationFilter, _ spoolBytes: Int, _ memoryBytes: Int,
@@ -52,7 +55,7 @@ extension NodeEnvironment {
                 name: name, kind: kind, filter: filter, concurrency: destination.concurrency,
                 batch: destination.batchLimits, gathering: destination.gathering, domainQueueBytes: memoryBytes,
                 spoolBytes: spoolBytes),
-            destination: destination, spoolDirectory: "\(topology.journalPath(of: spec.name))/spool/\(name)",
+            destination: destination, spoolDirectory: "\(spools)/\(name)",
             seed: life.incarnation, tell: { relay.tell($0, $1) }, log: log)
     }
 
@@ -101,7 +104,7 @@ extension NodeEnvironment {
         let counters: [(String, String, any KeyPath<DestinationStatus, UInt64> & Sendable)] = [
             ("delivered", "Events that are safe at a destination.", \.delivered),
             ("failures", "Batches that a destination did not take.", \.failures),
-            ("dropped", "Events for which memory and spool had no room; clear and replay followed.", \.dropped),
+            ("dropped", "Events that were not kept; clear and replay stand for them.", \.dropped),
             ("abandoned", "Events left to a domain's next owner.", \.abandoned),
             ("uncovered", "Events lost with the last owner; the next epoch's clear stands for them.", \.uncovered),
             ("rejected", "Events that a destination never takes.", \.rejected),
@@ -116,6 +119,12 @@ extension NodeEnvironment {
         }
         metrics.gauges("rollcall_destination_up", help: "1 while a destination takes events.") {
             hub.summaries.map { .init(labels: [("destination", $0.name)], value: $0.state == .up ? 1 : 0) }
+        }
+        metrics.gauges(
+            "rollcall_destination_refused_domains",
+            help: "Domains that a destination does not take though it takes others."
+        ) {
+            hub.summaries.map { .init(labels: [("destination", $0.name)], value: Double($0.refusedDomains ?? 0)) }
         }
         metrics.gauges("rollcall_destination_waiting_events", help: "Events that wait, in memory and on disk.") {
             hub.summaries.flatMap { status in

@@ -101,8 +101,8 @@ public struct DestinationError: Error, Hashable, Sendable, CustomStringConvertib
         /// Another owner writes the domain already, or may do so. What waits is dropped, and after a pause this node's
         /// owner is asked to restate everything; if it is deposed by then it does not answer, and nothing more is sent.
         case fenced
-        /// The domain's place there is another than that of its last batch (a topic), and has nothing of it yet. What
-        /// waits is dropped, and this node's owner is asked to restate everything.
+        /// The domain's place there is another than that of its last batch (a topic, or its partitions), and lacks what
+        /// came before. What waits is dropped, and this node's owner is asked to restate everything.
         case moved
         /// It wants nothing any more, of any domain, until somebody has it resumed or the node starts anew.
         case gone
@@ -111,8 +111,8 @@ public struct DestinationError: Error, Hashable, Sendable, CustomStringConvertib
     public let kind: Kind
     /// For an operator: what was expected, and what came from where.
     public let description: String
-    /// The batch comes again no sooner than after this; those of other domains do not come either, unless one that is
-    /// under way is delivered.
+    /// The batch comes again no sooner than after this. Those of other domains are tried by the ordinary pauses, until
+    /// another domain's has failed as well: then they do not come before this either, unless one is delivered.
     public let pause: Duration
 
     public init(_ kind: Kind, _ description: String, pause: Duration = .zero) {

@@ -1,5 +1,6 @@
 public import ClusterRuntime
 import Dispatch
+import Foundation
 public import Logging
 public import RegistrarEvents
 import Synchronization
@@ -64,6 +65,24 @@ public final class Lane: Sendable {
         }
         self.spool = Mutex(spool)
         state = Mutex(State(machine: LaneMachine(settings: settings, seed: seed), wake: nil))
+    }
+
+    /// Removes what an earlier life of the node has left on the journal's disk of destinations that are no more: nobody
+    /// else does.
+    /// - Parameters:
+    ///   - directory: the one that those of all lanes are in, by the destinations' names.
+    ///   - names: the destinations that there are.
+    public static func removeSpools(in directory: String, but names: Set<String>, log: Logger) {
+        // There is none before the first spool.
+        let found = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        for name in found where !names.contains(name) {
+            do {
+                try FileManager.default.removeItem(atPath: "\(directory)/\(name)")
+                log.info("removed the spool of \(name), which is no destination any more")
+            } catch {
+                log.warning("cannot remove the spool of \(name), which is no destination any more: \(error)")
+            }
+        }
     }
 
     /// Takes a publication of a domain that the filter includes, and returns at once.

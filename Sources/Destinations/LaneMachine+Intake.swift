@@ -21,7 +21,7 @@ extension LaneMachine {
             take(part, domain, at: now, into: &directives)
         case .ended:
             guard streams[domain] != nil else { return }
-            empty(domain, into: &directives)
+            empty(domain, isEnded: true, into: &directives)
             streams[domain] = nil
             forgetIfOver(domain, into: &directives)
         }
@@ -211,10 +211,12 @@ extension LaneMachine {
         directives.append(.tell(.delivered(position, to: settings.name), of: domain))
     }
 
-    /// Drops what waits of a domain: another owner, or nobody, is to deliver it.
-    mutating func empty(_ domain: DomainName, into directives: inout [Directive]) {
+    /// Drops what waits of a domain.
+    /// - Parameter isEnded: whether the next owner goes on from the cursor; else `clear` and replay stand for it.
+    mutating func empty(_ domain: DomainName, isEnded: Bool = false, into directives: inout [Directive]) {
         guard var stream = streams[domain] else { return }
-        totals.abandoned += UInt64(stream.queue.count + stream.spooledEvents)
+        let waiting = UInt64(stream.queue.count + stream.spooledEvents)
+        if isEnded { totals.abandoned += waiting } else { totals.dropped += waiting }
         queuedBytes -= stream.queuedBytes
         spooledBytes -= stream.spooledBytes
         if stream.spooledEvents > 0 { directives.append(.dropSpool(of: domain)) }
@@ -245,7 +247,7 @@ extension LaneMachine {
 struct LaneTotals: Sendable, Hashable {
     var delivered: UInt64 = 0
     var spooled: UInt64 = 0
-    /// Not kept for want of room: a `clear` and replay stands for them.
+    /// Not kept, for want of room or since the destination would not have them: a `clear` and replay stands for them.
     var dropped: UInt64 = 0
     /// Left to the domain's next owner, who goes on from the cursor.
     var abandoned: UInt64 = 0

@@ -20,6 +20,7 @@ extension LaneMachine {
         status.awaySeconds = awaySince.map { Double((now.monotonic - $0.monotonic).milliseconds) / 1_000 } ?? 0
         status.lastError = lastError?.text
         status.lastErrorAt = lastError?.wall
+        status.lastRejection = lastRejection
         status.queuedBytes = UInt64(clamping: queuedBytes)
         status.spooledBytes = UInt64(clamping: spooledBytes)
         status.delivered = totals.delivered
@@ -29,6 +30,11 @@ extension LaneMachine {
         status.uncovered = totals.uncovered
         status.rejected = totals.rejected
         status.resyncs = totals.resyncs
+        status.domainCount = UInt64(streams.count)
+        status.refusedDomains = UInt64(
+            streams.values.count { stream in
+                stream.refusal.map { now.monotonic - $0.since >= DestinationStatus.patience } ?? false
+            })
         for stream in streams.values {
             status.queuedEvents += UInt64(stream.queue.count)
             status.spooledEvents += UInt64(stream.spooledEvents)
@@ -44,6 +50,6 @@ extension LaneStream {
         DestinationStatus.Domain(
             name: domain.rawValue, delivered: "\(acknowledged)", published: "\(seen)",
             waiting: UInt64(queue.count + spooledEvents),
-            lagMilliseconds: lag(at: now), isBeingRestated: replay != .none)
+            lagMilliseconds: lag(at: now), isBeingRestated: replay != .none, refusal: refusal?.why)
     }
 }

@@ -88,7 +88,11 @@ package struct LaneMachine: Sendable {
     var pausedUntil = MonotonicInstant.distantPast
     /// Since when the destination takes nothing.
     var awaySince: Moment?
+    /// The domain whose failures alone say so; nil once another's has failed as well.
+    private var awayFor: DomainName?
     var lastError: (text: String, wall: Int64)?
+    /// Why events were passed over that it never takes.
+    var lastRejection: String?
     /// It wants nothing any more, until resumed. Of its domains only the epoch is kept.
     var isGone = false
     private var isClosed = false
@@ -116,7 +120,12 @@ package struct LaneMachine: Sendable {
             lastError = (text, now.wall)
             spoolFailed(text, domain, into: &directives)
         case .resumed: resume(into: &directives)
-        case .closed: isClosed = true
+        case .closed:
+            isClosed = true
+            // Of this life alone, and on the journal's disk.
+            for (domain, stream) in streams.sorted(by: { $0.key < $1.key }) where stream.spooledEvents > 0 {
+                directives.append(.dropSpool(of: domain))
+            }
         case .tick: break
         }
         if isLast, !isClosed { dispatch(at: now, into: &directives) }
@@ -211,7 +220,7 @@ package struct LaneMachine: Sendable {
         totals.rejected += UInt64(rejected)
         totals.delivered += UInt64(max(0, flight.events - rejected))
         streams[domain]?.failures = 0
-        streams[domain]?.isRefused = false
+        streams[domain]?.refusal = nil
         advance(domain, over: flight.events, into: &directives)
     }
 
@@ -274,25 +283,31 @@ package struct LaneMachine: Sendable {
     ) {
         underWay -= 1
         totals.failures += 1
-        lastError = (error.description, now.wall)
+        // What was under way when the destination wanted nothing any more has landed by then, and says less.
         guard let flight = land(ticket, domain, into: &directives) else { return }
+        lastError = (error.description, now.wall)
         switch error.kind {
         case .unavailable:
             guard !failedAlone(domain) else { return refused(domain, error, at: now, into: &directives) }
             if failures == 0 {
                 awaySince = now
+                awayFor = domain
                 directives.append(.note(.away(error.description)))
+            } else if awayFor != domain {
+                awayFor = nil
             }
             // Batches that were under way beside one another fail for the same reason.
             if failures == 0 || pausedUntil <= now.monotonic { failures += 1 }
-            pausedUntil = max(pausedUntil, now.monotonic + max(pause(after: failures), error.pause))
-            // Behind the others: what one domain has to say may be all that is wrong.
+            // One that is put off may be so for what it has to say, or as often as it says it: others are tried before.
+            let forAll = awayFor == nil ? error.pause : min(error.pause, settings.longestPause)
+            pausedUntil = max(pausedUntil, now.monotonic + max(pause(after: failures), forAll))
             if error.pause > .zero { delay(domain, until: now.monotonic + error.pause) } else { schedule(domain) }
         case .domainUnavailable:
             _ = failedAlone(domain)
             refused(domain, error, at: now, into: &directives)
         case .rejected(let events):
             isBack(into: &directives)
+            lastRejection = error.description
             directives.append(.note(.rejected(domain, events: events, error.description)))
             took(flight, but: events, of: domain, into: &directives)
         case .fenced:
@@ -332,8 +347,8 @@ package struct LaneMachine: Sendable {
         _ domain: DomainName, _ error: DestinationError, at now: Moment, into directives: inout [Directive]
     ) {
         guard let stream = streams[domain] else { return }
-        if !stream.isRefused { directives.append(.note(.refused(domain, error.description))) }
-        streams[domain]?.isRefused = true
+        if stream.refusal == nil { directives.append(.note(.refused(domain, error.description))) }
+        streams[domain]?.refusal = (stream.refusal?.since ?? now.monotonic, error.description)
         delay(domain, until: now.monotonic + max(pause(after: stream.failures), error.pause))
     }
 

@@ -25,8 +25,8 @@ struct LaneStream: Sendable {
     var failures = 0
     /// How many batches had landed, of any domain, at the first of these.
     var landedAtFirstFailure: UInt64 = 0
-    /// Whether it fails while others do not.
-    var isRefused = false
+    /// Since when it fails while others do not, and why it last has.
+    var refusal: (since: MonotonicInstant, why: String)?
     var replay = Replay.none
 
     struct Flight: Sendable {

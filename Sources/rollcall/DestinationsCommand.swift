@@ -8,7 +8,7 @@ struct DestinationsCommand: AsyncParsableCommand {
         abstract: "Show how far Kafka and plugins are: lag, spool, position, last error; or have one resumed.",
         discussion: """
             Each sr node delivers the events of the domains that it owns. Exits with 1 when a destination takes \
-            nothing, or has never taken some events.
+            nothing, or nothing of some domain for ten seconds, or has never taken some events.
 
             A webhook that has answered 410 (gone) is sent nothing more by that node. --resume has every node try it \
             again, and restate everything to it by `clear` and replay. Exits with 1 when no node has such a \
@@ -44,8 +44,7 @@ struct DestinationsCommand: AsyncParsableCommand {
         } else {
             show(destinations, silent)
         }
-        let areWell = destinations.allSatisfy { $0.status.state == .up && $0.status.rejected == 0 }
-        guard areWell else { throw CommandFailure.no() }
+        guard destinations.allSatisfy(\.status.isWell) else { throw CommandFailure.no() }
     }
 
     private func resume(_ name: String, _ loaded: Topology) async throws {
@@ -73,7 +72,7 @@ struct DestinationsCommand: AsyncParsableCommand {
     private func show(_ destinations: [HeldDestination], _ silent: [String]) {
         var nodes = Table(
             "NODE", "DESTINATION", "KIND", "STATE", "DELIVERED", "IN MEMORY", "ON DISK", "RESTATED", "LAST ERROR")
-        var domains = Table("NODE", "DESTINATION", "DOMAIN", "DELIVERED", "PUBLISHED", "WAITING", "LAG")
+        var domains = Table("NODE", "DESTINATION", "DOMAIN", "DELIVERED", "PUBLISHED", "WAITING", "LAG", "REFUSED")
         for held in destinations {
             let status = held.status
             let state = status.state == .away ? "away \(Int(status.awaySeconds)) s" : status.state.rawValue
@@ -83,7 +82,7 @@ struct DestinationsCommand: AsyncParsableCommand {
             for domain in status.domains {
                 domains.row(
                     held.node, status.name, domain.name, domain.delivered, domain.published, String(domain.waiting),
-                    domain.isBeingRestated ? "is restated" : "\(domain.lagMilliseconds) ms")
+                    domain.isBeingRestated ? "is restated" : "\(domain.lagMilliseconds) ms", domain.refusal ?? "")
             }
         }
         Console.line(nodes.isEmpty ? "No destination is set up." : nodes.text)

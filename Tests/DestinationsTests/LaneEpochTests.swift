@@ -70,6 +70,27 @@ struct LaneEpochTests {
         #expect(rig.machine.status(at: rig.now).domains.map(\.delivered) == ["0:0"], "nothing was delivered")
     }
 
+    @Test(arguments: [DestinationError.Kind.moved, .fenced, .gone])
+    func whatIsDroppedForAReplayIsNotLeftToAnotherOwner(_ kind: DestinationError.Kind) throws {
+        var rig = try LaneRig(batch: 1)
+        rig.begin(demo)
+        rig.publish(demo, 1...3)
+        rig.fail(demo, kind)
+        #expect(rig.machine.totals.dropped == 3 && rig.machine.totals.abandoned == 0)
+    }
+
+    @Test func whyADestinationIsGoneIsNotForgotten() throws {
+        let acme = try #require(DomainName("acme.example"))
+        var rig = try LaneRig()
+        for domain in [demo, acme] {
+            rig.begin(domain)
+            rig.publish(domain, 1...1)
+        }
+        rig.fail(demo, .gone, "answered 410")
+        rig.fail(acme, .unavailable, "did not answer in time")
+        #expect(rig.machine.status(at: rig.now).problems == ["destination test wants nothing any more: answered 410"])
+    }
+
     @Test func nothingGoesOutOnceTheNodeStops() throws {
         var rig = try LaneRig()
         rig.begin(demo)

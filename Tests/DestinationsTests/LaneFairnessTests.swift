@@ -40,19 +40,65 @@ struct LaneFairnessTests {
         #expect(rig.machine.status(at: rig.now).state == .away, "what it was before is forgotten")
     }
 
-    @Test func aPauseThatWasAskedForIsKept() throws {
+    /// A receiver may rest, or have enough of one tenant, however often.
+    @Test func aPauseThatWasAskedForIsKeptByTheDomainThatWasTold() throws {
         var rig = try LaneRig()
         for domain in [demo, acme] { rig.begin(domain) }
+        for round in 1...2 as ClosedRange<UInt64> {
+            rig.publish(demo, round...round)
+            rig.fail(demo, .unavailable, pause: .seconds(300))
+            if round == 2 {
+                rig.advance(.seconds(300))
+                rig.fail(demo, .unavailable, pause: .seconds(300))
+            }
+            rig.publish(acme, round...round)
+            rig.advance(.seconds(5))
+            #expect(rig.isUnderWay(acme), "round \(round)")
+            rig.land(acme)
+            rig.advance(.seconds(294))
+            #expect(!rig.isUnderWay(demo))
+            rig.advance(.seconds(1))
+            rig.land(demo)
+        }
+        #expect(rig.outgoing.map(\.batch.domain) == [demo, acme, demo, demo, demo, acme, demo])
+    }
+
+    @Test func aPauseThatMoreThanOneDomainWereAskedForIsKeptByAll() throws {
+        let late = try #require(DomainName("late.example"))
+        var rig = try LaneRig()
+        for domain in [demo, acme, late] { rig.begin(domain) }
         rig.publish(demo, 1...1)
-        rig.publish(acme, 1...1)
         rig.fail(demo, .unavailable, pause: .seconds(30))
-        rig.fail(acme, .unavailable)
+        rig.publish(acme, 1...1)
+        rig.advance(.seconds(5))
+        rig.fail(acme, .unavailable, pause: .seconds(30))
+        rig.publish(late, 1...1)
         rig.advance(.seconds(29))
-        #expect(rig.outgoing.count == 2)
+        #expect(rig.outgoing.map(\.batch.domain) == [demo, acme])
         rig.advance(.seconds(1))
-        #expect(rig.outgoing.map(\.batch.domain) == [demo, acme, acme])
-        rig.land(acme)
-        #expect(rig.isUnderWay(demo))
+        #expect(rig.outgoing.count == 3)
+    }
+
+    /// As when a right is taken away: the destination is there, and takes nothing.
+    @Test func domainsThatAreNotTakenAreCountedAndMostAreAProblem() throws {
+        let late = try #require(DomainName("late.example"))
+        var rig = try LaneRig()
+        for domain in [demo, acme, late] { rig.begin(domain) }
+        rig.publish(demo, 1...1)
+        rig.fail(demo, .domainUnavailable, "no topic")
+        rig.advance(.seconds(9))
+        rig.fail(demo, .domainUnavailable, "no topic yet")
+        #expect(rig.machine.status(at: rig.now).isWell, "it may be a matter of a moment")
+        rig.advance(.seconds(1))
+        let status = rig.machine.status(at: rig.now)
+        #expect(status.refusedDomains == 1 && !status.isWell && status.problems.isEmpty)
+        #expect(status.domains.map(\.refusal) == [nil, "no topic yet", nil])
+        rig.publish(acme, 1...1)
+        rig.fail(acme, .domainUnavailable)
+        rig.advance(.seconds(10))
+        #expect(rig.machine.summary(at: rig.now).problems == ["destination test does not take 2 of 3 domains"])
+        for domain in [demo, acme] { rig.land(domain) }
+        #expect(rig.machine.status(at: rig.now).isWell)
     }
 
     /// A connection that is reset takes all batches with it that were under way.

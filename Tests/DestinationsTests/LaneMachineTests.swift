@@ -272,7 +272,10 @@ struct LaneMachineTests {
         rig.fail(demo, .rejected(events: 1))
         rig.land(demo)
         #expect(rig.outgoing.map(\.seqs) == [[1], [2]])
-        #expect(rig.machine.status(at: rig.now).problems == ["destination test never took 1 events: test"])
+        rig.publish(demo, 3...3)
+        rig.fail(demo, .unavailable, "away")
+        let status = rig.machine.status(at: rig.now)
+        #expect(status.problems == ["destination test never took 1 events: test"] && status.lastError == "away")
     }
 
     @Test func aDestinationThatIsGoneIsSentNothingMore() throws {

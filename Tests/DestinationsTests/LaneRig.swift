@@ -131,12 +131,14 @@ struct LaneRig {
         return flight.batch.events
     }
 
-    mutating func fail(_ domain: DomainName, _ kind: DestinationError.Kind, pause: Duration = .zero) {
+    mutating func fail(
+        _ domain: DomainName, _ kind: DestinationError.Kind, _ text: String = "test", pause: Duration = .zero
+    ) {
         guard let flight = underWay.removeValue(forKey: domain) else {
             Issue.record("nothing of \(domain) is under way")
             return
         }
-        handle(.failed(DestinationError(kind, "test", pause: pause), ticket: flight.ticket, of: domain))
+        handle(.failed(DestinationError(kind, text, pause: pause), ticket: flight.ticket, of: domain))
     }
 
     mutating func takeAsked() -> [DestinationNotice] {

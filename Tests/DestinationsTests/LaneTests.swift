@@ -68,6 +68,32 @@ struct LaneTests {
         #expect(!FileManager.default.fileExists(atPath: stale))
     }
 
+    @Test func spoolsOfDestinationsThatAreNoMoreAreRemoved() throws {
+        let directory = try TemporaryDirectory()
+        let names = ["kafka", "old"]
+        for name in names {
+            let path = "\(directory.path)/\(name)"
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+            try Data("stale".utf8).write(to: URL(fileURLWithPath: path + "/7.spool"))
+        }
+        let log = Logger(label: "test")
+        Lane.removeSpools(in: directory.path, but: ["kafka", "audit"], log: log)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: directory.path) == ["kafka"])
+        Lane.removeSpools(in: directory.path + "/none", but: [], log: log)
+    }
+
+    @Test func aLaneThatEndsLeavesNothingOnTheDisk() async throws {
+        let directory = try TemporaryDirectory()
+        let recorder = Recorder()
+        let lane = lane(recorder, directory)
+        recorder.isAway = true
+        lane.publish(.began(epoch: 1, LogTail()), of: demo)
+        publish(lane, 1...3_000)
+        try await eventually { lane.status.spooledEvents > 2_000 }
+        await lane.close()
+        try await eventually { (try? directory.size(of: "spool")) == 0 }
+    }
+
     @Test func aSpoolThatIsDamagedIsAGapAndNoEnd() async throws {
         let directory = try TemporaryDirectory()
         let recorder = Recorder()

@@ -17,6 +17,8 @@ public struct DestinationStatus: Codable, Hashable, Sendable {
     public var lastError: String?
     /// Milliseconds since 1970.
     public var lastErrorAt: Int64?
+    /// Why it last has not taken events for good.
+    public var lastRejection: String?
     /// What waits in memory and on disk.
     public var queuedEvents: UInt64
     public var queuedBytes: UInt64
@@ -30,6 +32,10 @@ public struct DestinationStatus: Codable, Hashable, Sendable {
     public var uncovered: UInt64
     public var rejected: UInt64
     public var resyncs: UInt64
+    /// Of how many domains it is told; nil where an older node says nothing of it.
+    public var domainCount: UInt64?
+    /// Those of them that it has not taken for `patience` though it takes others.
+    public var refusedDomains: UInt64?
     /// By name.
     public var domains: [Domain]
 
@@ -44,16 +50,18 @@ public struct DestinationStatus: Codable, Hashable, Sendable {
         public var lagMilliseconds: Int64
         /// Whether events are missing, so that everything live is to be restated.
         public var isBeingRestated: Bool
+        /// Why it is not taken at present, though others are.
+        public var refusal: String?
 
         enum CodingKeys: String, CodingKey {
-            case name, delivered, published, waiting
+            case name, delivered, published, waiting, refusal
             case lagMilliseconds = "lag_ms"
             case isBeingRestated = "restating"
         }
 
         public init(
             name: String, delivered: String, published: String, waiting: UInt64, lagMilliseconds: Int64,
-            isBeingRestated: Bool
+            isBeingRestated: Bool, refusal: String? = nil
         ) {
             self.name = name
             self.delivered = delivered
@@ -61,6 +69,7 @@ public struct DestinationStatus: Codable, Hashable, Sendable {
             self.waiting = waiting
             self.lagMilliseconds = lagMilliseconds
             self.isBeingRestated = isBeingRestated
+            self.refusal = refusal
         }
     }
 
@@ -69,6 +78,9 @@ public struct DestinationStatus: Codable, Hashable, Sendable {
         case awaySeconds = "away_s"
         case lastError = "last_error"
         case lastErrorAt = "last_error_at"
+        case lastRejection = "last_rejection"
+        case domainCount = "domain_count"
+        case refusedDomains = "refused_domains"
         case queuedEvents = "queued_events"
         case queuedBytes = "queued_bytes"
         case spooledEvents = "spooled_events"
@@ -94,22 +106,32 @@ public struct DestinationStatus: Codable, Hashable, Sendable {
         domains = []
     }
 
-    /// How long a destination may take nothing before its node says that it is not well.
-    private static let patienceSeconds = 10.0
+    /// How long a destination may take nothing, or nothing of a domain, before its node says that it is not well.
+    public static let patience = Duration.seconds(10)
+
+    /// Whether it takes all that it is told of.
+    public var isWell: Bool { state == .up && rejected == 0 && refusedDomains ?? 0 == 0 }
 
     /// What is wrong, for the node's health.
     public var problems: [String] {
         var problems: [String] = []
         let why = lastError.map { ": \($0)" } ?? ""
         switch state {
-        case .up: break
+        case .up:
+            // One tenant's missing topic is no matter of the node's.
+            if let domainCount, let refusedDomains, refusedDomains > domainCount / 2 {
+                problems.append("destination \(name) does not take \(refusedDomains) of \(domainCount) domains")
+            }
         case .away:
-            if awaySeconds >= Self.patienceSeconds {
+            if awaySeconds >= Double(Self.patience.milliseconds) / 1_000 {
                 problems.append("destination \(name) has taken nothing for \(Int(awaySeconds)) s\(why)")
             }
         case .gone: problems.append("destination \(name) wants nothing any more\(why)")
         }
-        if rejected > 0 { problems.append("destination \(name) never took \(rejected) events\(why)") }
+        if rejected > 0 {
+            let why = lastRejection.map { ": \($0)" } ?? ""
+            problems.append("destination \(name) never took \(rejected) events\(why)")
+        }
         return problems
     }
 }
