@@ -145,7 +145,8 @@ public final class Lane: Sendable {
         case .missed(let known, let domain):
             let missed = waiting.withLock { $0.missed.removeValue(forKey: domain) } ?? 0
             return .missed(events: known + missed, of: domain)
-        case .published, .delivered, .failed, .unspooled, .spoolFailed, .resumed, .closed, .tick: return event
+        case .published, .delivered, .failed, .unspooled, .spoolFailed, .spoolFull, .resumed, .closed, .tick:
+            return event
         }
     }
 
@@ -160,7 +161,10 @@ public final class Lane: Sendable {
             case .tell(let notice, let domain): tell(notice, domain)
             case .spool(let events, let domain):
                 do throws(SpoolError) {
-                    try spool.withLock { (spool) throws(SpoolError) in try spool.append(events, of: domain) }
+                    let added = try spool.withLock { (spool) throws(SpoolError) in
+                        try spool.append(events, of: domain)
+                    }
+                    if added < events.count { handle(.spoolFull(Array(events[added...]), of: domain)) }
                 } catch {
                     handle(.spoolFailed(error.description, of: domain))
                 }

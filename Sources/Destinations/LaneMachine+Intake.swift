@@ -131,11 +131,11 @@ extension LaneMachine {
     private mutating func spool(
         _ events: [DestinationEvent], _ domain: DomainName, into directives: inout [Directive]
     ) {
-        let bytes = events.reduce(0) { $0 + $1.entry.weight }
-        guard makeRoom(for: bytes, of: domain, into: &directives) else {
-            openGap(domain, "the spool is full", into: &directives)
-            totals.dropped += UInt64(events.count)
-            return
+        let bytes = Self.weight(of: events)
+        while spooledBytes + bytes > settings.spoolBytes {
+            guard makeRoom(for: bytes, of: domain, into: &directives) else {
+                return dropForRoom(events, domain, into: &directives)
+            }
         }
         streams[domain]?.spooledEvents += events.count
         streams[domain]?.spooledBytes += bytes
@@ -144,25 +144,46 @@ extension LaneMachine {
         directives.append(.spool(events, of: domain))
     }
 
+    /// They are written again where another domain gives way, and are missing where none does.
+    mutating func spoolFull(_ events: [DestinationEvent], _ domain: DomainName, into directives: inout [Directive]) {
+        guard let stream = streams[domain], stream.spooledEvents >= events.count else { return }
+        let bytes = Self.weight(of: events)
+        streams[domain]?.spooledEvents -= events.count
+        streams[domain]?.spooledBytes -= bytes
+        spooledBytes -= bytes
+        totals.spooled -= UInt64(events.count)
+        guard makeRoom(for: bytes, of: domain, into: &directives) else {
+            return dropForRoom(events, domain, into: &directives)
+        }
+        spool(events, domain, into: &directives)
+    }
+
+    private static func weight(of events: [DestinationEvent]) -> Int { events.reduce(0) { $0 + $1.entry.weight } }
+
+    private mutating func dropForRoom(
+        _ events: [DestinationEvent], _ domain: DomainName, into directives: inout [Directive]
+    ) {
+        openGap(domain, "the spool is full", into: &directives)
+        totals.dropped += UInt64(events.count)
+    }
+
     /// When the spool is full, a domain that has less than its even share in it takes the place of the one that has
     /// most: what nobody takes of one domain must not be at the cost of the others.
-    /// - Returns: whether there is room now.
+    /// - Returns: whether there is more room now.
     private mutating func makeRoom(
         for bytes: Int, of domain: DomainName, into directives: inout [Directive]
     ) -> Bool {
-        while spooledBytes + bytes > settings.spoolBytes {
-            let others = streams.compactMap { other, stream in
-                stream.spooledBytes > 0 && other != domain ? (bytes: stream.spooledBytes, domain: other) : nil
-            }
-            let share = settings.spoolBytes / (others.count + 1)
-            guard let own = streams[domain]?.spooledBytes, own + bytes <= share, let most = others.max(by: <)?.domain
-            else { return false }
-            dropSpool(most, into: &directives)
-            if streams[most]?.hasGap == false {
-                openGap(most, "the spool is full, and it has most in it", into: &directives)
-            }
-            refill(most, into: &directives)
+        let others = streams.compactMap { other, stream in
+            stream.spooledBytes > 0 && other != domain ? (bytes: stream.spooledBytes, domain: other) : nil
         }
+        let share = settings.spoolBytes / (others.count + 1)
+        guard let own = streams[domain]?.spooledBytes, own + bytes <= share, let most = others.max(by: <)?.domain
+        else { return false }
+        dropSpool(most, into: &directives)
+        if streams[most]?.hasGap == false {
+            openGap(most, "the spool is full, and it has most in it", into: &directives)
+        }
+        refill(most, into: &directives)
         return true
     }
 

@@ -25,6 +25,9 @@ package struct LaneMachine: Sendable {
         case missed(events: Int, of: DomainName)
         /// The answer to `unspool`: what was read, in order.
         case unspooled([DestinationEvent], of: DomainName)
+        /// The spool had no room for the last of what it was given, which are these: its files may hold more than waits
+        /// in them.
+        case spoolFull([DestinationEvent], of: DomainName)
         /// The spool could not be written or read: what was in it is lost.
         case spoolFailed(String, of: DomainName)
         /// A destination that wanted nothing any more is to be told of everything again.
@@ -116,6 +119,7 @@ package struct LaneMachine: Sendable {
         case .failed(let error, let ticket, let domain): failed(error, ticket, domain, at: now, into: &directives)
         case .missed(let events, let domain): missed(events, domain, into: &directives)
         case .unspooled(let events, let domain): unspooled(events, domain)
+        case .spoolFull(let events, let domain): spoolFull(events, domain, into: &directives)
         case .spoolFailed(let text, let domain):
             lastError = (text, now.wall)
             spoolFailed(text, domain, into: &directives)

@@ -36,8 +36,10 @@ struct Spool {
     }
 
     /// Adds events to the end of a domain's queue.
-    /// - Throws: when the disk does not take them, or they are beyond the limit. Some may have been added.
-    mutating func append(_ events: [DestinationEvent], of domain: DomainName) throws(SpoolError) {
+    /// - Returns: how many of them: fewer than all when the files would be beyond the limit.
+    /// - Throws: when the disk does not take them. Some may have been added.
+    @discardableResult
+    mutating func append(_ events: [DestinationEvent], of domain: DomainName) throws(SpoolError) -> Int {
         try prepare()
         var rest = events[...]
         while !rest.isEmpty {
@@ -46,14 +48,16 @@ struct Spool {
                 defer { bytes += event.entry.weight }
                 return bytes < Self.recordBytes
             }
-            try append(record: record, of: domain)
+            guard try append(record: record, of: domain) else { break }
             rest = rest.dropFirst(record.count)
         }
+        return events.count - rest.count
     }
 
+    /// - Returns: whether there was room for it.
     private mutating func append(
         record events: ArraySlice<DestinationEvent>, of domain: DomainName
-    ) throws(SpoolError) {
+    ) throws(SpoolError) -> Bool {
         var writer = MessagePackWriter(reserving: 1 << 16)
         writer.array(events.count)
         for event in events {
@@ -64,9 +68,7 @@ struct Spool {
         let body = writer.finish()
         var record = withUnsafeBytes(of: UInt32(body.count).littleEndian) { [UInt8]($0) }
         record += body
-        guard fileBytes + record.count <= limit else {
-            throw SpoolError("the spool's files in \(directory) have \(fileBytes) bytes; expected at most \(limit)")
-        }
+        guard fileBytes + record.count <= limit else { return false }
         var queue = queues[domain] ?? Queue()
         if queue.files.last.map({ $0.length >= Self.segmentBytes }) ?? true {
             nextFile += 1
@@ -83,6 +85,7 @@ struct Spool {
         queue.files[last].length += record.count
         fileBytes += record.count
         queues[domain] = queue
+        return true
     }
 
     /// Takes events from the front of a domain's queue: whole records of about so many bytes, at least one.

@@ -25,6 +25,8 @@ struct LaneRig {
     private(set) var forgotten: [DomainName] = []
     private var underWay: [DomainName: Outgoing] = [:]
     private var spool: [DomainName: [DestinationEvent]] = [:]
+    /// How many events the disk takes.
+    var diskEvents = Int.max / 2
 
     init(
         batch: Int = 1_000, gathering: Duration = .zero, concurrency: Int = 8,
@@ -76,7 +78,10 @@ struct LaneRig {
         case .tell(let notice, let domain):
             asked.append(notice)
             askedOf.append(domain)
-        case .spool(let events, let domain): spool[domain, default: []] += events
+        case .spool(let events, let domain):
+            let room = diskEvents - spool.values.reduce(0) { $0 + $1.count }
+            spool[domain, default: []] += events.prefix(room)
+            if events.count > room { handle(.spoolFull(Array(events[room...]), of: domain)) }
         case .unspool(let bytes, let domain):
             #expect(spooled(domain) > 0, "nothing was spooled of \(domain)")
             var taken = 0

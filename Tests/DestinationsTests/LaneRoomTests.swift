@@ -95,6 +95,31 @@ struct LaneRoomTests {
         #expect(rig.takeAskedOf().last == stuck)
     }
 
+    /// Files have more in them than waits, where they were read in part. Whoever comes then has its share all the same.
+    @Test func filesThatAreFullBeforeTheirTimeAreMadeRoomIn() throws {
+        let domains = try domains(2)
+        let (stuck, good) = (domains[0], domains[1])
+        var rig = try rig(spoolBytes: 100_000)
+        rig.diskEvents = 100
+        for domain in domains { rig.begin(domain) }
+        rig.fail(rig.publish(stuck, 1...1), .domainUnavailable)
+        for seq in 2...1_000 where rig.spooled(stuck) < 100 { rig.publish(stuck, UInt64(seq)...UInt64(seq)) }
+        #expect(rig.machine.totals.gaps == 0 && rig.machine.spooledBytes < 50_000)
+        rig.land(rig.publish(good, 1...2))
+        rig.handle(.missed(events: 1, of: good))
+        rig.replay(good, after: 3, ["a"], isFirst: true, isLast: false)
+        rig.publish(good, 4...13)
+        #expect(rig.spooled(stuck) == 0 && rig.spooled(good) == 10)
+        #expect(rig.machine.totals.gaps == 2 && rig.machine.totals.dropped == 101)
+        // Where nobody gives way what is there already is kept, and a gap is behind it.
+        rig.diskEvents = 12
+        rig.publish(good, 14...20)
+        #expect(rig.machine.totals.gaps == 3 && rig.machine.totals.dropped == 106)
+        while rig.isUnderWay(good) { rig.land(good) }
+        let seqs = rig.outgoing.filter { $0.batch.domain == good }.flatMap(\.seqs)
+        #expect(seqs == [1, 2, 3, 3] + Array(4...15) && rig.takeAskedOf().last == good)
+    }
+
     @Test func whoHasMoreThanItsShareOfTheSpoolTakesNoneOfOthers() throws {
         let domains = try domains(2)
         var rig = try rig(spoolBytes: 20_000)

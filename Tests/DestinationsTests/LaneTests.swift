@@ -135,11 +135,10 @@ struct LaneTests {
         let events = (1...1_500).map { DestinationEvent(epoch: 1, entry: LaneRig.entry($0)) }
         var failures = 0
         for domain in domains {
-            do throws(SpoolError) {
-                try spool.append(events, of: domain)
+            if try spool.append(events, of: domain) == events.count {
                 // All but the last record.
                 #expect(try spool.read(bytes: 50_000, of: domain).count < events.count)
-            } catch {
+            } else {
                 failures += 1
                 spool.drop(domain)
             }
@@ -164,7 +163,7 @@ struct LaneTests {
         #expect(truncate(path + "/2.spool", 10) == 0)
         #expect(throws: SpoolError.self) { try spool.read(bytes: limit, of: demo) }
         spool.drop(demo)
-        #expect(throws: SpoolError.self) { while true { try spool.append(events, of: demo) } }
+        while try spool.append(events, of: demo) == events.count {}
         let size = try directory.size(of: "spool")
         #expect(size <= limit && size > limit / 2)
     }
