@@ -38,8 +38,8 @@ extension LaneMachine {
     ) {
         if var stream = streams[domain] {
             stream.epoch = epoch
-            stream.replay = .none
             streams[domain] = stream
+            set(.none, of: domain)
             // What was published amid a replay that ends here waits in the spool, and nothing else may be to come.
             refill(domain, into: &directives)
             return schedule(domain)
@@ -93,7 +93,7 @@ extension LaneMachine {
         }
         let filter = settings.filter
         for live in part.contacts { changes.append(.registered(live.contact, ttl: live.ttl, replay: true)) }
-        streams[domain]?.replay = part.isLast ? .none : .underWay(isAsked: false, at: seq)
+        set(part.isLast ? .none : .underWay(isAsked: false, at: seq), of: domain)
         let wanted = changes.filter { filter.includes($0) }.map { change in
             DestinationEvent(epoch: part.epoch, entry: LogEntry(seq: seq, timestamp: now.wall, change: change))
         }
@@ -219,7 +219,7 @@ extension LaneMachine {
 
     /// From here on events are missing: they are dropped until everything before is delivered, and then restated.
     private mutating func openGap(_ domain: DomainName, _ why: String, into directives: inout [Directive]) {
-        streams[domain]?.replay = .due
+        set(.due, of: domain)
         totals.gaps += 1
         directives.append(.note(.gap(domain, why)))
         refill(domain, into: &directives)
@@ -243,6 +243,7 @@ extension LaneMachine {
         if stream.spooledEvents > 0 { directives.append(.dropSpool(of: domain)) }
         if stream.flight != nil { stragglers[domain, default: 0] += 1 }
         if stream.turn != nil { voidTurns += 1 }
+        set(.none, of: domain)
         stream = LaneStream(epoch: stream.epoch, acknowledged: stream.acknowledged)
         streams[domain] = stream
         sweepTurns()

@@ -101,6 +101,10 @@ package struct LaneMachine: Sendable {
     private var isClosed = false
     var queuedBytes = 0
     var spooledBytes = 0
+    /// How many domains have asked for a part of a replay that has not come, and who is to ask once there is room.
+    var asked = 0
+    var hungry: Deque<DomainName> = []
+    var isHungry: Set<DomainName> = []
     private var nextTicket: UInt64 = 1
     private var random: SplitMix64
 
@@ -132,7 +136,10 @@ package struct LaneMachine: Sendable {
             }
         case .tick: break
         }
-        if isLast, !isClosed { dispatch(at: now, into: &directives) }
+        if isLast, !isClosed {
+            feedHungry(into: &directives)
+            dispatch(at: now, into: &directives)
+        }
         return directives
     }
 
@@ -257,30 +264,6 @@ package struct LaneMachine: Sendable {
         schedule(domain)
     }
 
-    /// Reads on from the spool, and goes on with a replay, where there is room again.
-    mutating func refill(_ domain: DomainName, into directives: inout [Directive]) {
-        guard let stream = streams[domain] else { return }
-        // Whoever has something in memory comes here again once that is delivered.
-        let hasRoom =
-            stream.queuedBytes <= settings.domainQueueBytes / 2
-            && (queuedBytes < settings.queueBytes || stream.queue.isEmpty)
-        switch stream.replay {
-        case .asked, .underWay(isAsked: true, _): return
-        case .underWay(isAsked: false, let seq):
-            // What was published meanwhile waits in the spool until everything is restated.
-            guard hasRoom else { return }
-            streams[domain]?.replay = .underWay(isAsked: true, at: seq)
-            directives.append(.tell(.goOn(with: settings.name), of: domain))
-        case .due where stream.isDrained:
-            streams[domain]?.replay = .asked
-            directives.append(.tell(.replay(to: settings.name), of: domain))
-        case .none, .due:
-            guard stream.spooledEvents > 0, hasRoom else { return }
-            let room = max(settings.queueBytes - queuedBytes, settings.overdraftBytes)
-            directives.append(.unspool(bytes: min(settings.domainQueueBytes / 2, room), of: domain))
-        }
-    }
-
     private mutating func failed(
         _ error: DestinationError, _ ticket: UInt64, _ domain: DomainName, at now: Moment,
         into directives: inout [Directive]
@@ -317,12 +300,12 @@ package struct LaneMachine: Sendable {
         case .fenced:
             directives.append(.note(.fenced(domain, error.description)))
             empty(domain, into: &directives)
-            streams[domain]?.replay = .due
+            set(.due, of: domain)
             delay(domain, until: now.monotonic + settings.longestPause)
         case .moved:
             directives.append(.note(.moved(domain, error.description)))
             empty(domain, into: &directives)
-            streams[domain]?.replay = .due
+            set(.due, of: domain)
             refill(domain, into: &directives)
         case .gone:
             isGone = true
@@ -365,7 +348,7 @@ package struct LaneMachine: Sendable {
         awaySince = nil
         directives.append(.note(.resumed))
         for domain in streams.keys.sorted() {
-            streams[domain]?.replay = .due
+            set(.due, of: domain)
             refill(domain, into: &directives)
         }
     }

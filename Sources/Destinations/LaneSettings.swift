@@ -15,7 +15,7 @@ public struct LaneSettings: Sendable, Hashable {
     public var domainQueueBytes: Int
     public var queueBytes: Int
     /// What a domain that has nothing in memory reads from the spool when others have all of `queueBytes`, so that it
-    /// goes on all the same. In place of that it may have one part of a replay.
+    /// goes on all the same.
     public var overdraftBytes: Int
     /// What waits on disk, of all domains; beyond it events are dropped, and `clear` and replay stand for them.
     public var spoolBytes: Int

@@ -43,6 +43,14 @@ struct LaneStream: Sendable {
         case asked
         /// There is more to come; whether that was asked for, and the sequence number that all of it carries.
         case underWay(isAsked: Bool, at: UInt64)
+
+        /// Whether a part is to come.
+        var isAsked: Bool {
+            switch self {
+            case .asked, .underWay(isAsked: true, _): true
+            case .none, .due, .underWay(isAsked: false, _): false
+            }
+        }
     }
 
     init(epoch: UInt64, acknowledged: Position) {

@@ -65,7 +65,42 @@ struct LaneRoomTests {
         #expect(domains.allSatisfy { parts[$0] == 20 })
         #expect(rig.outgoing.reduce(0) { $0 + $1.batch.events.count } == domains.count * (1 + 20 * accounts.count))
         #expect(rig.machine.queuedBytes == 0)
-        #expect(rig.peakBytes <= Self.queueBytes + domains.count * (accounts.count + 1) * weight)
+        #expect(rig.peakBytes <= Self.queueBytes + (accounts.count + 1) * weight)
+    }
+
+    /// However many domains there are, and however slow the destination is.
+    @Test func aDestinationThatIsResumedAsksForNoMoreThanThereIsRoomFor() throws {
+        let domains = try domains(200)
+        var rig = try LaneRig(batch: 10, queueBytes: 10 * LaneMachine.partBytes)
+        for domain in domains {
+            rig.begin(domain)
+            rig.publish(domain, 1...1)
+        }
+        rig.fail(domains[0], .gone)
+        rig.handle(.resumed)
+        var asking = rig.takeAskedOf()
+        #expect(asking.count == 10)
+        var restated: [DomainName] = []
+        while !asking.isEmpty {
+            for domain in asking { rig.replay(domain, after: 1, ["a"], isFirst: true, isLast: true) }
+            restated += asking
+            asking = rig.takeAskedOf()
+            #expect(asking.count <= 10)
+        }
+        #expect(restated == domains.sorted())
+    }
+
+    /// It has all the memory there is, and nobody gets it back.
+    @Test func aDomainThatIsNotTakenDoesNotKeepOthersFromBeingRestated() throws {
+        let domains = try domains(2)
+        var rig = try LaneRig(domainQueueBytes: 1 << 20, queueBytes: 20_000)
+        for domain in domains { rig.begin(domain) }
+        rig.publish(domains[0], 1...1)
+        rig.fail(domains[0], .domainUnavailable)
+        rig.publish(domains[0], 2...200)
+        #expect(rig.machine.queuedBytes >= 20_000)
+        rig.handle(.missed(events: 1, of: domains[1]))
+        #expect(rig.takeAskedOf() == [domains[1]])
     }
 
     /// A tenant that is not taken, a topic that is missing, keeps what it has. Others have their share of the disk all
