@@ -36,12 +36,12 @@ package struct DomainFollower: Sendable {
     static let pingInterval: Duration = .seconds(2)
 
     /// Hands over each notification, in order.
-    /// - Parameter onSynced: called when everything up to now has been handed over, after a snapshot as well as after a
-    ///   position. Before that, what is missing of a snapshot comes after no position.
+    /// - Parameter onSynced: called when everything up to this position has been handed over, after a snapshot as well
+    ///   as after a position. Before that, what is missing of a snapshot comes after no position.
     /// - Throws: when the connection cannot be made or breaks, or the subscription is refused; `DomainRemoved` when the
     ///   topology has the domain no more. Returns when the server closes the connection.
     package func run(
-        onSynced: () -> Void = {}, _ take: (RegistrarNotification) async throws -> Void
+        onSynced: (Position?) -> Void = { _ in }, _ take: (RegistrarNotification) async throws -> Void
     ) async throws {
         let endpoint = WebSocketClient.Endpoint(node, path: "/ws/token/v1/\(token ?? "")")
         try await WebSocketClient().withConnection(to: endpoint) { connection in
@@ -52,8 +52,8 @@ package struct DomainFollower: Sendable {
                 while let message = try await messages.next() {
                     if let notification = try RegistrarNotification.read(message, keepingJSON: keepJSON) {
                         try await take(notification)
-                    } else if try checkReply(message) == "synced" {
-                        onSynced()
+                    } else if let reply = try checkReply(message), reply.method == "synced" {
+                        onSynced(Self.position(in: reply.fields))
                     }
                     if SystemClock.monotonic() >= renewAt {
                         renewAt += Self.renewal
@@ -86,13 +86,18 @@ package struct DomainFollower: Sendable {
         ]
     }
 
-    /// - Returns: the message's method.
+    private static func position(in fields: [String: JSONValue]) -> Position? {
+        guard case .integer(let epoch) = fields["epoch"], case .integer(let seq) = fields["seq"], epoch >= 0, seq >= 0
+        else { return nil }
+        return Position(epoch: UInt64(epoch), seq: UInt64(seq))
+    }
+
     /// - Throws: `RequestRefused` when it is a refusal.
-    private func checkReply(_ message: ByteBuffer) throws -> String? {
+    private func checkReply(_ message: ByteBuffer) throws -> (method: String, fields: [String: JSONValue])? {
         guard let (method, fields) = JSONValue.message(message) else { return nil }
         if method.hasSuffix("_result"), fields["result"] != .string("ok") {
             throw RequestRefused(method: method, reply: fields)
         }
-        return method
+        return (method, fields)
     }
 }

@@ -46,6 +46,7 @@ final class SimulatedNode {
     /// The assignments that it knows.
     var told: [DomainName: Assignment] = [:]
     var lastReport = MonotonicInstant.distantPast
+    let lease = LeaseHolder()
     /// The last entry of each domain that an owner spoke of: for a planted bug.
     var claims: [DomainName: Position] = [:]
 

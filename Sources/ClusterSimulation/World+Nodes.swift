@@ -81,7 +81,7 @@ extension World {
             switch directive {
             case .send(let message, let peer): send(message, from: name, to: peer)
             case .assigned(let assignments): for assignment in assignments { assigned(assignment, at: name) }
-            case .lease: break  // each turn goes by what the agent knows
+            case .lease(let until): nodes[name]?.lease.extend(to: until, at: moment(of: name).monotonic)
             case .topology(let active): learned(active, at: name)
             }
         }
@@ -147,6 +147,7 @@ extension World {
         }
         if !isOpen {
             handle(.lease(until: node.agent.leaseUntil))
+            handle(.lapsed(node.lease.lapsed))
             handle(.journal(isWritable: !failedDisks.contains(name)))
         }
         handle(event)

@@ -79,7 +79,7 @@ extension RouterMachine {
             standbys: (assignment?.standbys ?? []).map {
                 ClusterStatus.Standby(name: $0.node.name.rawValue, inSync: $0.inSync)
             },
-            movingTo: leadership?.successors[name]?.name.rawValue,
+            movingTo: (leadership?.successors[name]?.name ?? leadership?.wishes.moves[name])?.rawValue,
             contacts: ClusterStatus.Contacts(user: report?.users ?? 0, sipuser: report?.sipusers ?? 0))
     }
 }

@@ -16,6 +16,8 @@ enum AccountSchema {
     /// Makes the tables unless they are there. To be called outside of a transaction.
     static func prepare(_ database: Database) throws {
         try database.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL")
+        // Nobody waits here for another process's import.
+        if try isPrepared(database) { return }
         try database.inTransaction(.immediate) {
             let found = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
             let tables = try Int.fetchOne(database, sql: "SELECT count(*) FROM sqlite_master") ?? 0
@@ -29,6 +31,11 @@ enum AccountSchema {
             }
             return .commit
         }
+    }
+
+    private static func isPrepared(_ database: Database) throws -> Bool {
+        try Int.fetchOne(database, sql: "PRAGMA application_id") == applicationID
+            && Int.fetchOne(database, sql: "PRAGMA user_version") == version
     }
 
     private static func create(in database: Database) throws {

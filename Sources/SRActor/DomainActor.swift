@@ -86,21 +86,32 @@ public actor DomainActor {
         }
     }
 
-    private func turn() {
+    /// How long a turn may keep its thread, and leave what only time brings on undone.
+    private static let longestTurn = Duration.milliseconds(5)
+
+    private func turn() async {
+        var began = SystemClock.monotonic()
         while let arrived = mailbox.take() {
             let events = arrived + takeNotices()
             let now = SystemClock.now()
             var directives = machine.handle(.lease(until: lease.until), at: now)
+            directives += machine.handle(.lapsed(lease.lapsed), at: now)
             directives += machine.handle(.journal(isWritable: journal.isWritable), at: now)
             for event in events { directives += machine.handle(event, at: now) }
             directives += machine.handle(.turnEnded, at: now)
             store(directives)
-            // Whether the disk took it decides what a lone owner may acknowledge.
-            directives += machine.handle(.journal(isWritable: journal.isWritable), at: now)
-            directives += machine.handle(.stored, at: now)
+            // Whether the disk took it decides what a lone owner may acknowledge, and the disk may have taken long.
+            let after = SystemClock.now()
+            directives += machine.handle(.journal(isWritable: journal.isWritable), at: after)
+            directives += machine.handle(.stored, at: after)
             perform(directives)
-            checkpointIfAsked(at: now)
+            checkpointIfAsked(at: after)
             latestReport.withLock { $0 = machine.report }
+            guard after.monotonic - began >= Self.longestTurn else { continue }
+            // However much goes on arriving: others have their turns, and the machine its ticks.
+            setWake()
+            await Task.yield()
+            began = SystemClock.monotonic()
         }
         if machine.isRetired { onRetired() }
         setWake()
@@ -109,10 +120,14 @@ public actor DomainActor {
     private func store(_ directives: [DomainMachine.Directive]) {
         let records = directives.compactMap { if case .store(let record) = $0 { record } else { nil } }
         guard !records.isEmpty else { return }
+        keep(records)
+        if let begun = checkpoint, !begun.goesOn(after: records) { checkpoint = nil }
+    }
+
+    private func keep(_ records: [JournalRecord]) {
         progress.begin()
         journal.append(records, of: machine.domain)
         progress.end()
-        if let begun = checkpoint, !begun.goesOn(after: records) { checkpoint = nil }
     }
 
     private func perform(_ directives: [DomainMachine.Directive]) {
@@ -149,11 +164,14 @@ public actor DomainActor {
 
     /// Writes the copy into the journal's new generation, a part each turn: a standby must not keep its owner waiting.
     private func checkpointIfAsked(at now: Moment) {
+        // The journal is about to forget it.
+        guard !machine.isRetired else { return }
         let generation = journal.generation
         guard generation != checkpointedGeneration else { return }
         var current = checkpoint ?? Checkpoint(generation: generation)
         if current.generation != generation { current = Checkpoint(generation: generation) }
-        journal.append(current.next(machine.replica, at: now), of: machine.domain)
+        // One by one: other domains' records come in between, however large this copy is.
+        for record in current.next(machine.replica, at: now) { keep([record]) }
         guard current.isOver else {
             checkpoint = current
             // Not at once: others come first.
@@ -213,16 +231,24 @@ public final class RouterNames: Sendable {
     public func replace(with names: [NodeName]) { self.names.withLock { $0 = names } }
 }
 
-/// Until when the node's lone owners may acknowledge; written by the agent, read by every domain.
+/// Until when the node's lone owners may acknowledge, and for how long they might not; written by the agent, read by
+/// every domain.
 public final class LeaseHolder: Sendable {
-    private let nanoseconds = Atomic<Int64>(0)
+    private let state = Mutex((until: MonotonicInstant(nanoseconds: 0), lapsed: Duration.zero))
 
     public init() {}
 
-    public var until: MonotonicInstant {
-        MonotonicInstant(nanoseconds: nanoseconds.load(ordering: .acquiring))
-    }
+    public var until: MonotonicInstant { state.withLock { $0.until } }
+
+    /// For how long altogether there has been no lease, from the first one on.
+    public var lapsed: Duration { state.withLock { $0.lapsed } }
 
     /// An earlier end than the one known changes nothing.
-    public func extend(to until: MonotonicInstant) { nanoseconds.max(until.nanoseconds, ordering: .releasing) }
+    public func extend(to until: MonotonicInstant, at now: MonotonicInstant = SystemClock.monotonic()) {
+        state.withLock { state in
+            guard until > state.until else { return }
+            if state.until.nanoseconds > 0, now > state.until { state.lapsed += now - state.until }
+            state.until = until
+        }
+    }
 }

@@ -44,10 +44,34 @@ extension DomainMachine {
         return changesToAskFor(at: now)
     }
 
-    /// An owner that could not acknowledge a renewal does not hold it against anyone.
+    /// An owner that could not acknowledge a renewal does not hold it against anyone: afterwards everybody has as much
+    /// time again as that lasted.
     func mayExpire(at now: Moment) -> Bool {
-        guard let owner, owner.handOver == nil, owner.room(policy) > 0 else { return false }
+        guard let owner, owner.handOver == nil, owner.room(policy) > 0, now.monotonic >= sparesUntil else {
+            return false
+        }
         return !owner.waitsForNobody || mayActAlone(at: now)
+    }
+
+    mutating func heardOfLapse(_ total: Duration, at now: Moment) {
+        spare(total - (knownLapse ?? total), at: now)
+        knownLapse = total
+    }
+
+    mutating func journalChanged(_ isWritable: Bool, at now: Moment) {
+        isJournalWritable = isWritable
+        if !isWritable {
+            unwritableSince = unwritableSince ?? now.monotonic
+        } else if let since = unwritableSince {
+            unwritableSince = nil
+            spare(now.monotonic - since, at: now)
+        }
+    }
+
+    /// For so long a lone owner could acknowledge nothing.
+    private mutating func spare(_ outage: Duration, at now: Moment) {
+        guard outage > .zero, let owner, owner.waitsForNobody, !policy.acceptsWithoutLease else { return }
+        sparesUntil = max(sparesUntil, now.monotonic + min(outage, now.monotonic - owner.began))
     }
 
     /// Ends what has run out.
@@ -103,10 +127,19 @@ extension DomainMachine {
             && feed.acknowledged + policy.window.nearlyThere >= owner.ring.lastSeq
     }
 
+    /// How old the first entry that a standby lacks may be, in replication timeouts, though it acknowledges others.
+    private static let longestBacklog = 4
+
     private func isTooSlow(_ node: NodeID, _ feed: ReplicaFeed?, at now: Moment) -> Bool {
         if let feed, feed.isStranded { return true }
         guard let owner, owner.acknowledged(by: node) < owner.ring.lastSeq else { return false }
         guard let feed else { return now.monotonic - owner.began > policy.replicationTimeout * 2 }
+        // One that goes on, but cannot keep up, would hold every change up for longer and longer.
+        if owner.replayCursor == nil, let age = owner.ring.age(after: feed.acknowledged, at: replica.time(at: now)),
+            age > policy.replicationTimeout * Self.longestBacklog
+        {
+            return true
+        }
         guard let since = feed.waitingSince else { return false }
         return now.monotonic - since > policy.replicationTimeout
     }

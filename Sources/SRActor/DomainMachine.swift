@@ -28,6 +28,8 @@ public struct DomainMachine: Sendable {
         case assigned(Assignment, heard: SignsOfLife = SignsOfLife())
         /// As a lone owner, this node may acknowledge until then.
         case lease(until: MonotonicInstant)
+        /// For so long altogether there has been no lease.
+        case lapsed(Duration)
         /// Whether the node's disk takes what is stored. A lone owner acknowledges nothing while it does not.
         case journal(isWritable: Bool)
         case request(Request, from: NodeName)
@@ -80,6 +82,12 @@ public struct DomainMachine: Sendable {
     var leaseUntil = MonotonicInstant.distantPast
     /// False from the first write that the disk did not take to when everything is written anew.
     var isJournalWritable = true
+    /// When the disk was found not to take anything; nil while it does.
+    var unwritableSince: MonotonicInstant?
+    /// For how long there had been no lease when this was last looked at.
+    var knownLapse: Duration?
+    /// Nothing runs out before, since for as long as that nobody could renew.
+    public internal(set) var sparesUntil = MonotonicInstant.distantPast
     /// Kept over epochs, so that a repeated request to clear is not carried out twice.
     var lastClear: (sender: NodeName, id: UInt64)?
     /// Requests of an epoch that is not known here yet, in the order of arrival.
@@ -120,8 +128,11 @@ public struct DomainMachine: Sendable {
         case .lease(let until):
             leaseUntil = max(leaseUntil, until)
             return []
+        case .lapsed(let total):
+            heardOfLapse(total, at: now)
+            return []
         case .journal(let isWritable):
-            isJournalWritable = isWritable
+            journalChanged(isWritable, at: now)
             return []
         case .request(let request, let sender):
             if request.epoch > assignment?.epoch ?? 0 { return hold(request, from: sender, at: now) }

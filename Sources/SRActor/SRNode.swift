@@ -25,6 +25,8 @@ public final class SRNode: Sendable {
         var actors: [DomainName: DomainActor] = [:]
         /// Those of the actors whose newest assignment retires them.
         var retired: Set<DomainName> = []
+        /// What came for those that the journal is forgetting.
+        var forgetting: [DomainName: [Assignment]] = [:]
     }
 
     /// A node that parks no requests takes in what replication and its domains' requests need all the same.
@@ -79,22 +81,21 @@ public final class SRNode: Sendable {
     /// Assignments changed: tell the domains that this node has to do with.
     public func assigned(_ assignments: [Assignment]) {
         let heard = signs.withLock { $0 }
-        for assignment in assignments {
-            let concerns = assignment.owner == node || assignment.standbys.contains { $0.node == node }
-            domains.withLock { domains in
-                if domains.actors[assignment.domain] == nil, concerns {
-                    domains.actors[assignment.domain] = makeActor(assignment.domain, DomainReplica())
-                }
-                guard let actor = domains.actors[assignment.domain] else { return }
-                if assignment.isRetired {
-                    domains.retired.insert(assignment.domain)
-                } else {
-                    domains.retired.remove(assignment.domain)
-                }
-                // Within the lock: an actor that is let go of has been handed nothing newer.
-                actor.post([.assigned(assignment, heard: heard)], isVital: true)
-            }
+        for assignment in assignments { domains.withLock { take(assignment, heard, &$0) } }
+    }
+
+    private func take(_ assignment: Assignment, _ heard: SignsOfLife, _ domains: inout Domains) {
+        let domain = assignment.domain
+        guard domains.forgetting[domain] == nil else {
+            domains.forgetting[domain]?.append(assignment)
+            return
         }
+        let concerns = assignment.owner == node || assignment.standbys.contains { $0.node == node }
+        if domains.actors[domain] == nil, concerns { domains.actors[domain] = makeActor(domain, DomainReplica()) }
+        guard let actor = domains.actors[domain] else { return }
+        if assignment.isRetired { domains.retired.insert(domain) } else { domains.retired.remove(domain) }
+        // Within the lock: an actor that is let go of has been handed nothing newer.
+        actor.post([.assigned(assignment, heard: heard)], isVital: true)
     }
 
     /// Nobody serves the domain any more: nothing of it is kept here, in memory or on disk.
@@ -103,11 +104,17 @@ public final class SRNode: Sendable {
             // It may have come back meanwhile.
             guard domains.retired.remove(domain) != nil, domains.actors.removeValue(forKey: domain) != nil
             else { return false }
-            // Within the lock as well: what the next actor of the domain keeps comes after it.
-            journal.forget(domain)
+            domains.forgetting[domain] = []
             return true
         }
         guard isOver else { return }
+        // Without the lock, since the disk may hang, and the agent's heartbeats must not. What the next actor of the
+        // domain keeps comes after it all the same.
+        journal.forget(domain)
+        let heard = signs.withLock { $0 }
+        domains.withLock { domains in
+            for assignment in domains.forgetting.removeValue(forKey: domain) ?? [] { take(assignment, heard, &domains) }
+        }
         log.notice("\(domain) is removed; nothing of it is kept here")
     }
 

@@ -58,11 +58,12 @@ struct BansCommand: AsyncParsableCommand {
                 lifted.isEmpty ? "No node turns \(address) away." : "\(address) may try again at \(nodes).")
             tell(silent)
         }
-        guard !lifted.isEmpty else { throw CommandFailure.no() }
+        guard !lifted.isEmpty, silent.isEmpty else { throw CommandFailure.no() }
     }
 
     private func requireAnswers(_ silent: [String], of loaded: Topology) throws {
-        guard silent.count < max(1, loaded.nodes(of: .wssubscr).count) else {
+        let asked = loaded.nodes(of: .wssubscr).count + loaded.nodes(of: .sg).count
+        guard silent.count < max(1, asked) else {
             throw CommandFailure.unreachable(
                 "no node of \(loaded.file) says whom it turns away; is the cluster running? "
                     + "rollcall status \(loaded.file)")

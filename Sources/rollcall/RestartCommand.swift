@@ -99,7 +99,8 @@ extension Topology {
         let names = list.split(separator: ",").map { NodeName($0.trimmingCharacters(in: .whitespaces)) }
         let known = nodes.map(\.name.rawValue).joined(separator: ", ")
         guard !names.isEmpty else { throw CommandFailure.badInput("--only names no node; expected some of \(known)") }
-        return try names.map { name in
+        var seen: Set<NodeName> = []
+        return try names.filter { seen.insert($0).inserted }.map { name in
             guard let node = node(named: name) else {
                 throw CommandFailure.badInput("\(file) has no node \(name); expected one of \(known)")
             }

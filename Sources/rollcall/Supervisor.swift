@@ -10,7 +10,7 @@ import NodeProcesses
 actor Supervisor {
     private let topologyFile: String
     /// The nodes that it runs; they change with the topology.
-    private var nodes: [NodeName]
+    private(set) var nodes: [NodeName]
     /// Nodes that are to end and stay so.
     private var leaving: Set<NodeName> = []
     /// Nodes that are to be started.

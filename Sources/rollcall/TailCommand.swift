@@ -135,7 +135,14 @@ private final class Tail: Sendable {
         let follower = DomainFollower(
             domain: domain, node: node, token: token, after: isWhole ? after : nil, snapshot: snapshot || !isWhole,
             changes: changes, keepJSON: asJSON)
-        let onSynced = { self.state.withLock { $0.isWhole = true } }
+        // Also where nothing has happened yet: what happens from here on is not to be missed.
+        let onSynced = { (position: Position?) in
+            self.state.withLock { state in
+                state.isWhole = true
+                state.hasBeenConnected = true
+                state.after = position ?? state.after
+            }
+        }
         try await follower.run(onSynced: onSynced) { notification in
             let text = asJSON ? notification.json : TailLine(notification).text
             guard Console.line(text) else { throw OutputClosed() }

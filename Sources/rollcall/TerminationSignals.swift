@@ -2,7 +2,7 @@
 @preconcurrency import Dispatch
 import Foundation
 
-/// SIGINT and SIGTERM as a stream, instead of the sudden end they would be.
+/// SIGINT, SIGTERM and SIGHUP as a stream, instead of the sudden end they would be.
 struct TerminationSignals: Sendable {
     let stream: AsyncStream<Int32>
 
@@ -10,7 +10,8 @@ struct TerminationSignals: Sendable {
     init() {
         let (stream, continuation) = AsyncStream.makeStream(of: Int32.self, bufferingPolicy: .bufferingNewest(4))
         self.stream = stream
-        let sources = [SIGINT, SIGTERM].map { number in
+        // Under nohup a terminal that goes away ends nothing.
+        let sources = ([SIGINT, SIGTERM] + (Self.isIgnored(SIGHUP) ? [] : [SIGHUP])).map { number in
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler { continuation.yield(number) }
@@ -18,6 +19,12 @@ struct TerminationSignals: Sendable {
             return source
         }
         continuation.onTermination = { _ in for source in sources { source.cancel() } }
+    }
+
+    private static func isIgnored(_ number: Int32) -> Bool {
+        var known = sigaction()
+        guard sigaction(number, nil, &known) == 0 else { return false }
+        return unsafeBitCast(known.__sigaction_handler.sa_handler, to: Int.self) == unsafeBitCast(SIG_IGN, to: Int.self)
     }
 
     /// Runs `body` until it ends by itself or a signal comes, which cancels it.

@@ -27,6 +27,19 @@ struct TopologyFollower: Sendable {
         }
     }
 
+    /// The nodes of this machine. Those that run here stay, whatever is known of their address at the moment: that it
+    /// cannot be looked up does not mean that it is another machine's, and none of a running cluster changes.
+    static func wanted(
+        of new: Topology, after old: Topology, only: Set<NodeName>?, running: Set<NodeName>,
+        isLocal: (String) -> Bool
+    ) -> [NodeSpec] {
+        new.nodes.filter { node in
+            if let only { return only.contains(node.name) }
+            let isHere = running.contains(node.name) && old.node(named: node.name)?.address == node.address
+            return isHere || isLocal(node.address)
+        }
+    }
+
     private func take(_ news: ActiveTopology, after old: Topology) async -> Topology? {
         let new: Topology
         do throws(TopologyError) {
@@ -36,9 +49,8 @@ struct TopologyFollower: Sendable {
             return nil
         }
         let local = LocalAddresses()
-        let wanted = new.nodes.filter { node in
-            only.map { $0.contains(node.name) } ?? local.contains(node.address)
-        }
+        let wanted = Self.wanted(
+            of: new, after: old, only: only, running: Set(await supervisor.nodes), isLocal: local.contains)
         let difference = TopologyDifference(from: old, to: new)
         let joining = difference.nodesAdded.map(\.name).filter { name in wanted.contains { $0.name == name } }
         for node in joining {

@@ -265,6 +265,26 @@ struct DomainMachineReplayTests {
         #expect(try cluster.accounts("a").isEmpty)
     }
 
+    /// Nobody could renew meanwhile, and devices that were refused come again when it suits them.
+    @Test(arguments: [true, false]) func afterAnOutageALoneOwnerEndsNobodyForAsLongAgain(isTheDisks: Bool) throws {
+        var cluster = try MachineCluster.pair()
+        try cluster.register("alice", ttl: 30_000)
+        cluster.settle()
+        cluster.assign(epoch: 1, owner: "a")
+        cluster.turn("a", .lapsed(.zero))
+        if isTheDisks {
+            cluster.lease("a", milliseconds: 600_000)
+            cluster.turn("a", .journal(isWritable: false))
+        }
+        cluster.advance(60_000)
+        cluster.lease("a", milliseconds: 600_000)
+        cluster.turn("a", .lapsed(isTheDisks ? .zero : .seconds(60)), .journal(isWritable: true))
+        cluster.advance(59_000)
+        #expect(try cluster.accounts("a") == ["alice"])
+        cluster.advance(2_000)
+        #expect(try cluster.accounts("a").isEmpty)
+    }
+
     /// A follower that is heard but takes nothing in gets a snapshot later; nobody waits for it.
     @Test func aFollowerThatMakesNoProgressHoldsUpNobody() throws {
         var cluster = try filled(3_000, policy: DomainPolicy(ringEntries: 512))

@@ -112,11 +112,20 @@ package actor RollingRestart {
         return plan
     }
 
+    /// Who was undrained since is from now on as the others are.
+    private func noteUndrained() async {
+        guard let status = await client.status(), status.isConclusive else { return }
+        // One that is down for a moment is not shown as drained either.
+        let up = status.nodes.filter { $0.status == .up }.map { NodeName($0.name) }
+        drainedBefore.subtract(up)
+    }
+
     // MARK: One node
 
     private func restart(_ node: NodeSpec, _ label: String) async throws -> RestartReport.Node {
         var entry = RestartReport.Node(name: node.name.rawValue, role: node.role.name, away: 0)
         try await untilReady("before \(node.name) is restarted")
+        await noteUndrained()
         let drains = node.role == .sr && !drainedBefore.contains(node.name)
         if drains {
             progress("\(label): moving its domains away")

@@ -48,6 +48,12 @@ public struct EventRing: Sendable {
         return (start..<start + count).map { UInt32(clamping: time - times[$0]) }
     }
 
+    /// How old the entry after `seq` is; nil when it is not here.
+    public func age(after seq: UInt64, at time: Int64) -> Duration? {
+        guard seq + 1 >= firstSeq, seq < lastSeq else { return nil }
+        return .milliseconds(time - times[Int(seq + 1 - firstSeq)])
+    }
+
     /// Entries from `seq` on, at most so many and (but for the first) so many bytes, none after `last`.
     public func entries(from seq: UInt64, through last: UInt64, limit: Int, bytes: Int) -> [LogEntry] {
         let last = min(last, lastSeq)

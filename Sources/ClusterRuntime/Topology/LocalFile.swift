@@ -83,8 +83,19 @@ package enum LocalFile {
             throw .file("\(fault.wrong); expected \(fault.expected)")
         }
         defer { close(descriptor) }
+        giveAway(descriptor, beside: path)
         return try body()
     }
+
+    /// A lock that root makes is the locked file's owner's, so that root does not lock the service out by it.
+    private static func giveAway(_ descriptor: Int32, beside path: String) {
+        var locked = stat()
+        guard geteuid() == 0, path.hasSuffix(lockSuffix), stat(String(path.dropLast(lockSuffix.count)), &locked) == 0
+        else { return }
+        _ = fchown(descriptor, locked.st_uid, locked.st_gid)
+    }
+
+    private static let lockSuffix = ".lock"
 
     private static func readAll(
         _ descriptor: Int32, path: String, limit: Int

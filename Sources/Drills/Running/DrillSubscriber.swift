@@ -67,7 +67,7 @@ final class DrillSubscriber: Sendable {
         var hadConnection = false
         var isWhole = after != nil
         defer { if hadConnection, !Task.isCancelled { lost(node) } }
-        let onSynced = { self.synced(node, isWhole: isWhole) }
+        let onSynced = { (_: Position?) in self.synced(node, isWhole: isWhole) }
         try await follower.run(onSynced: onSynced) { notification in
             hadConnection = true
             if notification.isOwnClear { isWhole = false }
