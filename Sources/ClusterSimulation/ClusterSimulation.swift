@@ -188,9 +188,9 @@ extension World {
             let owner = machine(of: domain, at: assignment.owner)
         else { return }
         let list = Self.list(of: owner.replica, at: moment)
-        // For as long as a lone owner could take no renewal it ends nobody, and as long again; that was three seconds.
+        // For as long as a lone owner could take no renewal it ends nobody, and as long again.
         let spares = owner.sparesUntil - moment(of: owner.node.name).monotonic
-        if spares > .seconds(4) { history.violate("deadlines", "\(domain) ends nobody for \(spares)") }
+        if spares > .seconds(30) { history.violate("deadlines", "\(domain) ends nobody for \(spares)") }
         history.compare(
             list, of: domain, at: now, mayOutlive: mayOwnersBeLate || spares > .zero - History.lateness)
         compareConsumer(of: domain, with: list)

@@ -158,14 +158,15 @@ extension World {
         return true
     }
 
-    /// A disk may be lost only while another member holds all that this one holds: one failure, not two.
+    /// A disk may be lost only while another member holds all that this one holds: one failure, not two. Nor is it one
+    /// when that member is about to be let go of, since an operator has drained it.
     private func isSafeToLoseDisk(of name: NodeName) -> Bool {
         coordinator.load().assignments.allSatisfy { assignment in
             let members = ([assignment.owner].compactMap { $0 } + assignment.inSync)
             guard members.contains(where: { $0.name == name }) else { return true }
             return members.contains { member in
                 member.name != name && nodes[member.name]?.life == member && nodes[member.name]!.isRunning
-                    && !nodes[member.name]!.isPaused
+                    && !nodes[member.name]!.isPaused && !drained.contains(member.name)
             }
         }
     }

@@ -34,6 +34,11 @@ extension World {
                 machine.leadingTerm(at: moment(of: name)) > 0
             else { continue }
             orders += 1
+            switch order {
+            case .drain(let name): drained.insert(name)
+            case .undrain(let name): drained.remove(name)
+            case .move: break
+            }
             trace.note(now, "operator: \(order)")
             if isLoaded { record(.order(order)) }
             route(.ordered(order, id: orders), at: name)

@@ -126,6 +126,8 @@ struct World {
     var activeFaults = 0
     /// How often a domain was found at rest amid the history.
     var quietPoints = 0
+    /// Nodes that operators have drained last, whatever has come of it.
+    var drained: Set<NodeName> = []
     /// Orders of operators given so far.
     var orders: UInt64 = 0
     /// How many times nobody was to serve a domain any more, as the topology had it no more.
