@@ -55,6 +55,12 @@ extension ClusterSimulation {
                 "when all registrars had been away for longer than the grace, the first to come back began domains "
                 + "with what it had"
         ),
+        FormerBug(
+            seed: 4_008_962_751, isPlain: false,
+            cause:
+                "an owner that was still restating answered that there was nothing to unregister, which a standby had "
+                + "and brought back when it was promoted"
+        ),
     ]
 
     /// Runs the histories of former bugs.

@@ -42,9 +42,19 @@ extension DomainMachine {
         let entries = binding.changes.isEmpty ? present.count : binding.changes.count
         guard let owner, owner.room(policy) >= entries, entries <= max(Binding.maximumChanges, present.count)
         else { return .overloaded }
+        if mayStandbysHaveMore, endsWhatIsNotHere(binding, present) { return .overloaded }
         // A contact of another account would escape the checks of this one's order and number.
         assert(binding.isOfOneAccount, "a binding of \(binding.account) in \(domain) changes another's contact")
         return brevity(of: binding) ?? disorder(of: binding, present) ?? shortage(for: binding, present)
+    }
+
+    /// Whether it ends something of which this copy has nothing, or everything, whatever there is.
+    private func endsWhatIsNotHere(_ binding: Binding, _ present: [PackedContact]) -> Bool {
+        binding.changes.isEmpty
+            || binding.changes.contains { change in
+                guard case .remove = change else { return false }
+                return !present.contains(where: change.concerns)
+            }
     }
 
     /// A time to live that is under the domain's minimum.

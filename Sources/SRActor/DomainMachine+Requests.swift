@@ -12,14 +12,26 @@ extension DomainMachine {
         case .register(let contact, let ttl): return register(contact, ttl: ttl, request.id, sender, at: now)
         case .unregister(let key, let reason):
             let contacts = replica.table.contact(key: key[...]).map { [$0] } ?? []
+            guard !contacts.isEmpty || !mayStandbysHaveMore else {
+                return [.refuse(request.id, .overloaded, to: sender)]
+            }
             return unregister(contacts, reason, request.id, sender, at: now)
         case .deleteAccount(let account):
+            guard !mayStandbysHaveMore else { return [.refuse(request.id, .overloaded, to: sender)] }
             let contacts = replica.table.contacts(of: account).map(\.contact)
             return unregister(contacts, .deleteAOR, request.id, sender, at: now)
         case .bind(let binding): return bind(binding, request.id, sender, at: now)
         case .clear: return clear(request.id, sender, at: now)
         case .list: preconditionFailure("a list was answered above")
         }
+    }
+
+    /// Whether standbys may hold something that is no more here, so that one of them, promoted now, would restate it:
+    /// they keep what they had from earlier epochs until they have everything that is restated in this one. What has no
+    /// entry of its own to tell them is asked for again.
+    var mayStandbysHaveMore: Bool {
+        guard let owner, !owner.waitsForNobody else { return false }
+        return owner.replayEnd == 0 || owner.committed < owner.replayEnd
     }
 
     /// Why nothing at all is granted at the moment.

@@ -88,6 +88,34 @@ struct DomainMachineReplayTests {
         #expect(ended.count == 1)
     }
 
+    /// A standby may still have what has ended here, and would restate it if it were promoted now.
+    @Test func whatIsNotHereIsNotEndedBeforeStandbysHaveEverythingRestated() throws {
+        var cluster = try MachineCluster.pair()
+        cluster.start("c")
+        try cluster.register("alice")
+        cluster.settle()
+        cluster.isolate("a")
+        cluster.cut.insert(.init(from: NodeName("b"), to: NodeName("c")))
+        cluster.assign(epoch: 2, owner: "b", standbys: ["c+"], to: ["b", "c"])
+        let early = cluster.unregister("nobody", to: "b")
+        let known = cluster.unregister("alice", to: "b")
+        cluster.settle()
+        #expect(cluster.replies[early] == .refused(.overloaded))
+        #expect(cluster.replies[known] == nil, "it has an entry, which waits for the standby")
+        cluster.cut = []
+        cluster.advance(2_000)
+        guard case .unregistered(_, count: 1) = cluster.replies[known] else {
+            Issue.record("expected one to end, got \(String(describing: cluster.replies[known]))")
+            return
+        }
+        let late = cluster.unregister("nobody", to: "b")
+        cluster.advance(500)
+        guard case .unregistered(_, count: 0) = cluster.replies[late] else {
+            Issue.record("expected none to end, got \(String(describing: cluster.replies[late]))")
+            return
+        }
+    }
+
     @Test func theRemainingTimeToLiveIsRestated() throws {
         var cluster = try filled(1)
         cluster.advance(100_000)
