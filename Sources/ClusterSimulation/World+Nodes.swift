@@ -99,7 +99,7 @@ extension World {
         let concerns = assignment.owner == life || assignment.standbys.contains { $0.node == life }
         if node.domains[assignment.domain] == nil, concerns {
             node.domains[assignment.domain] = DomainMachine(
-                domain: assignment.domain, node: life, policy: policy(at: node))
+                domain: assignment.domain, node: life, policy: policy(of: assignment.domain, at: node))
         }
         hearsFormerOwner(before: assignment, at: name)
         node.told[assignment.domain] = assignment
@@ -176,6 +176,7 @@ extension World {
         handle(.journal(isWritable: !failedDisks.contains(name)))
         handle(.stored)
         node.wakes[domain] = node.domains[domain]?.nextWake(at: moment)
+        noteSpared(domain, at: node, moment)
         for directive in directives { perform(directive, of: domain, at: node) }
         // Nothing of a domain that nobody serves any more is kept.
         if node.domains[domain]?.isRetired == true {
@@ -183,6 +184,14 @@ extension World {
             node.disk[domain] = nil
             node.wakes[domain] = nil
         }
+    }
+
+    /// For as long as a lone owner could take no renewal it ends nobody, and as long again, whoever is owner by then.
+    private mutating func noteSpared(_ domain: DomainName, at node: SimulatedNode, _ moment: Moment) {
+        guard let machine = node.domains[domain], machine.sparesUntil > moment.monotonic else { return }
+        let rest = machine.sparesUntil - moment.monotonic
+        if rest > .seconds(30) { history.violate("deadlines", "\(domain) ends nobody for \(rest)") }
+        sparedUntil[domain] = max(sparedUntil[domain] ?? now, now + rest)
     }
 
     private mutating func perform(

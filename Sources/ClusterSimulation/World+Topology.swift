@@ -26,13 +26,15 @@ extension World {
         guard let layout = Self.layout(of: active.text, nodes: layout.nodes, options) else { return }
         node.topology = active
         route(.learned(active, layout), at: name)
-        for domain in layout.domains { step(.policy(policy(at: node)), of: domain.name, at: name) }
+        for domain in layout.domains { step(.policy(policy(of: domain.name, at: node)), of: domain.name, at: name) }
     }
 
-    /// By what a node goes as far as it has heard.
-    func policy(at node: SimulatedNode) -> DomainPolicy {
+    /// By what a node goes as far as it has heard of a topology that has the domain.
+    func policy(of domain: DomainName, at node: SimulatedNode) -> DomainPolicy {
         var known = policy
-        guard let active = node.topology else { return known }
+        guard let active = node.topology, ServedTopology(active.text)?.domains.contains(domain) == true else {
+            return known
+        }
         known.topology = active.version
         known.maximumDevices = ServedTopology(active.text)?.devices.map(UInt32.init) ?? policy.maximumDevices
         return known

@@ -79,6 +79,8 @@ struct World {
     var longestPause: [NodeName: Duration] = [:]
     /// Until when registrars were last gone, stopped or cut off.
     var lastAway: [NodeName: MonotonicInstant] = [:]
+    /// Until when owners end nobody, after they could take no renewals.
+    var sparedUntil: [DomainName: MonotonicInstant] = [:]
     /// Epochs that may have begun with less than was acknowledged, as they may after the grace.
     var losses = 0
     /// Nodes that are or were of the wire version before.
