@@ -39,23 +39,28 @@ extension Planner {
     /// - Parameter members: lives that are still awaited.
     func isGraceOver(at place: Int, awaiting members: [NodeID], _ round: inout Round) -> Bool {
         let (name, now) = (layout.domains[place].name, round.facts.now.monotonic)
-        let isAnybodyThere = isAnybodyAble(at: place, round)
+        let firstUp = firstAble(at: place, round)
         var wait = round.facts.waits[name]
-        wait?.look(isAnybodyThere: isAnybodyThere, grace: restartGrace, at: now)
-        if wait == nil, isAnybodyThere { wait = GraceWait(at: now) }
+        wait?.look(isAnybodyThere: firstUp != nil, grace: restartGrace, at: now)
+        if wait == nil, firstUp != nil { wait = GraceWait(at: now) }
         round.waits[name] = wait
-        let heard = members.compactMap { round.facts.membership[$0.name]?.lastHeard }.max()
+        // Whoever seemed to be there before those that are may have been gone already.
+        let heard = ([firstUp] + members.map { round.facts.membership[$0.name]?.lastHeard }).compactMap(\.self).max()
         return wait?.isOver(heard: heard, grace: restartGrace, at: now) ?? false
     }
 
-    /// Whether somebody is there who could take the domain over: a node that is to serve it, or one that has a copy,
-    /// of a site that has its quorum.
-    private func isAnybodyAble(at place: Int, _ round: Round) -> Bool {
-        func isThere(_ node: Int) -> Bool { round.lives[node] != nil && isQuorate(node, facts: round.facts) }
-        if ranks[place].contains(where: isThere) { return true }
-        guard ranks[place].count < nodes.count else { return false }
-        return nodes.indices.contains { node in
-            isThere(node) && round.lives[node].map { holds($0, layout.domains[place].name, round.facts) } == true
-        }
+    /// Since when any of those has been up who are there and could take the domain over: nodes that are to serve it, or
+    /// that have a copy, at sites that have their quorum. Nil when there are none.
+    private func firstAble(at place: Int, _ round: Round) -> MonotonicInstant? {
+        let domain = layout.domains[place]
+        if domain.isClosing { return round.firstUp.values.min() }
+        if let first = round.firstUp[domain.group] { return first }
+        guard ranks[place].count < nodes.count else { return nil }
+        return nodes.indices.compactMap { node in
+            guard let life = round.lives[node], isQuorate(node, facts: round.facts),
+                holds(life, domain.name, round.facts)
+            else { return nil }
+            return round.facts.membership[life.name]?.upSince
+        }.min()
     }
 }

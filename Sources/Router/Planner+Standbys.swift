@@ -121,6 +121,8 @@ extension Planner {
         let facts: Facts
         /// For each of the planner's nodes its living life.
         let lives: [NodeID?]
+        /// Since when any of each group's living nodes at sites with their quorum has been up.
+        let firstUp: [String?: MonotonicInstant]
         /// Where domains are to move, by their places in the layout.
         var successors: [Int: NodeID] = [:]
         /// Domains that wait for an owner, with assignments that are stored anew as they are.
@@ -138,6 +140,12 @@ extension Planner {
                 facts.membership[node.name].flatMap { $0.isAlive ? $0.life : nil }
             }
             let counts = facts.book.ownedCounts
+            firstUp = nodes.reduce(into: [:]) { firstUp, node in
+                guard let member = facts.membership[node.name], member.isAlive, let since = member.upSince,
+                    facts.quorums[node.site]?.isHeld ?? true
+                else { return }
+                firstUp[node.group] = min(firstUp[node.group] ?? since, since)
+            }
             self.facts = facts
             self.nodes = nodes
             self.lives = lives

@@ -94,13 +94,15 @@ struct Scene {
     var now = at(0)
 
     /// All of `alive` are up and have reported that they hold nothing; any other node is down.
-    /// - Parameter absence: for how long the others have been, in milliseconds; longer than the grace.
-    init(_ layout: ClusterLayout = threeServers, alive: [NodeID], absence: Int64 = 8_000) {
+    /// - Parameters:
+    ///   - presence: for how long those alive have been up, in milliseconds.
+    ///   - absence: for how long the others have been down; longer than the grace.
+    init(_ layout: ClusterLayout = threeServers, alive: [NodeID], presence: Int64 = 0, absence: Int64 = 8_000) {
         self.layout = layout
         membership = Membership(layout, periods: Periods(), listeningFrom: at(-10_000).monotonic)
         _ = membership.sweep(at: at(-absence).monotonic)
         for node in alive {
-            _ = membership.heard(heartbeat(), from: node, at: now.monotonic)
+            for time in [-presence, 0] { _ = membership.heard(heartbeat(), from: node, at: at(time).monotonic) }
             copies.take(CopyReports(reports: []), from: node)
         }
         _ = membership.sweep(at: now.monotonic)

@@ -39,7 +39,7 @@ import Testing
         var random = SplitMix64(seed: seed)
         var world = World(&random, domains: 40)
         for index in world.nodes.indices { world.isUp[index] = random.chance(80) }
-        var scene = Scene(world.layout, alive: world.alive)
+        var scene = Scene(world.layout, alive: world.alive, presence: 60_000)
         let lives = world.nodes.indices.map { world.life($0) }
         // How much of everything there is differs from one seed to the next, so that no limit hides another.
         let (inSync, strange) = (random.chance(50) ? 98 : 70, random.chance(50) ? 2 : 15)
@@ -86,7 +86,7 @@ import Testing
             let changed = Int.random(in: 0..<world.nodes.count, using: &random)
             if !world.isUp[changed] || world.isUp.count(where: \.self) > 2 { world.isUp[changed].toggle() }
             if world.isUp[changed] { world.incarnations[changed] += 1 }
-            var scene = Scene(world.layout, alive: world.alive)
+            var scene = Scene(world.layout, alive: world.alive, presence: 60_000)
             scene.assignments = assignments
             if random.chance(30), let drained = world.alive.randomElement(using: &random), world.alive.count > 1 {
                 scene.wishes.drain(drained.name)

@@ -119,7 +119,7 @@ import Testing
     }
 
     @Test func copiesOfOthersAreTakenOnlyAfterTheGrace() throws {
-        var scene = Scene(alive: [sr2, sr3])
+        var scene = Scene(alive: [sr2, sr3], presence: 9_000)
         scene.assignments = [assignment(epoch: 4, owner: sr1)]
         scene.holds(sr3, copy(3, 11))
         scene.lostSince = [domain("d.example"): at(-4999)]
@@ -148,6 +148,24 @@ import Testing
         #expect(scene.next()?.owner == sr3)
     }
 
+    /// Another node only seemed to be there: it was down when the first one came.
+    @Test func theGraceCountsFromWhenOneIsUpThatStaysUp() {
+        var scene = Scene(alive: [sr2])
+        scene.assignments = [assignment(epoch: 4, owner: sr1)]
+        scene.lostSince = [domain("d.example"): at(0)]
+        scene.waits = [:]
+        for time in stride(from: 0, to: 9_000, by: 200) {
+            scene.now = at(Int64(time))
+            if time == 4_000 { scene.comesUp(sr3) }
+            if time == 4_400 { scene.goesDown(sr2) }
+            let plan = scene.plan()
+            #expect(plan.changes == [], "\(time)")
+            scene.waits = plan.waits
+        }
+        scene.now = at(9_000)
+        #expect(scene.next()?.owner == sr3)
+    }
+
     /// Those that are there keep restarting: it does not go on for ever.
     @Test func theGraceEndsThoughWhoeverIsThereComesAndGoes() {
         var scene = Scene(alive: [sr3])
@@ -165,7 +183,7 @@ import Testing
     }
 
     @Test func aMemberThatOnlyEverComesBackIsNotAwaitedForEver() {
-        var scene = Scene(alive: [life("sr1", 2), sr3])
+        var scene = Scene(alive: [life("sr1", 2), sr3], presence: 30_000)
         scene.assignments = [assignment(epoch: 4, owner: sr1)]
         scene.copies = CopyCatalogue()
         scene.copies.take(CopyReports(reports: [copy(3, 11)]), from: sr3)
@@ -185,7 +203,7 @@ import Testing
     }
 
     @Test func afterTheGraceWithoutAnyCopyTheDomainStartsEmpty() throws {
-        var scene = Scene(alive: [sr2, sr3])
+        var scene = Scene(alive: [sr2, sr3], presence: 9_000)
         scene.assignments = [assignment(epoch: 4, owner: sr1)]
         scene.lostSince = [domain("d.example"): at(-5000)]
         let next = try #require(scene.next())
