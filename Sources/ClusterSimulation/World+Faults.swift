@@ -103,6 +103,7 @@ extension World {
             // What a full disk did not take is lost with the process.
             let isWhole = withDisk && failedDisks.isDisjoint(with: running)
             guard !running.isEmpty, isWhole || running.allSatisfy(isSafeToLoseDisk) else { return false }
+            if !isWhole { lastLoss = now }
             trace.note(now, "\(World.Fault.crash(running, withDisk: withDisk, torn: torn))")
             var lost = 0
             for name in running { lost += crash(name, withDisk: withDisk, torn: torn, isAlone: running.count == 1) }
@@ -161,7 +162,9 @@ extension World {
     /// A disk may be lost only while another member holds all that this one holds: one failure, not two. Nor is it one
     /// when that member is about to be let go of, since an operator has drained it.
     private func isSafeToLoseDisk(of name: NodeName) -> Bool {
-        coordinator.load().assignments.allSatisfy { assignment in
+        // One of the version before does not tell that its disk is full.
+        guard !(failedDisks.contains(name) && nodes[name]!.isFormer) else { return false }
+        return coordinator.load().assignments.allSatisfy { assignment in
             let members = ([assignment.owner].compactMap { $0 } + assignment.inSync)
             guard members.contains(where: { $0.name == name }) else { return true }
             return members.contains { member in

@@ -212,8 +212,8 @@ extension World {
             grantOutage(of: domain, to: node.life, reason)
             trace.note(now, "\(name) \(Trace.describe(directive)) \(domain)")
             // What clients know of is there from the first moment on, whatever they ask for later.
-            // In the same turn it may have learned that it is owner no more.
-            if reason != .storageCleared, let machine = node.domains[domain], machine.isOwner {
+            // In the same turn it may have learned that it is owner no more, or that everything is to end.
+            if reason != .storageCleared, let machine = node.domains[domain], machine.isOwner, !machine.isRetiring {
                 let replica = machine.replica
                 history.compare(
                     Self.list(of: replica, at: moment(of: name), all: true), of: domain, before: epoch, at: now,

@@ -57,7 +57,7 @@ extension DomainMachine {
     }
 
     /// Whether requests are refused because the domain is no more.
-    var isRetiring: Bool { owner != nil && retirement != nil }
+    public var isRetiring: Bool { owner != nil && retirement != nil }
 
     mutating func endRetirementIfPutBack() {
         guard isPutBack, let owner, let retirement else { return }
