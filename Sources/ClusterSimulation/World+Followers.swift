@@ -46,7 +46,7 @@ extension World {
             case .send(let message, let peer): send(boastful(message, at: node), from: node.name, to: peer)
             case .deliver(let delivery):
                 twin.underWay += 1
-                twin.lastArrival = max(twin.lastArrival, now + followChance.duration(0...options.socketDelay))
+                twin.lastArrival = max(twin.lastArrival, now + followChance.duration(0...socketDelay))
                 queue.add(
                     .step(node.name, .handOver(delivery, domain, life: node.life)), at: twin.lastArrival)
             case .alarm(let text): history.violate("no alarm", "\(node.name): \(text)")

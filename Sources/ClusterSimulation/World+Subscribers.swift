@@ -116,6 +116,9 @@ extension World {
     func isSlow(_ subscriber: Subscriber) -> Bool { subscriber.wish.isSlow && isLoaded }
 
     /// A slow one takes a little, and does so again and again.
+    /// Once all is healed sockets are quick: nothing is told of the time to settle.
+    var socketDelay: Int { isLoaded ? options.socketDelay : min(options.socketDelay, 1) }
+
     mutating func read(_ number: Int, _ id: SubscriberID) {
         guard let subscriber = subscribers[number], subscriber.socket?.id == id, isLoaded else { return }
         read(subscriber, Int.random(in: 1...8, using: &followChance))
