@@ -209,6 +209,8 @@ extension World {
         case .alarm(let text): history.violate("no alarm", "\(name): \(text)")
         case .becameOwner(let epoch, let reason, _):
             if reason == .moved { moves += 1 }
+            // Everything has ended, though followers are told only now.
+            if reason == .storageCleared { history.mayHaveEnded(domain, at: now) }
             grantOutage(of: domain, to: node.life, reason)
             trace.note(now, "\(name) \(Trace.describe(directive)) \(domain)")
             // What clients know of is there from the first moment on, whatever they ask for later.
