@@ -133,6 +133,7 @@ extension World {
             let owner = machine(of: domain, at: assignment.owner), owner.isOwner
         else { return "\(domain) has no owner that serves" }
         if let wrong = misplacement(of: assignment) { return wrong }
+        guard !owner.isRetiring else { return "the owner of \(domain) refuses everything" }
         let standbys = assignment.standbys
         guard standbys.count == options.replicas - 1, standbys.allSatisfy(\.inSync) else {
             return "\(domain) has \(standbys.filter(\.inSync).count) of \(options.replicas - 1) standbys in sync"

@@ -162,11 +162,6 @@ struct History {
         for contact in knowledge.keys where contact.domain == domain { knowledge[contact]?.isUncertain = true }
     }
 
-    /// Whether what the domain acknowledged may have ended by ``mayHaveEnded(_:at:)`` since then.
-    func mayHaveEnded(_ domain: DomainName, since instant: MonotonicInstant) -> Bool {
-        mayHaveEnded[domain].map { $0 >= instant } ?? false
-    }
-
     /// Owners of former epochs may not have heard of the next one yet, and go on: nothing of that counts.
     mutating func forgive(_ domain: DomainName, below epoch: UInt64) { forgivenBelow[domain] = epoch }
 

@@ -47,6 +47,8 @@ final class SimulatedNode {
     var told: [DomainName: Assignment] = [:]
     var lastReport = MonotonicInstant.distantPast
     let lease = LeaseHolder()
+    /// The epochs of the domains that it took requests for as owner when its last turn ended.
+    private(set) var serving: [DomainName: UInt64] = [:]
     /// The last entry of each domain that an owner spoke of: for a planted bug.
     var claims: [DomainName: Position] = [:]
 
@@ -70,6 +72,11 @@ final class SimulatedNode {
     }
 
     var life: NodeID { NodeID(name: name, incarnation: incarnation) }
+
+    func noteServing(_ domain: DomainName) {
+        let machine = domains[domain].flatMap { $0.report.isOwner && !$0.isRetiring ? $0 : nil }
+        serving[domain] = machine?.report.position.epoch
+    }
 }
 
 /// What a node keeps through which clients ask: the production machine that brings requests to owners, and what waits

@@ -103,33 +103,17 @@ extension World {
     /// A cluster that has settled takes writes, through every gateway, for every domain; and then settles again.
     mutating func proveService() {
         guard isSettled else { return }
-        let began = now
-        let refusing = refusingNodes(of: domains, attempt: 1)
-        // A removal that was taken back may have cleared what was registered meanwhile: once.
-        let cleared = Set(refusing.map(\.domain)).filter { history.mayHaveEnded($0, since: began) }
-        let stillRefusing = refusingNodes(of: cleared.sorted(), attempt: 2)
-        for (domain, name) in refusing.filter({ !cleared.contains($0.domain) }) + stillRefusing {
-            history.violate("it settles", "\(domain) took no registration through \(name)")
-        }
-    }
-
-    /// Registers somebody in every domain through every node that takes registrations, and waits until it has settled.
-    ///
-    /// - Returns: the domains that have no such registration then, and the nodes.
-    private mutating func refusingNodes(
-        of domains: [DomainName], attempt: Int
-    ) -> [(domain: DomainName, node: NodeName)] {
         var asked: [History.ContactID: NodeName] = [:]
         for domain in domains {
             for name in followers where nodes[name]!.isRunning {
-                let key = ContactKey(.user, "last-\(attempt)-\(name)", "c")
+                let key = ContactKey(.user, "last-\(name)", "c")
                 if ask(Wish(domain: domain, key: key, kind: .register(ttl: 600_000)), through: name) {
                     asked[.init(domain: domain, key: key)] = name
                 }
             }
             for name in gateways where nodes[name]!.isRunning {
                 let wish = DeviceWish(
-                    domain: domain, account: "last-\(attempt)-\(name)", changes: [.init(contact: "c", ttl: 600_000)])
+                    domain: domain, account: "last-\(name)", changes: [.init(contact: "c", ttl: 600_000)])
                 if bind(wish, through: name) {
                     asked[.init(domain: domain, key: ContactKey(.sipuser, wish.account, "c"))] = name
                 }
@@ -137,11 +121,10 @@ extension World {
         }
         let limit = now + Self.requestDeadline + .seconds(4)
         while !isSettled, now < limit { run(until: now + .milliseconds(250)) }
-        return asked.sorted { $0.key.key < $1.key.key }
-            .filter { contact, _ in
-                history.knowledge[contact].map { $0.isUncertain || !$0.isRegistered } ?? true
-            }
-            .map { (domain: $0.key.domain, node: $0.value) }
+        for (contact, name) in asked.sorted(by: { $0.key.key < $1.key.key })
+        where history.knowledge[contact].map({ $0.isUncertain || !$0.isRegistered }) ?? true {
+            history.violate("it settles", "\(contact.domain) took no registration through \(name)")
+        }
     }
 
     // MARK: The gateway

@@ -178,6 +178,7 @@ extension World {
         node.wakes[domain] = node.domains[domain]?.nextWake(at: moment)
         noteSpared(domain, at: node, moment)
         for directive in directives { perform(directive, of: domain, at: node) }
+        node.noteServing(domain)
         // Nothing of a domain that nobody serves any more is kept.
         if node.domains[domain]?.isRetired == true {
             node.domains[domain] = nil
@@ -209,8 +210,13 @@ extension World {
         case .alarm(let text): history.violate("no alarm", "\(name): \(text)")
         case .becameOwner(let epoch, let reason, _):
             if reason == .moved { moves += 1 }
-            // Everything has ended, though followers are told only now.
-            if reason == .storageCleared { history.mayHaveEnded(domain, at: now) }
+            if reason == .storageCleared {
+                // Everything has ended, though followers are told only now.
+                history.mayHaveEnded(domain, at: now)
+                if node.serving[domain] == epoch - 1 {
+                    history.violate("nothing acknowledged is lost", "\(name) \(domain): cleared while it was served")
+                }
+            }
             grantOutage(of: domain, to: node.life, reason)
             trace.note(now, "\(name) \(Trace.describe(directive)) \(domain)")
             // What clients know of is there from the first moment on, whatever they ask for later.

@@ -39,7 +39,6 @@ extension DomainMachine {
             feed.role == .follower && now.monotonic - feed.lastHeard > Self.feedTimeout
         }
         endHandOverIfOverdue(at: now)
-        endRetirementIfNotRepeated(at: now)
         expire(at: now)
         return changesToAskFor(at: now)
     }
@@ -150,7 +149,7 @@ extension DomainMachine {
     mutating func keep(at now: Moment) -> [Directive] {
         guard owner?.isDeposed == false else { return [] }
         let ended = replay(at: now)
-        endRetirementIfPutBack()
+        endRetirementIfOver(at: now)
         endForRetirement(at: now)
         var directives: [Directive] = []
         if !owner!.unstored.isEmpty {

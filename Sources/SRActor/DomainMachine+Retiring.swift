@@ -9,9 +9,9 @@ import RegistrarEvents
 /// these steps may be cut off by a failover.
 ///
 /// The owner serves again when it learns of a topology that has the domain, and when the order is not repeated. What
-/// had ended by then has ended. Once it has asked for the epoch that begins with `clear`, a topology that has the
-/// domain has it serve in that one only: the router may begin it at any moment, and what had been granted before would
-/// be gone. No longer than `retirementPatience`, though: without a router it serves all the same.
+/// had ended by then has ended. Once it has asked for the epoch that begins with `clear`, or to be let go, it first
+/// asks for another revision instead, and waits for whatever comes: the step may be granted at any moment, and what was
+/// taken in before it would be gone. A new revision makes it void.
 extension DomainMachine {
     /// How long an order holds.
     static let retirementPatience = Duration.seconds(2)
@@ -29,6 +29,8 @@ extension DomainMachine {
         var router: NodeName
         var orderedAt: MonotonicInstant
         var lastAsked: MonotonicInstant?
+        /// The revision of the assignment under which a step was asked for last.
+        var askedUnder: UInt64?
         /// The next slot to look at for registrations that are to end, in this epoch.
         var cursor = 0
         var epoch: UInt64
@@ -51,6 +53,7 @@ extension DomainMachine {
         var next = Retirement(order, from: router, at: now)
         if let retirement, retirement.epoch == order.epoch {
             (next.cursor, next.lastAsked) = (retirement.cursor, retirement.lastAsked)
+            next.askedUnder = retirement.askedUnder
         }
         retirement = next
         return isFirst ? [.retiring] : []
@@ -59,23 +62,22 @@ extension DomainMachine {
     /// Whether requests are refused because the domain is no more.
     public var isRetiring: Bool { owner != nil && retirement != nil }
 
-    mutating func endRetirementIfPutBack() {
-        guard isPutBack, let owner, let retirement else { return }
-        let isClearUnderWay = retirement.epoch == owner.epoch && retirement.lastAsked != nil && !isCleared(owner)
-        if !isClearUnderWay { self.retirement = nil }
+    /// The domain was put back, or nobody orders its end any more; and no step towards it can be granted.
+    mutating func endRetirementIfOver(at now: Moment) {
+        guard let owner, let retirement, isOver(retirement, at: now),
+            retirement.askedUnder != owner.assignment.revision
+        else { return }
+        self.retirement = nil
     }
 
-    /// Whether a topology has the domain that is newer than the one that had it no more.
-    private var isPutBack: Bool { retirement.map { $0.topology <= policy.topology } ?? false }
+    private func isOver(_ retirement: Retirement, at now: Moment) -> Bool {
+        // A topology has the domain that is newer than the one that had it no more.
+        retirement.topology <= policy.topology || now.monotonic - retirement.orderedAt >= Self.retirementPatience
+    }
 
     /// An epoch that began empty and in which nothing has happened since: its `clear` is the last word.
     private func isCleared(_ owner: Ownership) -> Bool {
         owner.assignment.cause == .storageCleared && owner.ring.lastSeq == 1
-    }
-
-    mutating func endRetirementIfNotRepeated(at now: Moment) {
-        guard let retirement, now.monotonic - retirement.orderedAt >= Self.retirementPatience else { return }
-        self.retirement = nil
     }
 
     /// Ends registrations, as many as a turn may and the log has room for.
@@ -102,14 +104,15 @@ extension DomainMachine {
             current.uncommitted == 0
         else { return [] }
         if let asked = retirement.lastAsked, now.monotonic - asked < Self.retirementInterval { return [] }
-        let isCleared = isCleared(current)
-        guard !isCleared || isFarewellOver(current, at: now) else { return [] }
+        let (isOver, isCleared) = (isOver(retirement, at: now), isCleared(current))
+        guard isOver || !isCleared || isFarewellOver(current, at: now) else { return [] }
         self.retirement?.lastAsked = now.monotonic
+        self.retirement?.askedUnder = current.assignment.revision
         let change = ReplicaChange(
             domain: domain, epoch: current.epoch, revision: current.assignment.revision,
-            kind: isCleared ? .retire : .clear, node: node)
-        // Who gave the order may lead no more by the time that the domain is there again.
-        return isPutBack ? [.askRouters(change)] : [.send(.replicaChange(change), to: retirement.router)]
+            kind: isOver ? .remove : isCleared ? .retire : .clear, node: node)
+        // Who gave the order may lead no more by then.
+        return isOver ? [.askRouters(change)] : [.send(.replicaChange(change), to: retirement.router)]
     }
 
     /// Followers come to an epoch by themselves, so it takes a moment until the owner knows all that there are.

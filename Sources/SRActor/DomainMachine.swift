@@ -149,7 +149,7 @@ public struct DomainMachine: Sendable {
             // Rings were made by the former sizes, and the room in them is counted by those.
             (new.ringEntries, new.ringBytes) = (policy.ringEntries, policy.ringBytes)
             policy = new
-            endRetirementIfPutBack()
+            endRetirementIfOver(at: now)
             return []
         case .follow(let follow, let sender): return take(follow, from: sender, at: now)
         case .append(let append, let sender):

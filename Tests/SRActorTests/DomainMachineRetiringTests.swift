@@ -64,8 +64,13 @@ struct DomainMachineRetiringTests {
 
     @Test func anOrderThatIsNotRepeatedLapses() throws {
         var cluster = try MachineCluster.pair()
+        try cluster.register("bob")
+        cluster.settle()
+        // Nothing is committed, so it comes to no step that could be granted late.
+        cluster.cut.insert(.init(from: NodeName("b"), to: NodeName("a")))
         cluster.orderRetirement("a")
         cluster.advance(2_500)
+        cluster.cut.removeAll()
         let granted = try cluster.register("alice")
         cluster.settle()
         #expect(cluster.replies[granted] != .refused(.notOwner))
@@ -106,24 +111,64 @@ struct DomainMachineRetiringTests {
 
     /// What was granted before that epoch would be gone by its `clear`.
     @Test func aDomainThatIsPutBackWaitsForTheClearThatWasAskedFor() throws {
-        var cluster = try MachineCluster.pair()
-        try cluster.register("bob")
-        cluster.settle()
-        cluster.forget()
-        cluster.orderRetirement("a")
-        cluster.settle()
-        #expect(cluster.asked.map(\.kind) == [.clear])
+        var cluster = try MachineCluster.askedToClear()
         cluster.turn("a", .policy(DomainPolicy(topology: 2)))
         let refused = try cluster.register("alice")
         #expect(cluster.replies[refused] == .refused(.notOwner))
         cluster.advance(300)
-        #expect(cluster.asked.map(\.kind) == [.clear, .clear], "it goes on asking")
+        #expect(cluster.asked.map(\.kind) == [.clear, .remove], "it asks for a revision under which none can come")
+        #expect(cluster.asked.last?.node.name == NodeName("a"), "which is none of its standbys")
         cluster.assign(epoch: 2, owner: "a", standbys: ["b+"], cause: .storageCleared)
         cluster.settle()
         let granted = try cluster.register("alice")
         cluster.settle()
         #expect(cluster.replies[granted] != .refused(.notOwner))
         #expect(try cluster.accounts("a") == ["alice"])
+    }
+
+    @Test func anotherRevisionMakesTheClearVoid() throws {
+        var cluster = try MachineCluster.askedToClear()
+        cluster.turn("a", .policy(DomainPolicy(topology: 2)))
+        // However long no router says anything.
+        cluster.advance(10_000)
+        let refused = try cluster.register("alice")
+        #expect(cluster.replies[refused] == .refused(.notOwner))
+        cluster.assign(epoch: 1, owner: "a", standbys: ["b+"])
+        cluster.settle()
+        let granted = try cluster.register("alice")
+        cluster.settle()
+        #expect(cluster.replies[granted] != .refused(.notOwner))
+        #expect(try cluster.accounts("a") == ["alice"])
+    }
+
+    /// Whoever gave it may still have the clear granted.
+    @Test func anOrderThatLapsesLeavesTheClearToBeWaitedFor() throws {
+        var cluster = try MachineCluster.askedToClear()
+        cluster.advance(2_500)
+        let refused = try cluster.register("alice")
+        #expect(cluster.replies[refused] == .refused(.notOwner))
+        #expect(cluster.asked.map(\.kind).last == .remove)
+        cluster.orderRetirement("a")
+        cluster.advance(300)
+        #expect(cluster.asked.map(\.kind).last == .clear, "it is ordered again")
+    }
+
+    @Test func aDomainThatIsPutBackWaitsUntilItCannotBeLetGoOf() throws {
+        var cluster = try MachineCluster.askedToClear()
+        cluster.assign(epoch: 2, owner: "a", standbys: ["b+"], cause: .storageCleared)
+        for _ in 0..<3 {
+            cluster.orderRetirement("a")
+            cluster.advance(600)
+        }
+        #expect(cluster.asked.map(\.kind).last == .retire)
+        cluster.turn("a", .policy(DomainPolicy(topology: 2)))
+        let refused = try cluster.register("alice")
+        #expect(cluster.replies[refused] == .refused(.notOwner))
+        cluster.assign(epoch: 2, owner: "a", standbys: ["b+"], cause: .storageCleared)
+        cluster.settle()
+        let granted = try cluster.register("alice")
+        cluster.settle()
+        #expect(cluster.replies[granted] != .refused(.notOwner))
     }
 
     @Test func registrationsEndOnlyAsStandbysTakeThemIn() throws {
@@ -190,5 +235,19 @@ struct DomainMachineRetiringTests {
         let refused = try cluster.register("alice")
         #expect(cluster.replies[refused] == .refused(.intervalTooBrief(minimum: 700_000)))
         #expect(cluster["a"].policy.ringEntries == DomainPolicy().ringEntries)
+    }
+}
+
+extension MachineCluster {
+    /// One whose owner has ended everything, and has asked for the epoch that begins with `clear`.
+    fileprivate static func askedToClear() throws -> MachineCluster {
+        var cluster = try MachineCluster.pair()
+        try cluster.register("bob")
+        cluster.settle()
+        cluster.forget()
+        cluster.orderRetirement("a")
+        cluster.settle()
+        #expect(cluster.asked.map(\.kind) == [.clear])
+        return cluster
     }
 }

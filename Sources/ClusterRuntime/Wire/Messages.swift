@@ -133,7 +133,8 @@ public struct ReplicaChange: Sendable, Hashable {
     public enum Kind: UInt8, Sendable, Hashable {
         /// It has everything, and I wait for it from now on.
         case add = 0
-        /// It does not answer in time; until this is granted I acknowledge nothing without it.
+        /// It does not answer in time; until this is granted I acknowledge nothing without it. Of a node that is no
+        /// standby it changes nothing but the revision: what was asked for under the former one is void.
         case remove = 1
         /// The list was cleared on request: give me a new epoch, in which it starts empty.
         case clear = 2
