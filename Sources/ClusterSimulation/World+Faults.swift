@@ -103,7 +103,6 @@ extension World {
             // What a full disk did not take is lost with the process.
             let isWhole = withDisk && failedDisks.isDisjoint(with: running)
             guard !running.isEmpty, isWhole || running.allSatisfy(isSafeToLoseDisk) else { return false }
-            if !isWhole { lastLoss = now }
             trace.note(now, "\(World.Fault.crash(running, withDisk: withDisk, torn: torn))")
             var lost = 0
             for name in running { lost += crash(name, withDisk: withDisk, torn: torn, isAlone: running.count == 1) }
@@ -184,6 +183,7 @@ extension World {
         if !withDisk { nodes[name]!.disk = [:] }
         let lost = mayTear ? torn ?? Int.random(in: 0...5, using: &clocks) : 0
         tearJournal(of: name, by: lost)
+        if !withDisk || lost > 0 || failedDisks.contains(name) { noteLoss(of: name) }
         if has(.losesTheJournalsEnd) { tearJournal(of: name, by: 30) }
         // Routers learn of a process that is gone by a refused connection; sometimes they miss it.
         for router in routers where router != name && random.chance(0.7) {
@@ -191,6 +191,13 @@ extension World {
             if nodes[router]!.isRunning, !nodes[router]!.isPaused { route(.refused(name), at: router) }
         }
         return lost
+    }
+
+    private mutating func noteLoss(of name: NodeName) {
+        let arrivals = routers.compactMap { lastArrival[Link(from: name, to: $0)] }
+        // Those that were reordered or doubled are not among them.
+        guard let last = arrivals.max() else { return }
+        lostAreHeardUntil = max(lostAreHeardUntil, last + .milliseconds(130))
     }
 
     /// What was written last is not on the disk: the machine has lost its power, and the journal is read up to there.

@@ -29,8 +29,8 @@ extension World {
     /// Gives an order to whichever router holds itself to lead. Without one it is forgotten: operators are told so, and
     /// repeat themselves.
     mutating func give(_ order: MovementOrder) {
-        // Until routers know that a copy is lost, its only other holder could be told to drop it.
-        if case .drain = order, let lastLoss, now - lastLoss < .milliseconds(1_500) { return }
+        // Routers take the node for alive until then, and could have its copies' only other holder drop them.
+        if case .drain = order, now <= lostAreHeardUntil { return }
         for name in routers {
             guard let node = nodes[name], node.isRunning, !node.isPaused, let machine = node.router,
                 machine.leadingTerm(at: moment(of: name)) > 0

@@ -128,8 +128,8 @@ struct World {
     var activeFaults = 0
     /// How often a domain was found at rest amid the history.
     var quietPoints = 0
-    /// When a process ended last whose disk was lost, or had not taken everything.
-    var lastLoss: MonotonicInstant?
+    /// Until when routers may hear from a process that has ended and whose disk was lost, or had not taken everything.
+    var lostAreHeardUntil = World.beginning
     /// Nodes that operators have drained last, whatever has come of it.
     var drained: Set<NodeName> = []
     /// Orders of operators given so far.

@@ -32,8 +32,23 @@ extension Planner {
         guard next.standbys.contains(where: { !desired.contains($0.node) }) else { return }
         if desired.allSatisfy(next.inSync.contains), desired.count >= expectedStandbys(at: place, owner, &round) {
             let kept = desired + indispensable(next, desired: desired, round.facts)
+            guard kept.count >= layout.domains[place].replicas - 1 || hasOwnersCopy(at: place, owner, &round) else {
+                return
+            }
             next.standbys.removeAll { !kept.contains($0.node) }
         }
+    }
+
+    /// Whether the owner has been heard since copies could be dropped which nobody replaces: its process may have ended
+    /// with what its disk did not take, and no router have learned of it yet.
+    private func hasOwnersCopy(at place: Int, _ owner: NodeID, _ round: inout Round) -> Bool {
+        let facts = round.facts
+        guard facts.isPatient else { return true }
+        let domain = layout.domains[place].name
+        let since = facts.droppableSince[domain] ?? facts.now.monotonic
+        if let heard = facts.membership[owner.name]?.lastHeard, heard > since { return true }
+        round.droppableSince[domain] = since
+        return false
     }
 
     /// How many of the standbys that the domain should have there may soon be: a node that has just gone is waited for,
@@ -129,6 +144,8 @@ extension Planner {
         var kept: [Planned] = []
         /// How long domains without owner have waited.
         var waits: [DomainName: GraceWait] = [:]
+        /// Since when domains have copies that are dropped once their owners are heard.
+        var droppableSince: [DomainName: MonotonicInstant] = [:]
         /// When to look again, though nothing else happens.
         var nextLook: MonotonicInstant?
         private let nodes: [ClusterLayout.Node]

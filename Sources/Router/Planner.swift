@@ -38,6 +38,8 @@ public struct Planner: Sendable {
         public var lostSince: [DomainName: Moment] = [:]
         /// How long domains have waited already, by earlier plans.
         var waits: [DomainName: GraceWait] = [:]
+        /// Since when domains have copies that are dropped once their owners are heard, by earlier plans.
+        var droppableSince: [DomainName: MonotonicInstant] = [:]
         public var wishes = MovementWishes()
         /// The next owners that earlier plans chose, of domains which have not moved yet.
         public var successors: [DomainName: NodeID] = [:]
@@ -62,7 +64,8 @@ public struct Planner: Sendable {
         public var contradicted: Set<DomainName> = []
         /// Whether a node that owns a domain by its own word is believed rather than the book.
         public var heedsClaims = false
-        /// Whether a node that came back has to stay for a while before domains that are pinned to it return.
+        /// Whether what has to be waited for is: a node that came back stays for a while before domains that are pinned
+        /// to it return, and an owner is heard before the only other copies of its domain are dropped.
         public var isPatient = true
 
         public init(
@@ -98,6 +101,8 @@ public struct Planner: Sendable {
         public var waiting: [DomainName] = []
         /// How long those have waited for the grace to end.
         var waits: [DomainName: GraceWait] = [:]
+        /// Since when domains have copies that are dropped once their owners are heard.
+        var droppableSince: [DomainName: MonotonicInstant] = [:]
         /// Domains that are to move, by name.
         public var movements: [Movement] = []
         /// How many standbys are left to a later plan, because as many as may be filled at a time are.
@@ -159,6 +164,7 @@ public struct Planner: Sendable {
         }
         plan.restated += round.kept.count
         plan.waits = round.waits
+        plan.droppableSince = round.droppableSince
         let changed = (planned + round.kept).filter(\.isChanged)
         plan.changes = (changed.filter(\.beginsEpoch) + changed.filter { !$0.beginsEpoch }).map(\.change)
         plan.movements = movements(planned, round)

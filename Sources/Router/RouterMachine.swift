@@ -109,13 +109,16 @@ public struct RouterMachine: Sendable {
         var lostSince: [DomainName: Moment] = [:]
         /// How long domains without owner have waited for those that may hold more of them.
         var waits: [DomainName: GraceWait] = [:]
+        /// Since when domains have copies that are dropped once their owners are heard.
+        var droppableSince: [DomainName: MonotonicInstant] = [:]
         /// What owners asked for and the plan grants, until that is stored.
         var granted: [DomainName: [Planner.ReplicaRequest]] = [:]
         var isSettled = false
         var due = Due.everything
         /// When to plan again, though nothing happens till then.
         var nextLook: MonotonicInstant?
-        /// Domains that wait for reports or for their grace to end, so that plans are to be made again.
+        /// Domains that wait for reports, for their grace to end or for their owners to be heard, so that plans are to
+        /// be made again.
         var waiting: Set<DomainName> = []
         /// Since when standbys have been filled, and how many there are at each node that take too long.
         var fills: [DomainName: [NodeID: MonotonicInstant]] = [:]

@@ -88,6 +88,8 @@ struct Scene {
     /// For so long they have also waited for others than those who are there, but for `waits`.
     var lostSince: [DomainName: Moment] = [:]
     var waits: [DomainName: GraceWait]?
+    /// Unless given, all owners have been heard since.
+    var droppableSince: [DomainName: MonotonicInstant]?
     var wishes = MovementWishes()
     var successors: [DomainName: NodeID] = [:]
     var stuckFills: [NodeName: Int] = [:]
@@ -134,6 +136,8 @@ struct Scene {
         facts.requests = requests
         facts.lostSince = lostSince
         facts.waits = waits ?? lostSince.mapValues { GraceWait(at: $0.monotonic, until: now.monotonic) }
+        facts.droppableSince =
+            droppableSince ?? Dictionary(uniqueKeysWithValues: layout.domains.map { ($0.name, .distantPast) })
         facts.wishes = wishes
         facts.successors = successors
         facts.stuckFills = stuckFills

@@ -56,6 +56,32 @@ import Testing
         #expect(scene.next()?.standbys == [], "nobody is waited for any longer")
     }
 
+    /// Its process may have ended just before, with all that its disk did not take.
+    @Test func theOnlyOtherCopyIsNotDroppedBeforeTheOwnerIsHeardOnceMore() throws {
+        var scene = Scene(alive: [sr1, sr2])
+        scene.assignments = [assignment(owner: sr1, standbys: [standby(sr2)])]
+        scene.wishes.drain(sr2.name)
+        scene.now = at(400)
+        scene.droppableSince = [:]
+        let plan = scene.plan()
+        #expect(plan.changes == [] && plan.droppableSince == [domain("d.example"): at(400).monotonic])
+        scene.droppableSince = plan.droppableSince
+        scene.now = at(600)
+        #expect(scene.plan().changes == [] && scene.plan().droppableSince == plan.droppableSince)
+        scene.comesUp(sr1)
+        #expect(scene.next()?.standbys == [])
+        scene.goesDown(sr1)
+        #expect(scene.next()?.owner == sr2)
+    }
+
+    @Test func aCopyThatOthersReplaceIsDroppedAtOnce() throws {
+        var scene = Scene(alive: [sr1, sr2, sr3])
+        scene.assignments = [assignment(owner: sr1, standbys: [standby(sr2), standby(sr3)])]
+        scene.wishes.drain(sr2.name)
+        scene.droppableSince = [:]
+        #expect(scene.next()?.standbys == [standby(sr3)])
+    }
+
     @Test func copiesThatGetNowhereHoldUpNobodyElse() throws {
         let names = (1...4).map { "d\($0).example" }
         let sharing = ClusterLayout(
@@ -139,6 +165,18 @@ import Testing
         scene.carryOut(scene.plan())
         #expect(scene.assignments[0].revision == 2)
         scene.requests = request(.add, sr2, from: sr1)
+        #expect(scene.plan().changes == [])
+    }
+
+    /// So an owner whose domain was put back amid its removal knows that it may serve again.
+    @Test func removingWhoIsNoStandbyVoidsADelayedClear() throws {
+        var scene = Scene(alive: [sr1, sr2])
+        scene.assignments = [assignment(owner: sr1, standbys: [standby(sr2)])]
+        scene.requests = request(.remove, sr1, from: sr1)
+        scene.carryOut(scene.plan())
+        #expect(scene.assignments[0].revision == 2)
+        #expect(scene.assignments[0].epoch == 1 && scene.assignments[0].inSync == [sr2])
+        scene.requests = request(.clear, sr1, from: sr1)
         #expect(scene.plan().changes == [])
     }
 
