@@ -174,6 +174,13 @@ extension AccountID {
         writer.accountPrefix(self)
         return writer.finish()
     }
+
+    /// That of the account whose contact has this packed key; the key itself, when it is none.
+    public static func packedPrefix(ofKey key: [UInt8]) -> ArraySlice<UInt8> {
+        // What is no key is of no account; whoever is asked for it says so.
+        guard let account = try? ContactKey(packed: key).account else { return key[...] }
+        return key[..<min(account.packedPrefix.count, key.count)]
+    }
 }
 
 extension MessagePackWriter {

@@ -220,6 +220,46 @@ import Testing
         #expect(told.contains { $0.hasPrefix("send 2 ") })
     }
 
+    private static func bind(_ cseq: UInt32, _ contacts: [String]) -> Request.Operation {
+        let changes = contacts.map { contact in
+            Binding.Change.put(
+                PackedContact(Registration(account: "100", contact: contact, sipuser: SIPUserDetails()))!, ttl: 60_000)
+        }
+        return .bind(Binding(account: "100", callID: "a", cseq: cseq, changes: changes))
+    }
+
+    /// What a phone sends as it starts: `Contact: *`, and then all that it has.
+    @Test func allContactsOfAPhoneAreNotEndedAgainOnceItHasRegistered() {
+        var bench = Self.bench()
+        _ = bench.perform(1, Self.bind(1, []))
+        _ = bench.perform(2, Self.bind(2, ["c1", "c2"]))
+        var told = bench.wait(.milliseconds(400))
+        #expect(told == ["send 2 to sr1 epoch 1 attempt 2"])
+        _ = bench.perform(3, Self.bind(3, ["c3"]))
+        told = bench.wait(.milliseconds(700))
+        #expect(told == ["send 3 to sr1 epoch 1 attempt 2"], "one of several may undo it")
+    }
+
+    @Test func theClearOfADomainSupersedesAllAndIsSupersededByAll() {
+        var bench = Self.bench()
+        _ = bench.perform(1, Self.register("c1"))
+        _ = bench.perform(2, .clear)
+        #expect(bench.wait(.milliseconds(400)) == ["send 2 to sr1 epoch 1 attempt 2"])
+        _ = bench.perform(3, .deleteAccount(AccountID(.user, "u2")))
+        #expect(bench.wait(.milliseconds(400)) == ["send 3 to sr1 epoch 1 attempt 2"])
+    }
+
+    @Test func whatIsFinishedIsForgotten() {
+        var bench = Self.bench()
+        for id in UInt64(1)...3 { _ = bench.perform(id, Self.register("c\(id)")) }
+        for id in [2, 1] as [UInt64] { _ = bench.reply(id, Self.ok, from: Self.first) }
+        _ = bench.perform(4, .deleteAccount(AccountID(.user, "u1")))
+        #expect(bench.wait(.milliseconds(400)) == ["send 4 to sr1 epoch 1 attempt 2"])
+        for id in [3, 4] as [UInt64] { _ = bench.reply(id, Self.ok, from: Self.first) }
+        _ = bench.perform(5, Self.register("c1"))
+        #expect(bench.reply(5, Self.ok, from: Self.first) == ["finish 5"])
+    }
+
     @Test func aRequestThatWaitedIsSentOnceAlsoWhenSuperseded() {
         var bench = Self.bench()
         _ = bench.assign(nil, epoch: 1, revision: 2)

@@ -84,11 +84,10 @@ extension RequestMachine {
     private mutating func finish(_ id: UInt64, _ result: Reply.Result, _ out: inout [Directive]) {
         guard let request = pending.removeValue(forKey: id) else { return }
         if let lane = lanes.index(forKey: request.domain) { lanes.values[lane].remove(id) }
-        if let key = request.operation.key {
-            let contact = ContactOfDomain(domain: request.domain, key: key)
-            if newest[contact] == id { newest[contact] = nil }
-        } else if !wide.isEmpty {
-            wide.removeAll { $0 == id }
+        if let account = request.account, let index = accounts.index(forKey: account) {
+            if !accounts.values[index].remove(id) { accounts.remove(at: index) }
+        } else if !wholeDomains.isEmpty {
+            wholeDomains.removeAll { $0 == id }
         }
         out.append(.finish(id: id, result))
     }

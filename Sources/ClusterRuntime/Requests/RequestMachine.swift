@@ -10,8 +10,8 @@ public import RegistrarEvents
 /// Invariants:
 /// - At most `maximumPending` requests are unfinished; none longer than its deadline and one tick.
 /// - Requests of a domain are sent in the order of their ids: while the lane is closed newer ones wait behind older
-///   ones. A request is not sent again once a newer one on the same contact has come, so a repeated registration
-///   cannot undo the unregistration that followed it.
+///   ones. A request is not sent again once a newer one on the same contact has come, or on the whole account, so a
+///   repeated registration cannot undo the unregistration that followed it.
 /// - The last attempt is made so long before the deadline that none is carried out after it.
 /// - Every attempt names the epoch of the newest assignment known, and an owner of another epoch refuses it.
 ///
@@ -51,10 +51,11 @@ public struct RequestMachine: Sendable {
 
     private let maximumPending: Int
     var pending: [UInt64: Pending] = [:]
-    /// The newest request of each contact that has one pending.
-    var newest: [ContactOfDomain: UInt64] = [:]
-    /// Pending requests that change more than one contact; hardly ever any. By id.
-    var wide: [UInt64] = []
+    /// The unfinished requests that change contacts of one account, by id. Phones that all start again, each with
+    /// `Contact: *`, leave thousands of them where a domain has no owner, so none may be looked for among all.
+    var accounts: [AccountOfDomain: Requests] = [:]
+    /// Unfinished requests that change a whole domain; hardly ever any. By id.
+    var wholeDomains: [UInt64] = []
     /// None is ever removed, and one is added only by a domain's first assignment.
     var lanes: [DomainName: Lane] = [:]
     /// The lanes that are closed until an instant. Few of the domains there are, so ticks need not look at all.
@@ -64,6 +65,8 @@ public struct RequestMachine: Sendable {
     struct Pending: Sendable {
         let domain: DomainName
         let operation: Request.Operation
+        /// Whose contacts it changes, if only one account's.
+        let account: AccountOfDomain?
         let deadline: MonotonicInstant
         /// From then on it is not sent any more, but an answer is still waited for.
         let lastAttempt: MonotonicInstant
@@ -71,7 +74,7 @@ public struct RequestMachine: Sendable {
         /// Whom it was sent to; nil while it waits.
         var sentTo: NodeName?
         var repeatAt: MonotonicInstant
-        /// Whether a newer request on the same contact forbids sending this one again.
+        /// Whether a newer request on the same contacts forbids sending this one again.
         var superseded = false
         /// The request on the same contact that came before and was pending at that time.
         var predecessor: UInt64?
@@ -87,12 +90,35 @@ public struct RequestMachine: Sendable {
         var unfinished: Deque<UInt64> = []
     }
 
-    struct ContactOfDomain: Hashable, Sendable {
+    struct AccountOfDomain: Hashable, Sendable {
         let domain: DomainName
-        let key: ArraySlice<UInt8>
+        /// What the packed keys of its contacts begin with.
+        let prefix: ArraySlice<UInt8>
 
-        /// By the key's bytes at once, and not by the domain, which hardly ever tells two keys apart.
-        func hash(into hasher: inout Hasher) { key.withUnsafeBytes { hasher.combine(bytes: $0) } }
+        /// By the prefix's bytes at once, and not by the domain, which hardly ever tells two accounts apart.
+        func hash(into hasher: inout Hasher) { prefix.withUnsafeBytes { hasher.combine(bytes: $0) } }
+    }
+
+    /// The ids of one account's requests, in their order. There is hardly ever more than one, for which nothing is
+    /// allocated.
+    struct Requests: Sendable {
+        private(set) var first: UInt64
+        private(set) var others: [UInt64] = []
+
+        init(_ id: UInt64) { first = id }
+
+        mutating func append(_ id: UInt64) { others.append(id) }
+
+        /// - Returns: whether others are left.
+        mutating func remove(_ id: UInt64) -> Bool {
+            guard id == first else {
+                others.removeAll { $0 == id }
+                return true
+            }
+            guard !others.isEmpty else { return false }
+            first = others.removeFirst()
+            return true
+        }
     }
 
     /// - Parameters:
@@ -133,45 +159,43 @@ public struct RequestMachine: Sendable {
     ) {
         guard let lane = lanes.index(forKey: domain) else { return out.append(.finish(id: id, .refused(.notOwner))) }
         guard pending.count < maximumPending else { return out.append(.finish(id: id, .refused(.overloaded))) }
-        let former = pending.updateValue(
-            Pending(
-                domain: domain, operation: operation, deadline: now + limit,
-                lastAttempt: now + limit - Self.underWay(of: limit), repeatAt: now), forKey: id)
+        let account = operation.accountPrefix.map { AccountOfDomain(domain: domain, prefix: $0) }
+        var request = Pending(
+            domain: domain, operation: operation, account: account, deadline: now + limit,
+            lastAttempt: now + limit - Self.underWay(of: limit), repeatAt: now)
+        supersede(by: id, &request)
+        let former = pending.updateValue(request, forKey: id)
         precondition(former == nil, "request id \(id) was used twice")
-        supersede(by: id, operation, on: domain)
         lanes.values[lane].unfinished.append(id)
         if lanes.values[lane].isOpen { send(id, at: now, &out) }
     }
 
-    /// Sees to it that nothing older on the same contacts is sent again.
-    private mutating func supersede(by id: UInt64, _ operation: Request.Operation, on domain: DomainName) {
-        switch operation {
-        case .register, .unregister, .bind:
-            guard let key = operation.key else { return supersedeAll(by: id, operation, on: domain) }
-            let contact = ContactOfDomain(domain: domain, key: key)
-            if let older = newest.updateValue(id, forKey: contact) {
-                pending[older]?.superseded = true
-                pending[id]?.predecessor = older
-            }
-            for older in wide where pending[older]?.domain == domain && covers(older, key) {
+    /// Sees to it that nothing older that might undo the request is sent again.
+    private mutating func supersede(by id: UInt64, _ request: inout Pending) {
+        guard let account = request.account else {
+            guard case .clear = request.operation else { return }
+            for older in lanes[request.domain]?.unfinished ?? [] where pending[older]?.account != nil {
                 pending[older]?.superseded = true
             }
-        case .deleteAccount, .clear: supersedeAll(by: id, operation, on: domain)
-        case .list: break
+            return wholeDomains.append(id)
         }
-    }
-
-    /// An operation on more than one contact.
-    private mutating func supersedeAll(by id: UInt64, _ operation: Request.Operation, on domain: DomainName) {
-        for older in lanes[domain]?.unfinished ?? [] {
-            guard let key = pending[older]?.operation.key, operation.covers(key) else { continue }
+        for older in wholeDomains where pending[older]?.domain == request.domain {
             pending[older]?.superseded = true
         }
-        wide.append(id)
+        guard let index = accounts.index(forKey: account) else { return accounts[account] = Requests(id) }
+        supersede(accounts.values[index].first, by: &request)
+        for older in accounts.values[index].others { supersede(older, by: &request) }
+        accounts.values[index].append(id)
     }
 
-    private func covers(_ id: UInt64, _ key: ArraySlice<UInt8>) -> Bool {
-        pending[id]?.operation.covers(key) ?? false
+    /// - Parameter older: a request that changes contacts of the same account.
+    private mutating func supersede(_ older: UInt64, by request: inout Pending) {
+        guard let index = pending.index(forKey: older) else { return }
+        if let key = request.operation.key, let other = pending.values[index].operation.key {
+            guard key == other else { return }
+            request.predecessor = older
+        }
+        pending.values[index].superseded = true
     }
 }
 
@@ -202,14 +226,14 @@ extension Request.Operation {
         }
     }
 
-    /// Whether it changes more than one contact, this one among them.
-    func covers(_ key: ArraySlice<UInt8>) -> Bool {
+    /// What the packed keys of all that it changes begin with, if that is one account's.
+    var accountPrefix: ArraySlice<UInt8>? {
         switch self {
-        case .deleteAccount(let account): key.starts(with: account.packedPrefix)
-        case .bind(let binding):
-            binding.changes.count != 1 && key.starts(with: AccountID(.sipuser, binding.account).packedPrefix)
-        case .clear: true
-        case .register, .unregister, .list: false
+        case .register(let contact, _): contact.bytes[..<contact.accountLength]
+        case .unregister(let key, _): AccountID.packedPrefix(ofKey: key)
+        case .bind(let binding): binding.accountPrefix
+        case .deleteAccount(let account): account.packedPrefix[...]
+        case .clear, .list: nil
         }
     }
 }
