@@ -1,6 +1,7 @@
 import ClusterRuntime
 import Foundation
 import RegistrarEvents
+import Synchronization
 import Testing
 
 @testable import SRActor
@@ -158,6 +159,27 @@ struct JournalCompactionTests {
                 (try? JournalFixture.segments(directory).count) == 1
             }
             try expectRestored(try JournalFixture.restored(directory), domains.makers)
+        }
+    }
+
+    /// A machine that has begun with a wrong clock: what is in the journal by then is not older for that.
+    @Test(arguments: [3_600_000, -3_600_000] as [Int64])
+    func everythingIsWrittenAnewWhenTheClockWasPutElsewhere(step: Int64) async throws {
+        try await SmallDisk.with { directory in
+            let moved = Mutex<Int64>(0)
+            let (journal, _) = try JournalFixture.open(directory, wall: { SystemClock.wall() + moved.withLock { $0 } })
+            defer { journal.close() }
+            var domains = try Domains(journal, seed: 11)
+            try domains.write(90)
+            try await Task.sleep(for: .milliseconds(100))
+            #expect(journal.generation == domains.generation, "nothing has moved yet")
+            moved.withLock { $0 = step }
+            try await SmallDisk.wait("the journal asks for checkpoints") { journal.generation > domains.generation }
+            #expect(journal.isWritable, "nothing is missing")
+            domains.checkpointIfAsked()
+            try expectRestored(try JournalFixture.restored(directory, later: step), domains.makers)
+            try await Task.sleep(for: .milliseconds(100))
+            #expect(journal.generation == domains.generation, "once")
         }
     }
 

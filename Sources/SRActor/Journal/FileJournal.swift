@@ -9,6 +9,8 @@ import Synchronization
 /// When the segments have grown to twice what the copies need (and past `segmentBytes`), a new segment begins, every
 /// domain is written into it anew, and the older segments go: disk use stays within about three times the live size.
 /// When the disk is full, nothing more is written until a new segment can be begun; then everything is checkpointed.
+/// So it is, too, when the wall clock was put forward or back, since a reader counts times to live from when a record
+/// was written by that clock.
 public final class FileJournal: Journal {
     private struct State {
         var segments: [JournalSegment] = []
@@ -26,6 +28,10 @@ public final class FileJournal: Journal {
         /// Whether a segment was begun since the directory was last synced: until then it may not be found again.
         var hasNewSegment = true
         var nextAttempt = MonotonicInstant.distantPast
+        /// What the wall clock is ahead of the time since the machine's start, in milliseconds; and whether it was put
+        /// elsewhere since everything was last begun to be written anew.
+        var clockOffset: Int64
+        var hasClockMoved = false
 
         var totalLength: Int { segments.reduce(0) { $0 + $1.length } }
         /// Whether nothing is missing in what is written.
@@ -39,6 +45,8 @@ public final class FileJournal: Journal {
     /// How long after a failure it is tried again.
     private let retryPause: Duration
     private let syncFile: SyncFile
+    /// Milliseconds since 1970.
+    private let wall: @Sendable () -> Int64
     private let state: Mutex<State>
     /// As in the state, for those who must not wait while something is written.
     private let isWhole = Atomic<Bool>(true)
@@ -49,6 +57,9 @@ public final class FileJournal: Journal {
     typealias SyncFile = @Sendable (_ descriptor: Int32) -> Int32
 
     private static let firstOfAll: UInt64 = 1
+    /// Milliseconds by which the wall clock may be put elsewhere before that matters. Own decision: clients renew
+    /// seconds before their time is over.
+    private static let clockTolerance: Int64 = 1_000
 
     /// Opens the journal and restores what it holds.
     /// - Parameters:
@@ -61,12 +72,12 @@ public final class FileJournal: Journal {
     ) throws -> (journal: FileJournal, replicas: [DomainName: DomainReplica]) {
         try open(
             directory: directory, segmentBytes: segmentBytes, syncInterval: syncInterval, now: now, log: log,
-            retryPause: .seconds(1), syncFile: { fdatasync($0) })
+            retryPause: .seconds(1), syncFile: { fdatasync($0) }, wall: SystemClock.wall)
     }
 
     static func open(
         directory: String, segmentBytes: Int, syncInterval: Duration, now: Moment, log: Logger, retryPause: Duration,
-        syncFile: @escaping SyncFile
+        syncFile: @escaping SyncFile, wall: @escaping @Sendable () -> Int64
     ) throws -> (journal: FileJournal, replicas: [DomainName: DomainReplica]) {
         try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         let lock = try lockDirectory(directory)
@@ -85,7 +96,7 @@ public final class FileJournal: Journal {
             segments.append(try JournalSegment(number: (numbers.last ?? 0) + 1, directory: directory))
             let journal = FileJournal(
                 directory: directory, segmentBytes: segmentBytes, log: log, lock: lock, segments: segments,
-                restored: Set(reader.replicas.keys), retryPause: retryPause, syncFile: syncFile)
+                restored: Set(reader.replicas.keys), retryPause: retryPause, syncFile: syncFile, wall: wall)
             journal.writeRestored(reader.replicas, now: now)
             journal.startSyncing(every: syncInterval)
             return (journal, reader.replicas)
@@ -97,15 +108,17 @@ public final class FileJournal: Journal {
 
     private init(
         directory: String, segmentBytes: Int, log: Logger, lock: Int32, segments: [JournalSegment],
-        restored: Set<DomainName>, retryPause: Duration, syncFile: @escaping SyncFile
+        restored: Set<DomainName>, retryPause: Duration, syncFile: @escaping SyncFile,
+        wall: @escaping @Sendable () -> Int64
     ) {
         self.retryPause = retryPause
         self.syncFile = syncFile
+        self.wall = wall
         self.directory = directory
         self.segmentBytes = segmentBytes
         self.log = log
         self.lock = lock
-        var state = State(compactAt: segmentBytes)
+        var state = State(compactAt: segmentBytes, clockOffset: Self.clockOffset(wall))
         state.segments = segments
         state.domains = restored
         state.outdated = restored
@@ -162,7 +175,7 @@ public final class FileJournal: Journal {
     public var length: Int { state.withLock { $0.totalLength } }
 
     public func append(_ records: [JournalRecord], of domain: DomainName) {
-        let wall = SystemClock.wall()
+        let wall = wall()
         var buffer: [UInt8] = []
         for record in records.lazy.flatMap(\.inParts) {
             JournalSegment.frame(
@@ -174,7 +187,7 @@ public final class FileJournal: Journal {
     public func forget(_ domain: DomainName) {
         var buffer: [UInt8] = []
         JournalSegment.frame(
-            JournalItem(domain: domain, wall: SystemClock.wall(), content: .forgotten).encoded(), into: &buffer)
+            JournalItem(domain: domain, wall: wall(), content: .forgotten).encoded(), into: &buffer)
         write(buffer, of: nil)
         access { state in
             state.domains.remove(domain)
@@ -319,17 +332,36 @@ public final class FileJournal: Journal {
             while !isClosed.withLock({ $0 }) {
                 usleep(UInt32(clamping: interval.nanoseconds / 1_000))
                 sync()
-                retryIfFailed()
+                rewriteIfDue()
             }
         }
         thread.name = "journal sync"
         thread.start()
     }
 
-    private func retryIfFailed() {
+    private func rewriteIfDue() {
         access { state in
-            if !state.isWritable { recover(&state) }
+            noteClock(&state)
+            if !state.isWritable {
+                recover(&state)
+            } else if state.hasClockMoved, state.outdated.isEmpty {
+                state.hasClockMoved = false
+                compact(&state)
+            }
         }
+    }
+
+    private func noteClock(_ state: inout State) {
+        let offset = Self.clockOffset(wall)
+        let step = offset - state.clockOffset
+        guard step.magnitude > Self.clockTolerance else { return }
+        let way = step > 0 ? "forward" : "back"
+        log.notice("journal: the clock was put \(way) by \(step.magnitude) ms; writing all domains anew")
+        (state.clockOffset, state.hasClockMoved) = (offset, true)
+    }
+
+    private static func clockOffset(_ wall: () -> Int64) -> Int64 {
+        wall() - SystemClock.monotonic().nanoseconds / 1_000_000
     }
 
     /// What was read is written into the new segment; then the older ones are not needed any more. If the disk does not

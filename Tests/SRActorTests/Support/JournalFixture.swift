@@ -20,24 +20,26 @@ enum JournalFixture {
     static func open(
         _ directory: String, segmentBytes: Int = 64 << 20, later: Int64 = 0,
         syncInterval: Duration = .milliseconds(20), retryPause: Duration = .seconds(1),
-        syncFile: @escaping FileJournal.SyncFile = { fdatasync($0) }
+        syncFile: @escaping FileJournal.SyncFile = { fdatasync($0) },
+        wall: @escaping @Sendable () -> Int64 = SystemClock.wall
     ) throws -> (journal: FileJournal, replicas: [DomainName: DomainReplica]) {
         var now = SystemClock.now()
         now.monotonic += .milliseconds(later)
         now.wall += later
         return try FileJournal.open(
             directory: directory, segmentBytes: segmentBytes, syncInterval: syncInterval, now: now,
-            log: Logger(label: "journal") { _ in SwiftLogNoOpLogHandler() }, retryPause: retryPause, syncFile: syncFile)
+            log: Logger(label: "journal") { _ in SwiftLogNoOpLogHandler() }, retryPause: retryPause,
+            syncFile: syncFile, wall: wall)
     }
 
     /// What the directory holds, read as after a crash: in a copy, since this process still has the files open.
-    static func restored(_ directory: String) throws -> [DomainName: DomainReplica] {
+    static func restored(_ directory: String, later: Int64 = 0) throws -> [DomainName: DomainReplica] {
         var replicas: [DomainName: DomainReplica] = [:]
         try withDirectory { copy in
             for name in try segments(directory) {
                 try FileManager.default.copyItem(atPath: directory + "/" + name, toPath: copy + "/" + name)
             }
-            let opened = try open(copy)
+            let opened = try open(copy, later: later)
             opened.journal.close()
             replicas = opened.replicas
         }
