@@ -51,8 +51,9 @@ extension World {
     /// Whether every node that is drained is empty.
     var areDrainsDone: Bool {
         let stored = coordinator.load()
+        let layout = Self.layout(of: activeTopology.text, nodes: layout.nodes, options) ?? layout
         return stored.assignments.allSatisfy { assignment in
-            // One that came back to a group whose nodes are all drained has nowhere to go.
+            // Where all nodes of its group are drained it has nowhere to go.
             let group = Self.described(assignment.domain, options).group
             let isAlone = layout.nodes.allSatisfy {
                 $0.role != .sr || $0.group != group || stored.wishes.isDrained($0.name)

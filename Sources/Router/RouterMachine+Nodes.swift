@@ -31,8 +31,10 @@ extension RouterMachine {
 
     /// Lives that are over never ask for a lease again.
     private mutating func buryEarlierLives(of life: NodeID) {
-        guard let mustKnow = leadership?.mustKnow else { return }
-        leadership?.mustKnow = mustKnow.filter { $0.key.name != life.name || $0.key == life }
+        guard let leadership else { return }
+        func isOver(_ other: NodeID) -> Bool { other.name == life.name && other != life }
+        self.leadership?.mustKnow = leadership.mustKnow.filter { !isOver($0.key) }
+        self.leadership?.topologySent = leadership.topologySent.filter { !isOver($0.key) }
     }
 
     /// Tells the node what it has missed, and that it was heard, if it may have a lease for that.

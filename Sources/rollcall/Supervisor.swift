@@ -43,7 +43,8 @@ actor Supervisor {
         self.restarts = restarts
     }
 
-    /// Runs the nodes until `stop`, or until not one of them gets its addresses; returns when all of them have ended.
+    /// Runs the nodes until `stop`, or until not one of them gets its addresses, or until all have ended and stay down;
+    /// returns when all of them have ended.
     /// - Returns: whether it was for the addresses.
     func run() async -> Bool {
         await withDiscardingTaskGroup { group in
@@ -66,10 +67,20 @@ actor Supervisor {
         return SystemClock.monotonic() - life.start >= Self.settledAfter
     }
 
-    /// When nothing is left to run, nothing comes any more: the topology is followed only while something runs.
+    /// When nothing is left to run, a later version of the topology may bring something; but not where nodes that have
+    /// ended stay down, since then somebody waits for the end of all.
     private func ended(_ node: NodeName) {
         kept.remove(node)
-        if kept.isEmpty || isStopping { arrivals.continuation.finish() }
+        if isStopping || kept.isEmpty && !restarts {
+            arrivals.continuation.finish()
+        } else if kept.isEmpty {
+            Console.error("the topology has no node here any more; waiting for one that it is given (Ctrl-C ends this)")
+        }
+    }
+
+    private func beginStopping() {
+        isStopping = true
+        if kept.isEmpty { arrivals.continuation.finish() }
     }
 
     /// Runs these nodes from now on: the others end, and those that are new are started.
@@ -97,7 +108,7 @@ actor Supervisor {
 
     /// Asks all nodes to end, and kills those that do not in time.
     func stop() async {
-        isStopping = true
+        beginStopping()
         await withDiscardingTaskGroup { group in
             for life in running.values { group.addTask { await life.process.stop(grace: self.stopGrace) } }
         }
@@ -105,7 +116,7 @@ actor Supervisor {
 
     /// Ends all nodes at once.
     func kill() {
-        isStopping = true
+        beginStopping()
         for life in running.values { life.process.signal(SIGKILL) }
     }
 

@@ -59,7 +59,7 @@ struct ActiveTopologyTests {
     @Test func aNodeStartsWithWhatItWasTold() throws {
         let directory = NSTemporaryDirectory() + "active-topology-\(UUID().uuidString)"
         defer { try? FileManager.default.removeItem(atPath: directory) }  // Nothing to do about litter.
-        func text(_ domain: String, cluster: String = "c") -> String {
+        func text(_ domain: String, cluster: String = "c", node: String = "sr1") -> String {
             """
             cluster: \(cluster)
             secret: none
@@ -68,7 +68,7 @@ struct ActiveTopologyTests {
             domains: [ { name: \(domain), replicas: 1 } ]
             sites: [ { name: s, servers: [ { name: h, address: 127.0.0.1, nodes: [
               { name: router1, role: router, cluster: 7001, admin: 8080 },
-              { name: sr1, role: sr, cluster: 7101, admin: 8111 } ] } ] } ]
+              { name: \(node), role: sr, cluster: 7101, admin: 8111 } ] } ] } ]
             """
         }
         let file = try Topology.parse(text("old.example"), path: "\(directory)/t.yaml")
@@ -83,5 +83,11 @@ struct ActiveTopologyTests {
         #expect(file.inForce(for: node).topology == file)
         #expect(kept.write(ActiveTopology(version: 3, text: text("x.example", cluster: "d"), since: 0)) == nil)
         #expect(file.inForce(for: node).topology == file)
+
+        // One that has joined, and has lost its directory, which no file has: the others here know it.
+        let joined = NodeName("sr4")
+        #expect(kept.write(ActiveTopology(version: 4, text: text("new.example", node: "sr4"), since: 0)) == nil)
+        #expect(file.inForce(for: joined).active.version == 4)
+        #expect(file.inForce(for: joined).topology.node(named: joined) != nil)
     }
 }

@@ -34,19 +34,26 @@ extension Topology {
     public func inForceHere() -> (topology: Topology, active: ActiveTopology) {
         // No directory yet: no node has ever run here.
         let names = (try? FileManager.default.contentsOfDirectory(atPath: journal)) ?? []
-        return names.map { inForce(for: NodeName($0)) }.max { $0.active.version < $1.active.version }
+        return names.compactMap { kept(for: NodeName($0)) }.max { $0.active.version < $1.active.version }
             ?? (self, ActiveTopology(fileOf: self))
     }
 
-    /// What a node goes by when it starts: the active topology that it was told of in an earlier life, else its file's.
+    /// What a node goes by when it starts: the active topology that it was told of in an earlier life, else its file's;
+    /// or, where that file does not have it, what other nodes of this machine were told: it joined the cluster, and its
+    /// directory was lost.
     ///
     /// One that cannot be read, or that is another cluster's, is passed over.
     public func inForce(for node: NodeName) -> (topology: Topology, active: ActiveTopology) {
+        if let kept = kept(for: node) { return kept }
+        return self.node(named: node) == nil ? inForceHere() : (self, ActiveTopology(fileOf: self))
+    }
+
+    private func kept(for node: NodeName) -> (topology: Topology, active: ActiveTopology)? {
         let file = ActiveTopologyFile(directory: journalPath(of: node))
         // What is wrong with it is told when the routers send it again.
         guard let active = file.read(), let topology = try? active.topology(at: self.file),
             topology.cluster == cluster, topology.journal == journal
-        else { return (self, ActiveTopology(fileOf: self)) }
+        else { return nil }
         return (topology, active)
     }
 }
