@@ -69,6 +69,13 @@ struct RollingRestartTests {
             let told = cluster.output("second")
             #expect(told.contains("interrupted") && told.contains("--only sr1,sr2,sr3"), "\(told)")
             #expect(try await cluster.status().nodes.allSatisfy { $0.status != .draining && $0.status != .drained })
+
+            let third = try await cluster.start("restart", file, "--rolling", "--only", "sr1", log: "third")
+            try await eventually("an sr node is being drained") { cluster.output("third").contains("domains away") }
+            // As when a terminal is closed.
+            third.signal(SIGHUP)
+            #expect(await third.wait() == .exited(1))
+            #expect(try await cluster.status().nodes.allSatisfy { $0.status != .draining && $0.status != .drained })
             try await eventually("all is as it was") {
                 let domain = try await cluster.domainStatus()
                 return domain.standbys.contains(where: \.inSync) && domain.standbys.allSatisfy(\.inSync)

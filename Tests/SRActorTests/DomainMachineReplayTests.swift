@@ -99,8 +99,12 @@ struct DomainMachineReplayTests {
         cluster.assign(epoch: 2, owner: "b", standbys: ["c+"], to: ["b", "c"])
         let early = cluster.unregister("nobody", to: "b")
         let everything = cluster.request(.deleteAccount(AccountID(.sipuser, "alice")), to: "b")
+        let all = cluster.request(.bind(Binding(account: "alice", callID: "x", cseq: 1, changes: [])), to: "b")
+        let gone = Binding.Change.remove(key: ContactKey(.sipuser, "alice", "gone").packed)
+        let one = cluster.request(.bind(Binding(account: "alice", callID: "x", cseq: 2, changes: [gone])), to: "b")
         let known = cluster.unregister("alice", to: "b")
         cluster.settle()
+        for id in [all, one] { #expect(cluster.replies[id] == .refused(.overloaded), "by REGISTER neither") }
         #expect(cluster.replies[early] == .refused(.overloaded))
         #expect(cluster.replies[everything] == .refused(.overloaded), "c may have more of it")
         #expect(cluster.replies[known] == nil, "it has an entry, which waits for the standby")

@@ -108,6 +108,25 @@ struct DomainMachineStandbyTests {
         #expect(cluster.asked.contains { $0.kind == .remove })
     }
 
+    /// It acknowledges something again and again, each time later: every change would be held up for longer and longer.
+    @Test func aStandbyThatGoesOnButFallsBehindIsTakenOut() throws {
+        var cluster = try MachineCluster.pair()
+        cluster.settle()
+        cluster.forget()
+        cluster.isolate("b")
+        for applied in UInt64(1)...50 {
+            try cluster.register("u\(applied)")
+            try cluster.register("v\(applied)")
+            cluster.advance(100)
+            let word = Follow(
+                domain: cluster.domain, role: .standby, epoch: 1, applied: Position(epoch: 1, seq: applied),
+                complete: true, snapshot: 0, nextChunk: 0, rewind: false)
+            cluster.turn("a", .follow(word, from: MachineCluster.node("b")))
+            if applied < 35 { #expect(cluster.asked.isEmpty, "what it lacks first is not two seconds old") }
+        }
+        #expect(cluster.asked.first?.kind == .remove && cluster.asked.first?.node == MachineCluster.node("b"))
+    }
+
     @Test func whoWasTakenOutForSilenceIsNotAskedForBeforeItAcknowledges() throws {
         var cluster = try MachineCluster.pair()
         cluster.lease("a", milliseconds: 60_000)
