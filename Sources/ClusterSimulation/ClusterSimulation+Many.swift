@@ -61,6 +61,18 @@ extension ClusterSimulation {
                 "an owner that was still restating answered that there was nothing to unregister, which a standby had "
                 + "and brought back when it was promoted"
         ),
+        FormerBug(
+            seed: 7_002_472, isPlain: false,
+            cause:
+                "an owner served again that could not reach a router for its clear, which then voided what it had "
+                + "taken in by then"
+        ),
+        FormerBug(
+            seed: 128_872_673, isPlain: false,
+            cause:
+                "a drain had the only other copy dropped before routers knew that the owner had died with an end of "
+                + "its journal missing"
+        ),
     ]
 
     /// Runs the histories of former bugs.

@@ -112,10 +112,10 @@ public struct DestinationStatus: Codable, Hashable, Sendable {
     /// Whether it takes all that it is told of.
     public var isWell: Bool { state == .up && rejected == 0 && refusedDomains ?? 0 == 0 }
 
-    /// What is wrong, for the node's health.
+    /// What is wrong, for the node's health. Why is not among it: that may name topics, and with them domains, and whoever
+    /// asks for the health shows no token.
     public var problems: [String] {
         var problems: [String] = []
-        let why = lastError.map { ": \($0)" } ?? ""
         switch state {
         case .up:
             // One tenant's missing topic is no matter of the node's.
@@ -124,13 +124,12 @@ public struct DestinationStatus: Codable, Hashable, Sendable {
             }
         case .away:
             if awaySeconds >= Double(Self.patience.milliseconds) / 1_000 {
-                problems.append("destination \(name) has taken nothing for \(Int(awaySeconds)) s\(why)")
+                problems.append("destination \(name) has taken nothing for \(Int(awaySeconds)) s")
             }
-        case .gone: problems.append("destination \(name) wants nothing any more\(why)")
+        case .gone: problems.append("destination \(name) wants nothing any more")
         }
         if rejected > 0 {
-            let why = lastRejection.map { ": \($0)" } ?? ""
-            problems.append("destination \(name) never took \(rejected) events\(why)")
+            problems.append("destination \(name) never took \(rejected) events")
         }
         return problems
     }
