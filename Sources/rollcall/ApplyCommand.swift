@@ -49,6 +49,7 @@ struct ApplyCommand: AsyncParsableCommand {
 
     func run() async throws {
         let new = try topology.load()
+        for remark in new.remarks { Console.error("\(topology.file): \(remark)") }
         let (timeout, isDry, mayEnd) = (timeout.duration, isDry, mayEnd)
         let start = SystemClock.monotonic()
         let emptied = EmptiedNodes()

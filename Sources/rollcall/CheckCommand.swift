@@ -7,7 +7,8 @@ struct CheckCommand: AsyncParsableCommand {
         abstract: "Validate a topology file.",
         discussion: """
             Prints everything that is wrong with it, one problem a line as FILE:LINE: what is wrong; what was \
-            expected. Exits with 2 then. Nothing is started and nothing is changed.
+            expected. Exits with 2 then. What is right, and yet hardly meant so, is remarked on. Nothing is started \
+            and nothing is changed.
 
             Example: rollcall check topology/local.yaml
             """)
@@ -29,6 +30,7 @@ struct CheckCommand: AsyncParsableCommand {
     func run() async throws {
         do throws(TopologyError) {
             let loaded = try Topology.load(path: topology.file)
+            for remark in loaded.remarks { Console.error("\(topology.file): \(remark)") }
             guard json.isOn else {
                 let roles = NodeRole.allCases.compactMap { role in
                     let count = loaded.nodes(of: role).count

@@ -18,6 +18,20 @@ import Testing
 
     private static func text(_ destinations: String) -> String { TopologyFixture.text + "\n" + destinations }
 
+    @Test func aBranchWithoutDomainsIsRemarkedOn() throws {
+        func remarks(_ domains: String) throws -> [String] {
+            let plugin = "{ name: audit, domains: [\(domains)], nanomsg: { address: tcp://127.0.0.1:9301 } }"
+            return try Topology.parse(Self.text("destinations: { plugins: [\(plugin)] }"), path: "t.yaml").remarks
+        }
+        #expect(try remarks("demo.example, example") == [])
+        #expect(
+            try remarks("demo.exmaple") == [
+                "destination audit is for demo.exmaple, which no domain belongs to (did you mean demo.example?)"
+            ])
+        let plain = "destination audit is for unheard-of.test, which no domain belongs to"
+        #expect(try remarks("unheard-of.test") == [plain])
+    }
+
     @Test func everySettingIsRead() throws {
         let topology = try Topology.parse(Self.text(Self.full), path: "/t/t.yaml")
         let kafka = KafkaSpec(

@@ -112,8 +112,8 @@ public struct DestinationStatus: Codable, Hashable, Sendable {
     /// Whether it takes all that it is told of.
     public var isWell: Bool { state == .up && rejected == 0 && refusedDomains ?? 0 == 0 }
 
-    /// What is wrong, for the node's health. Why is not among it: that may name topics, and with them domains, and whoever
-    /// asks for the health shows no token.
+    /// What is wrong, for the node's health. Why is not among it: that may name topics, and with them domains, and
+    /// whoever asks for the health shows no token.
     public var problems: [String] {
         var problems: [String] = []
         switch state {
