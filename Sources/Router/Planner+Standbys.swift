@@ -45,10 +45,17 @@ extension Planner {
         let facts = round.facts
         guard facts.isPatient else { return true }
         let domain = layout.domains[place].name
-        let since = facts.droppableSince[domain] ?? facts.now.monotonic
-        if let heard = facts.membership[owner.name]?.lastHeard, heard > since { return true }
-        round.droppableSince[domain] = since
+        let known = facts.droppable[domain].flatMap { $0.owner == owner ? $0 : nil }
+        let droppable = known ?? Droppable(owner: owner, since: facts.now.monotonic)
+        if let heard = facts.membership[owner.name]?.lastHeard, heard > droppable.since { return true }
+        round.droppable[domain] = droppable
         return false
+    }
+
+    /// Copies of a domain that nobody replaces and that are not wanted any more: since when, under which owner.
+    struct Droppable: Hashable, Sendable {
+        let owner: NodeID
+        let since: MonotonicInstant
     }
 
     /// How many of the standbys that the domain should have there may soon be: a node that has just gone is waited for,
@@ -144,8 +151,8 @@ extension Planner {
         var kept: [Planned] = []
         /// How long domains without owner have waited.
         var waits: [DomainName: GraceWait] = [:]
-        /// Since when domains have copies that are dropped once their owners are heard.
-        var droppableSince: [DomainName: MonotonicInstant] = [:]
+        /// Domains with copies that are dropped once their owners are heard.
+        var droppable: [DomainName: Droppable] = [:]
         /// When to look again, though nothing else happens.
         var nextLook: MonotonicInstant?
         private let nodes: [ClusterLayout.Node]

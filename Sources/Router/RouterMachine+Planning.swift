@@ -42,13 +42,13 @@ extension RouterMachine {
             for domain in domains {
                 self.leadership?.lostSince[domain] = nil
                 self.leadership?.waits[domain] = plan.waits[domain]
-                self.leadership?.droppableSince[domain] = plan.droppableSince[domain]
+                self.leadership?.droppable[domain] = plan.droppable[domain]
             }
         } else {
             self.leadership?.waiting = []
             self.leadership?.lostSince = [:]
             self.leadership?.waits = plan.waits
-            self.leadership?.droppableSince = plan.droppableSince
+            self.leadership?.droppable = plan.droppable
             self.leadership?.nextLook = nil
             note(facts.quorums)
             if leadership.outdated > 0, plan.restated == 0 { historyIsWhole(book) }
@@ -56,7 +56,7 @@ extension RouterMachine {
         let looks = [self.leadership?.nextLook, plan.nextLook].compactMap(\.self)
         self.leadership?.nextLook = looks.min()
         self.leadership?.waiting.formUnion(plan.waiting)
-        self.leadership?.waiting.formUnion(plan.droppableSince.keys)
+        self.leadership?.waiting.formUnion(plan.droppable.keys)
         self.leadership?.isPostponing = plan.postponed > 0 || (domains != nil && leadership.isPostponing)
         for domain in plan.lost { self.leadership?.lostSince[domain] = leadership.lostSince[domain] ?? now }
         // What is not stored yet might be forgotten with this router, and is not acted upon.
@@ -86,7 +86,7 @@ extension RouterMachine {
         facts.requests = leadership.requests
         facts.lostSince = leadership.lostSince
         facts.waits = leadership.waits
-        facts.droppableSince = leadership.droppableSince
+        facts.droppable = leadership.droppable
         facts.wishes = wishes
         facts.successors = leadership.successors
         facts.stuckFills = leadership.stuckFills

@@ -109,8 +109,8 @@ public struct RouterMachine: Sendable {
         var lostSince: [DomainName: Moment] = [:]
         /// How long domains without owner have waited for those that may hold more of them.
         var waits: [DomainName: GraceWait] = [:]
-        /// Since when domains have copies that are dropped once their owners are heard.
-        var droppableSince: [DomainName: MonotonicInstant] = [:]
+        /// Domains with copies that are dropped once their owners are heard.
+        var droppable: [DomainName: Planner.Droppable] = [:]
         /// What owners asked for and the plan grants, until that is stored.
         var granted: [DomainName: [Planner.ReplicaRequest]] = [:]
         var isSettled = false

@@ -89,7 +89,7 @@ struct Scene {
     var lostSince: [DomainName: Moment] = [:]
     var waits: [DomainName: GraceWait]?
     /// Unless given, all owners have been heard since.
-    var droppableSince: [DomainName: MonotonicInstant]?
+    var droppable: [DomainName: Planner.Droppable]?
     var wishes = MovementWishes()
     var successors: [DomainName: NodeID] = [:]
     var stuckFills: [NodeName: Int] = [:]
@@ -136,8 +136,10 @@ struct Scene {
         facts.requests = requests
         facts.lostSince = lostSince
         facts.waits = waits ?? lostSince.mapValues { GraceWait(at: $0.monotonic, until: now.monotonic) }
-        facts.droppableSince =
-            droppableSince ?? Dictionary(uniqueKeysWithValues: layout.domains.map { ($0.name, .distantPast) })
+        let owned = assignments.compactMap { assignment in
+            assignment.owner.map { (assignment.domain, Planner.Droppable(owner: $0, since: .distantPast)) }
+        }
+        facts.droppable = droppable ?? Dictionary(uniqueKeysWithValues: owned)
         facts.wishes = wishes
         facts.successors = successors
         facts.stuckFills = stuckFills

@@ -62,12 +62,13 @@ import Testing
         scene.assignments = [assignment(owner: sr1, standbys: [standby(sr2)])]
         scene.wishes.drain(sr2.name)
         scene.now = at(400)
-        scene.droppableSince = [:]
+        scene.droppable = [:]
         let plan = scene.plan()
-        #expect(plan.changes == [] && plan.droppableSince == [domain("d.example"): at(400).monotonic])
-        scene.droppableSince = plan.droppableSince
+        let expected = Planner.Droppable(owner: sr1, since: at(400).monotonic)
+        #expect(plan.changes == [] && plan.droppable == [domain("d.example"): expected])
+        scene.droppable = plan.droppable
         scene.now = at(600)
-        #expect(scene.plan().changes == [] && scene.plan().droppableSince == plan.droppableSince)
+        #expect(scene.plan().changes == [] && scene.plan().droppable == plan.droppable)
         scene.comesUp(sr1)
         #expect(scene.next()?.standbys == [])
         scene.goesDown(sr1)
@@ -78,7 +79,7 @@ import Testing
         var scene = Scene(alive: [sr1, sr2, sr3])
         scene.assignments = [assignment(owner: sr1, standbys: [standby(sr2), standby(sr3)])]
         scene.wishes.drain(sr2.name)
-        scene.droppableSince = [:]
+        scene.droppable = [:]
         #expect(scene.next()?.standbys == [standby(sr3)])
     }
 

@@ -118,6 +118,17 @@ import Testing
         #expect(next.cause == .restart)
     }
 
+    /// It was let go of, and then the owner's disk did not take the end of what it had acknowledged.
+    @Test(arguments: [(UInt64(4), UInt64(15), "sr3"), (4, 12, "sr1"), (4, 11, "sr1"), (3, 99, "sr1")])
+    func whoIsNoMemberAnyMoreButHasMoreOfTheEpochIsTakenUp(epoch: UInt64, seq: UInt64, owner: String) throws {
+        var scene = Scene(alive: [life("sr1", 2), sr3])
+        scene.assignments = [assignment(epoch: 4, owner: sr1)]
+        scene.holds(life("sr1", 2), copy(4, 12))
+        scene.holds(sr3, copy(epoch, seq))
+        let next = try #require(scene.next())
+        #expect(next.owner?.name == NodeName(owner) && next.cause == .restart)
+    }
+
     @Test func copiesOfOthersAreTakenOnlyAfterTheGrace() throws {
         var scene = Scene(alive: [sr2, sr3], presence: 9_000)
         scene.assignments = [assignment(epoch: 4, owner: sr1)]
