@@ -53,8 +53,8 @@ extension DomainMachine {
         var next = Retirement(order, from: router, at: now)
         if let retirement, retirement.epoch == order.epoch {
             (next.cursor, next.lastAsked) = (retirement.cursor, retirement.lastAsked)
-            next.askedUnder = retirement.askedUnder
         }
+        next.askedUnder = retirement?.askedUnder
         retirement = next
         return isFirst ? [.retiring] : []
     }
@@ -105,6 +105,8 @@ extension DomainMachine {
         else { return [] }
         if let asked = retirement.lastAsked, now.monotonic - asked < Self.retirementInterval { return [] }
         let (isOver, isCleared) = (isOver(retirement, at: now), isCleared(current))
+        // While nothing that was asked for can come, the next turn ends the retirement.
+        if isOver, retirement.askedUnder != current.assignment.revision { return [] }
         guard isOver || !isCleared || isFarewellOver(current, at: now) else { return [] }
         self.retirement?.lastAsked = now.monotonic
         self.retirement?.askedUnder = current.assignment.revision
