@@ -260,6 +260,21 @@ import Testing
         #expect(bench.reply(5, Self.ok, from: Self.first) == ["finish 5"])
     }
 
+    @Test func oneAccountHasNoMoreThanItsShare() {
+        var machine = RequestMachine(seed: 1)
+        let now = Moment(monotonic: MonotonicInstant(nanoseconds: 1), wall: 0)
+        let vacant = Assignment(
+            domain: Self.demo, epoch: 1, revision: 1, owner: nil, standbys: [], cause: .failover, since: 0)
+        _ = machine.handle(.assigned([vacant]), at: now)
+        func perform(_ id: UInt64, _ contact: String, _ account: String) -> [RequestMachine.Directive] {
+            machine.handle(
+                .perform(id: id, Self.register(contact, account), on: Self.demo, deadline: .seconds(8)), at: now)
+        }
+        for id in UInt64(1)...1_024 { #expect(perform(id, "c\(id)", "u1") == []) }
+        #expect(perform(2_000, "c", "u1") == [.finish(id: 2_000, .refused(.overloaded))])
+        #expect(perform(2_001, "c", "u2") == [])
+    }
+
     @Test func aRequestThatWaitedIsSentOnceAlsoWhenSuperseded() {
         var bench = Self.bench()
         _ = bench.assign(nil, epoch: 1, revision: 2)

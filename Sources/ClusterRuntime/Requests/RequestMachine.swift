@@ -8,7 +8,8 @@ public import RegistrarEvents
 /// instant or until a new owner is known.
 ///
 /// Invariants:
-/// - At most `maximumPending` requests are unfinished; none longer than its deadline and one tick.
+/// - At most `maximumPending` requests are unfinished, and 1,024 of one account; none longer than its deadline and one
+///   tick.
 /// - Requests of a domain are sent in the order of their ids: while the lane is closed newer ones wait behind older
 ///   ones. A request is not sent again once a newer one on the same contact has come, or on the whole account, so a
 ///   repeated registration cannot undo the unregistration that followed it.
@@ -95,8 +96,11 @@ public struct RequestMachine: Sendable {
         /// What the packed keys of its contacts begin with.
         let prefix: ArraySlice<UInt8>
 
-        /// By the prefix's bytes at once, and not by the domain, which hardly ever tells two accounts apart.
-        func hash(into hasher: inout Hasher) { prefix.withUnsafeBytes { hasher.combine(bytes: $0) } }
+        /// By the prefix's bytes at once.
+        func hash(into hasher: inout Hasher) {
+            hasher.combine(domain)
+            prefix.withUnsafeBytes { hasher.combine(bytes: $0) }
+        }
     }
 
     /// The ids of one account's requests, in their order. There is hardly ever more than one, for which nothing is
@@ -106,6 +110,8 @@ public struct RequestMachine: Sendable {
         private(set) var others: [UInt64] = []
 
         init(_ id: UInt64) { first = id }
+
+        var count: Int { 1 + others.count }
 
         mutating func append(_ id: UInt64) { others.append(id) }
 
@@ -131,6 +137,8 @@ public struct RequestMachine: Sendable {
     }
 
     public static let defaultMaximumPending = 65_536
+    /// Unfinished requests on the contacts of one account; more are refused as overload. Each looks at all of them.
+    static let maximumOfAccount = 1_024
 
     /// How many requests are unfinished.
     public var pendingCount: Int { pending.count }
@@ -160,6 +168,9 @@ public struct RequestMachine: Sendable {
         guard let lane = lanes.index(forKey: domain) else { return out.append(.finish(id: id, .refused(.notOwner))) }
         guard pending.count < maximumPending else { return out.append(.finish(id: id, .refused(.overloaded))) }
         let account = operation.accountPrefix.map { AccountOfDomain(domain: domain, prefix: $0) }
+        guard account.flatMap({ accounts[$0]?.count }) ?? 0 < Self.maximumOfAccount else {
+            return out.append(.finish(id: id, .refused(.overloaded)))
+        }
         var request = Pending(
             domain: domain, operation: operation, account: account, deadline: now + limit,
             lastAttempt: now + limit - Self.underWay(of: limit), repeatAt: now)
