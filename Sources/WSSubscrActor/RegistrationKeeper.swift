@@ -9,6 +9,10 @@ public import RegistrarEvents
 /// one contact never overtake each other. One that may have been carried out although its answer was lost counts as
 /// carried out: closing then unregisters, again and again until that is done or the time to live has certainly passed.
 ///
+/// Turns go round the domains, and one domain has at most a quarter of what may be under way. One whose owner did not
+/// answer is tried by a few of its registrations until it does, and all such domains together have half: they hold up
+/// nobody else.
+///
 /// It knows nothing of owners and of retries within an operation: those are the `RegistrarClient`'s.
 public struct RegistrationKeeper: Sendable {
     /// A registration, by the number its connection gave it; never used again.
@@ -47,13 +51,30 @@ public struct RegistrationKeeper: Sendable {
         var isClosing = false
         /// Until when the owner may hold it; nil when it certainly does not.
         var heldUntil: MonotonicInstant?
+
+        /// Whether nothing is left to do for it.
+        func isOver(at now: MonotonicInstant) -> Bool { isClosing && heldUntil.map { $0 <= now } ?? true }
+    }
+
+    /// What a domain's registrations have under way, and which wait for their turns.
+    private struct Line: Sendable {
+        var waiting: Deque<ID> = []
+        var underWay = 0
+        /// Whether the last operation that ended found no owner that could act.
+        var isDown = false
+        /// Whether the domain is among those that have a turn to come.
+        var isListed = false
     }
 
     private let ttl: Duration
     private let maximumUnderWay: Int
     private var entries: [ID: Entry] = [:]
-    private var queue: Deque<ID> = []
+    private var lines: [DomainName: Line] = [:]
+    /// Domains by whose turn is next; those that are down apart.
+    private var turns: Deque<DomainName> = []
+    private var turnsOfDown: Deque<DomainName> = []
     private var underWay = 0
+    private var underWayOfDown = 0
     /// What rests, by the second in which it is due.
     private var agenda: [Int64: [ID]] = [:]
     private var lastSecond: Int64?
@@ -61,10 +82,12 @@ public struct RegistrationKeeper: Sendable {
 
     /// How long to wait after an operation that failed, before jitter.
     private static let retryInterval = Duration.seconds(1)
+    /// How many operations a domain that is down may have under way.
+    private static let probes = 8
 
     /// - Parameters:
     ///   - ttl: time to live to ask for.
-    ///   - maximumUnderWay: operations that may be under way at once.
+    ///   - maximumUnderWay: operations that may be under way at once, of all domains together.
     ///   - seed: of the jitter.
     public init(ttl: Duration, maximumUnderWay: Int = 1_024, seed: UInt64) {
         self.ttl = ttl
@@ -81,7 +104,7 @@ public struct RegistrationKeeper: Sendable {
         case .opened(let id, let domain, let contact):
             precondition(entries[id] == nil, "registration \(id) was opened twice")
             entries[id] = Entry(domain: domain, contact: contact, ttl: ttl)
-            queue.append(id)
+            enqueue(id)
             return dispatch(at: now)
         case .closed(let id):
             guard entries[id] != nil else { return [] }
@@ -89,19 +112,56 @@ public struct RegistrationKeeper: Sendable {
             if case .resting = entries[id]?.phase { enqueue(id) }
             return dispatch(at: now)
         case .finished(let id, let result):
-            underWay -= 1
+            ended(id, result)
             return finished(id, result, at: now) + dispatch(at: now)
-        case .tick:
-            collectDue(at: now)
-            return dispatch(at: now)
+        case .tick: return collectDue(at: now) + dispatch(at: now)
         }
     }
 
     // MARK: Turns
 
     private mutating func enqueue(_ id: ID) {
+        guard let domain = entries[id]?.domain else { return }
         entries[id]?.phase = .queued
-        queue.append(id)
+        lines[domain, default: Line()].waiting.append(id)
+        list(domain)
+    }
+
+    /// Gives a domain a turn, if it has something to do and may.
+    private mutating func list(_ domain: DomainName) {
+        guard let line = lines[domain], !line.isListed, !line.waiting.isEmpty, hasRoom(line) else { return }
+        lines[domain]?.isListed = true
+        if line.isDown { turnsOfDown.append(domain) } else { turns.append(domain) }
+    }
+
+    private func hasRoom(_ line: Line) -> Bool {
+        line.underWay < (line.isDown ? Self.probes : max(Self.probes, maximumUnderWay / 4))
+    }
+
+    private mutating func nextDomain() -> DomainName? {
+        guard underWay < maximumUnderWay else { return nil }
+        if underWayOfDown < maximumUnderWay / 2, let domain = turnsOfDown.popFirst() { return domain }
+        return turns.popFirst()
+    }
+
+    /// An operation is not under way any more.
+    private mutating func ended(_ id: ID, _ result: Reply.Result) {
+        guard let domain = entries[id]?.domain, let line = lines[domain] else { return }
+        underWay -= 1
+        if line.isDown { underWayOfDown -= line.underWay }
+        lines[domain]?.underWay -= 1
+        if case .refused(let refusal) = result, refusal.isTransient {
+            lines[domain]?.isDown = true
+            underWayOfDown += line.underWay - 1
+        } else {
+            lines[domain]?.isDown = false
+        }
+        list(domain)
+        forgetIfIdle(domain)
+    }
+
+    private mutating func forgetIfIdle(_ domain: DomainName) {
+        if let line = lines[domain], line.waiting.isEmpty, line.underWay == 0 { lines[domain] = nil }
     }
 
     private mutating func rest(_ id: ID, for duration: Duration, at now: MonotonicInstant) {
@@ -114,38 +174,54 @@ public struct RegistrationKeeper: Sendable {
 
     private static func second(of instant: MonotonicInstant) -> Int64 { instant.nanoseconds / 1_000_000_000 }
 
-    private mutating func collectDue(at now: MonotonicInstant) {
+    private mutating func collectDue(at now: MonotonicInstant) -> [Directive] {
         let second = Self.second(of: now)
-        guard let last = lastSecond, last < second else { return }
+        guard let last = lastSecond, last < second else { return [] }
         lastSecond = second
+        var directives: [Directive] = []
         for due in (last + 1)...second {
             for id in agenda.removeValue(forKey: due) ?? [] {
                 // Others were closed meanwhile, or rest anew.
-                if case .resting(let until) = entries[id]?.phase, until <= now { enqueue(id) }
+                guard let entry = entries[id], case .resting(let until) = entry.phase, until <= now else { continue }
+                if entry.isOver(at: now) { directives += release(id) } else { enqueue(id) }
             }
         }
+        return directives
     }
 
     private mutating func dispatch(at now: MonotonicInstant) -> [Directive] {
         var directives: [Directive] = []
-        while underWay < maximumUnderWay, let id = queue.popFirst() {
-            guard let entry = entries[id] else { continue }
-            if !entry.isClosing {
-                entries[id]?.phase = .registering
-                let ttl = UInt32(clamping: entry.ttl.milliseconds)
-                directives.append(.perform(.register(entry.contact, ttl: ttl), of: id, on: entry.domain))
+        while let domain = nextDomain() {
+            lines[domain]?.isListed = false
+            // It may be down since it was listed.
+            guard let line = lines[domain], hasRoom(line) else { continue }
+            while let id = lines[domain]?.waiting.popFirst() {
+                guard let entry = entries[id] else { continue }
+                guard !entry.isOver(at: now) else {
+                    directives += release(id)
+                    continue
+                }
+                directives.append(begin(id, entry))
+                lines[domain]?.underWay += 1
                 underWay += 1
-            } else if let heldUntil = entry.heldUntil, heldUntil > now {
-                entries[id]?.phase = .unregistering
-                let key = Array(entry.contact.keyBytes)
-                directives.append(
-                    .perform(.unregister(key: key, reason: .unregisterContact), of: id, on: entry.domain))
-                underWay += 1
-            } else {
-                directives += release(id)
+                if lines[domain]?.isDown == true { underWayOfDown += 1 }
+                break
             }
+            list(domain)
+            forgetIfIdle(domain)
         }
         return directives
+    }
+
+    private mutating func begin(_ id: ID, _ entry: Entry) -> Directive {
+        guard entry.isClosing else {
+            entries[id]?.phase = .registering
+            let ttl = UInt32(clamping: entry.ttl.milliseconds)
+            return .perform(.register(entry.contact, ttl: ttl), of: id, on: entry.domain)
+        }
+        entries[id]?.phase = .unregistering
+        let key = Array(entry.contact.keyBytes)
+        return .perform(.unregister(key: key, reason: .unregisterContact), of: id, on: entry.domain)
     }
 
     private mutating func release(_ id: ID) -> [Directive] {

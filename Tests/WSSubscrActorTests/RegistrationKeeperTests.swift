@@ -109,6 +109,65 @@ struct RegistrationKeeperTests {
                 == [.perform(.register(packed, ttl: 300_000), of: 1, on: demo)])
     }
 
+    /// Its owner is away: each operation takes until its deadline.
+    @Test mutating func aDomainThatIsDownHoldsUpNoOther() throws {
+        let dead = try #require(DomainName("dead.example"))
+        var keeper = RegistrationKeeper(ttl: .seconds(120), maximumUnderWay: 64, seed: 3)
+        var underWay: [(id: UInt64, ends: Double)] = []
+        var renewed = 0.0
+        var time = 0.0
+        func carryOut(_ directives: [RegistrationKeeper.Directive]) {
+            var directives = directives[...]
+            while let directive = directives.popFirst() {
+                guard case .perform(_, let id, let domain) = directive else { continue }
+                if domain == dead {
+                    underWay.append((id, time + 8))
+                } else {
+                    #expect(time - renewed < 75, "it is never without its turn for long")
+                    renewed = time
+                    directives += keeper.handle(.finished(id, granted), at: second(time))
+                }
+            }
+        }
+        for id in UInt64(1)...1_000 { carryOut(keeper.handle(.opened(id, dead, contact("u\(id)")), at: second(time))) }
+        #expect(underWay.count == 16, "a quarter")
+        carryOut(keeper.handle(.opened(2_000, demo, packed), at: second(time)))
+        while time < 600 {
+            time += 0.5
+            let over = underWay.filter { $0.ends <= time }
+            underWay.removeAll { $0.ends <= time }
+            for (id, _) in over { carryOut(keeper.handle(.finished(id, .refused(.unavailable)), at: second(time))) }
+            carryOut(keeper.handle(.tick, at: second(time)))
+            #expect(underWay.count <= 16)
+        }
+        #expect(renewed > 520 && underWay.count == 8, "it is tried by a few")
+        // Its owner is back.
+        let last = underWay
+        underWay = []
+        for (id, _) in last { carryOut(keeper.handle(.finished(id, granted), at: second(time))) }
+        #expect(underWay.count == 16)
+    }
+
+    @Test mutating func manyDomainsThatAreDownLeaveHalfToTheOthers() throws {
+        var keeper = RegistrationKeeper(ttl: .seconds(120), maximumUnderWay: 64, seed: 3)
+        var underWay: [UInt64] = []
+        func begin(_ directives: [RegistrationKeeper.Directive]) {
+            for case .perform(_, let id, _) in directives { underWay.append(id) }
+        }
+        for number in UInt64(0)..<1_000 {
+            let domain = try #require(DomainName("d\(number % 50).example"))
+            begin(keeper.handle(.opened(number, domain, contact("u\(number)")), at: second(0)))
+        }
+        #expect(underWay.count == 64)
+        for _ in 0..<500 {
+            let id = underWay.removeFirst()
+            begin(keeper.handle(.finished(id, .refused(.unavailable)), at: second(1)))
+        }
+        #expect((8...32).contains(underWay.count))
+        begin(keeper.handle(.opened(2_000, demo, packed), at: second(1)))
+        #expect(underWay.last == 2_000)
+    }
+
     @Test mutating func operationsUnderWayAreBounded() {
         var keeper = RegistrationKeeper(ttl: .seconds(120), maximumUnderWay: 3, seed: 1)
         var started = 0
