@@ -73,6 +73,12 @@ extension ClusterSimulation {
                 "a drain had the only other copy dropped before routers knew that the owner had died with an end of "
                 + "its journal missing"
         ),
+        FormerBug(
+            seed: 2_113_693_633, isPlain: false,
+            cause:
+                "a follower sent subscribers of net changes a list of a moment ago once more, with what a replay had "
+                + "not restated"
+        ),
     ]
 
     /// Runs the histories of former bugs.

@@ -23,6 +23,8 @@ extension Follower {
     /// What changed cannot be listed: everyone who wants net changes begins anew.
     mutating func restartChanges(at now: Moment) -> [Directive] {
         recent.loseChanges()
+        // It has what is over now.
+        shared = nil
         let ids = subscriptions.keys.filter { id in
             subscriptions[id].map { $0.matcher.changes && !$0.isWaiting } ?? false
         }

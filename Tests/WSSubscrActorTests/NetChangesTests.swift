@@ -117,6 +117,24 @@ struct NetChangesTests {
         #expect(client.set == ["user/u7/c1"])
     }
 
+    /// The list that they had begun anew with a moment before, since more came at once than is kept, has them all.
+    @Test mutating func moreIsVoidThanIsKeptAfterABurst() throws {
+        var settings = FollowerSettings()
+        settings.ringEntries = 10
+        follower = Follower(domain: demo, settings: settings)
+        try run(owner.beginEpoch(1, .restart) + [owner.append((0..<20).map { put(contact("u\($0)")) })])
+        try subscribe(Self.changes, .snapshot)
+        (owner.epoch, owner.seq, owner.replayEnd) = (2, 0, 0)
+        let restated = (0..<12).map { LogEntry.Change.registered(contact("u\($0)"), ttl: 60_000, replay: true) }
+        try run([.assigned(owner.assignment), owner.append([.clear(.failover)] + restated)])
+        while let event = client.ready() { try run([event]) }
+        #expect(client.set.count == 20, "what is not restated may still be")
+        owner.replayEnd = owner.seq
+        try run([owner.append([])])
+        while let event = client.ready() { try run([event]) }
+        #expect(client.set == Set((0..<12).map { "user/u\($0)/c1" }))
+    }
+
     @Test mutating func listThatIsGivenUpAmidASnapshotIsToldByClearAfterTheNextReplay() throws {
         try begin()
         owner.seq += 10
