@@ -50,7 +50,7 @@ actor Supervisor {
         await withDiscardingTaskGroup { group in
             for node in nodes { arrivals.continuation.yield(node) }
             kept = Set(nodes)
-            if nodes.isEmpty { arrivals.continuation.finish() }
+            if nodes.isEmpty, isStopping || !restarts { arrivals.continuation.finish() }
             for await node in arrivals.stream {
                 group.addTask { await self.keepRunning(node) }
             }

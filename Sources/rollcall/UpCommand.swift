@@ -36,14 +36,19 @@ struct UpCommand: AsyncParsableCommand {
                 "\(file.file) is not what the cluster goes by: version \(active.version) of the topology was "
                     + "activated. To go by the file: rollcall apply \(file.file)")
         }
-        let nodes = try chooseNodes(of: loaded)
+        let nodes = try chooseNodes(of: loaded, isActivated: active.version > 0)
         let files = try NodeFiles(loaded)
         try files.lock(nodes.map(\.name))
         let signals = TerminationSignals()
         let supervisor = Supervisor(
             nodes: nodes.map(\.name), files: files, restarts: !stayDown, drain: loaded.periods.drain)
-        Console.error("Starting \(nodes.map(\.name.rawValue).joined(separator: ", ")); logs in \(files.logDirectory)")
+        let names = nodes.map(\.name.rawValue).joined(separator: ", ")
+        Console.error(
+            nodes.isEmpty
+                ? "the topology has no node here any more; waiting for one that it is given (Ctrl-C ends this)"
+                : "Starting \(names); logs in \(files.logDirectory)")
         let announcement = Task {
+            guard !nodes.isEmpty else { return }
             await StartAnnouncement(topology: loaded, nodes: nodes, supervisor: supervisor).run()
         }
         let isShutOut = await withTaskGroup(of: Bool.self) { group in
@@ -83,11 +88,13 @@ struct UpCommand: AsyncParsableCommand {
         }
     }
 
-    private func chooseNodes(of topology: Topology) throws -> [NodeSpec] {
+    /// - Parameter isActivated: whether the cluster goes by it and not by its file, so that a later version may have a
+    ///   node here again.
+    private func chooseNodes(of topology: Topology, isActivated: Bool) throws -> [NodeSpec] {
         guard let only else {
             let local = LocalAddresses()
             let nodes = topology.nodes.filter { local.contains($0.address) }
-            guard !nodes.isEmpty else {
+            guard !nodes.isEmpty || isActivated && !stayDown else {
                 throw CommandFailure.badInput(
                     "no server of \(topology.file) has an address of this machine; name nodes with --only to run them "
                         + "here nevertheless")

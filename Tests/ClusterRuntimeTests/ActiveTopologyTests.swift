@@ -89,5 +89,11 @@ struct ActiveTopologyTests {
         #expect(kept.write(ActiveTopology(version: 4, text: text("new.example", node: "sr4"), since: 0)) == nil)
         #expect(file.inForce(for: joined).active.version == 4)
         #expect(file.inForce(for: joined).topology.node(named: joined) != nil)
+        // One that had left, was told so, and is given back.
+        let left = ActiveTopologyFile(directory: file.journalPath(of: joined))
+        #expect(left.write(ActiveTopology(version: 3, text: text("x.example"), since: 0)) == nil)
+        #expect(file.inForce(for: joined).active.version == 4)
+        #expect(left.write(ActiveTopology(version: 5, text: text("x.example"), since: 0)) == nil)
+        #expect(file.inForce(for: joined).topology.node(named: joined) == nil, "it was told last")
     }
 }

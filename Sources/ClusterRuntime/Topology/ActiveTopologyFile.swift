@@ -39,13 +39,16 @@ extension Topology {
     }
 
     /// What a node goes by when it starts: the active topology that it was told of in an earlier life, else its file's;
-    /// or, where that file does not have it, what other nodes of this machine were told: it joined the cluster, and its
-    /// directory was lost.
+    /// or, where that does not have it, what other nodes of this machine were told since. It has joined the cluster,
+    /// and its directory was lost, or it had left before.
     ///
     /// One that cannot be read, or that is another cluster's, is passed over.
     public func inForce(for node: NodeName) -> (topology: Topology, active: ActiveTopology) {
-        if let kept = kept(for: node) { return kept }
-        return self.node(named: node) == nil ? inForceHere() : (self, ActiveTopology(fileOf: self))
+        let own = kept(for: node) ?? (self, ActiveTopology(fileOf: self))
+        guard own.topology.node(named: node) == nil else { return own }
+        let here = inForceHere()
+        let isBack = here.topology.node(named: node) != nil && here.active.version > own.active.version
+        return isBack ? here : own
     }
 
     private func kept(for node: NodeName) -> (topology: Topology, active: ActiveTopology)? {
