@@ -63,9 +63,21 @@ private struct DeliveryRuns {
         let count: Int
     }
 
-    private var runs: [(to: [SubscriberID], content: Delivery.Content, more: [EventBatch], bytes: Int)] = []
-    /// The runs that batches may still be joined to.
-    private var open: [Audience: Int] = [:]
+    private struct Run {
+        let to: [SubscriberID]
+        let content: Delivery.Content
+        var more: [EventBatch] = []
+        var bytes = 0
+        /// Whether batches may be joined to it: none of its subscriptions has got anything by a later one.
+        var isOpen = true
+    }
+
+    private var runs: [Run] = []
+    /// The last run of each audience.
+    private var last: [Audience: Int] = [:]
+    /// The last run of each subscription, among those before `indexed`, as far as there is more than one.
+    private var lastOfEach: [SubscriberID: Int] = [:]
+    private var indexed = 0
 
     var deliveries: [Delivery] {
         runs.map { run in
@@ -80,19 +92,37 @@ private struct DeliveryRuns {
         guard case .events(let batch, .pushed) = delivery.content, !batch.tails.isEmpty, let first = delivery.to.first
         else {
             // What its subscriptions are sent afterwards stays behind it.
-            open.removeAll(keepingCapacity: true)
-            runs.append((delivery.to, delivery.content, [], 0))
+            last.removeAll(keepingCapacity: true)
+            lastOfEach.removeAll(keepingCapacity: true)
+            runs.append(Run(to: delivery.to, content: delivery.content))
+            indexed = runs.count
             return
         }
         let audience = Audience(first: first, count: delivery.to.count)
         // Comparing the lists costs nothing while nobody subscribes: then they are one array.
-        if let run = open[audience], runs[run].to == delivery.to, runs[run].bytes + batch.byteCount <= maximumBytes {
+        if let run = last[audience], runs[run].isOpen, runs[run].to == delivery.to,
+            runs[run].bytes + batch.byteCount <= maximumBytes
+        {
             runs[run].more.append(batch)
             runs[run].bytes += batch.byteCount
         } else {
-            open[audience] = runs.count
-            runs.append((delivery.to, delivery.content, [], batch.byteCount))
+            last[audience] = runs.count
+            runs.append(Run(to: delivery.to, content: delivery.content, bytes: batch.byteCount))
+            closeOvertaken()
         }
+    }
+
+    /// Closes the runs of which a subscription has got something by a later one. A list may come back to what it was
+    /// after somebody has joined it and left again, and must not be joined past what was pushed meanwhile.
+    private mutating func closeOvertaken() {
+        // A single one has nothing before it.
+        guard runs.count - indexed > 1 || !lastOfEach.isEmpty else { return }
+        for run in indexed..<runs.count {
+            for id in runs[run].to {
+                if let earlier = lastOfEach.updateValue(run, forKey: id) { runs[earlier].isOpen = false }
+            }
+        }
+        indexed = runs.count
     }
 }
 

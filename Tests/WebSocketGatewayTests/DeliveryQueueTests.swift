@@ -56,6 +56,22 @@ import WSSubscrActor
         #expect(taken == ["1 0-1 [1]", "1 1-2 [2]", "1 2-3 [3]"])
     }
 
+    @Test func aListThatIsBackToWhatItWasIsNotJoinedPastWhatCameMeanwhile() {
+        var queue = DeliveryQueue(maximumBytes: 10_000)
+        let visitor = SubscriberID(lane: 1, connection: 1, number: 1)
+        _ = queue.add([pushed(1, to: others), pushed(1, to: everyone)])
+        _ = queue.add([pushed(2, to: others), pushed(2, to: everyone + [visitor])])
+        _ = queue.add([pushed(3, to: others), pushed(3, to: everyone), pushed(4, to: everyone)])
+        let taken = queue.take().map(summary)
+        #expect(taken == ["4 0-3 [1, 2, 3]", "1 0-1 [1]", "1 1-2 [2]", "1 2-4 [3, 4]"])
+        // The same with others at its beginning.
+        for (index, ids) in [everyone, everyone.reversed(), everyone].enumerated() {
+            _ = queue.add([pushed(UInt64(index + 1), to: Array(ids))])
+        }
+        let turned = queue.take().map(summary)
+        #expect(turned == ["1 0-1 [1]", "3 1-2 [2]", "1 2-3 [3]"])
+    }
+
     @Test func answersStayBetweenTheEventsAroundThem() {
         var queue = DeliveryQueue(maximumBytes: 10_000)
         let answer = Delivery(to: [everyone[1]], .answer(.accepted(Position(epoch: 1, seq: 1))))

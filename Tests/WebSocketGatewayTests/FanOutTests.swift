@@ -79,6 +79,29 @@ import Testing
         }
     }
 
+    /// Those of the other event loop are told of by the same deliveries.
+    @Test func whoComesAndGoesDoesNotChangeTheOrderForOthers() async throws {
+        try await Gateway.run { gateway in
+            var clients: [RawClient] = []
+            for _ in 0..<30 {
+                clients.append(try await gateway.service())
+                _ = try await clients[clients.count - 1].ask(#"["subscribe",{"id":1,"events":["*"]}]"#)
+            }
+            let visitors = [try await gateway.service(), try await gateway.service()]
+            for round in 0..<100 {
+                for visitor in visitors {
+                    try await visitor.say(#"["subscribe",{"id":1,"events":["*"]}]"#)
+                    gateway.registrar.append([Self.registered("a\(round)")])
+                    try await visitor.say(#"["subscribe",{"id":1,"expires":0}]"#)
+                    gateway.registrar.append([Self.registered("b\(round)")])
+                }
+            }
+            for client in clients {
+                for seq in 2...401 { #expect(try await client.message().seq == seq) }
+            }
+        }
+    }
+
     /// Both ends are sockets of this process.
     @Test func theKernelHoldsNoMoreForASocketThanItsBudget() async throws {
         try await Gateway.run({ $0.limits.websocketBudgetBytes = 64 << 10 }) { gateway in
