@@ -5,6 +5,16 @@ import NIOWebSocket
 
 /// What the opening handshake of every websocket needs. Source: RFC 6455 section 4.2.
 package enum OpeningHandshake {
+    /// What is read of a request: more than any handshake has, and little enough to be looked at on an event loop. A
+    /// service's token, of 4 KiB at most, is in one of its headers.
+    package static let decoderLimits: NIOHTTPDecoderLimitConfiguration = {
+        var limits = NIOHTTPDecoderLimitConfiguration()
+        limits.maxHeaderFieldSize = 16 << 10
+        limits.maxHeaderListSize = 32 << 10
+        limits.maxHeaderFieldCount = 64
+        return limits
+    }()
+
     /// What keeps a request from being an opening handshake; nil when nothing does.
     package static func problem(_ head: HTTPRequestHead) -> HandshakeRefusal? {
         guard head.method == .GET else { return .method }

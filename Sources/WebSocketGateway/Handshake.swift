@@ -46,7 +46,8 @@ final class Handshake: HTTPServerProtocolUpgrader {
             }
         )
         try channel.pipeline.syncOperations.configureHTTPServerPipeline(
-            withPipeliningAssistance: false, withServerUpgrade: upgrade)
+            withPipeliningAssistance: false, withServerUpgrade: upgrade, withEncoderConfiguration: .init(),
+            withDecoderLimitConfiguration: OpeningHandshake.decoderLimits)
         try channel.pipeline.syncOperations.addHandler(answerer)
     }
 

@@ -42,6 +42,30 @@ import Testing
         }
     }
 
+    @Test func handshakesAreShort() async throws {
+        try await Gateway.run({ $0.threads = 1 }) { gateway in
+            func offer(_ range: Range<Int>) -> String {
+                "Sec-WebSocket-Protocol: \(range.map { "p\($0)" }.joined(separator: ","))\r\n"
+            }
+            func padding(_ count: Int) -> String { "X: \(String(repeating: "x", count: count))\r\n" }
+            for (headers, code) in [
+                (offer(0..<32), "101"), (offer(0..<33), "400"), (offer(0..<16) + offer(16..<33), "400"),
+                (padding(15 << 10), "101"), (padding(17 << 10), "400"),
+                (String(repeating: padding(15 << 10), count: 3), "400"),
+                (String(repeating: padding(1), count: 80), "400"),
+            ] {
+                let line = try await status(gateway, RawClient.handshake("/ws", headers))
+                #expect(line.hasPrefix("HTTP/1.1 \(code)"), "\(line) for \(headers.prefix(80))")
+            }
+            // Comparing so many names took the event loop minutes. What comes after the answer breaks the connection.
+            let client = try await RawClient.connect(port: gateway.port)
+            let headers = (0..<25).map { offer(($0 * 13_000)..<(($0 + 1) * 13_000)) }.joined()
+            try? await client.send(text: RawClient.handshake("/ws", headers))
+            #expect(!(try await client.head().contains("101")))
+            try await RawClient.open(port: gateway.port).close()
+        }
+    }
+
     @Test func serviceTokensOpenAConnectionWithoutRegistration() async throws {
         try await Gateway.run { gateway in
             let client = try await gateway.service()
