@@ -38,7 +38,8 @@ extension JSONError: CustomStringConvertible {
 }
 
 extension JSONValue {
-    /// Reads a text, which is looked at before it is parsed, so that no nesting can exhaust the parser's stack.
+    /// Reads a text in UTF-8 (RFC 8259 section 8.1), which is looked at before it is parsed, so that no nesting can
+    /// exhaust the parser's stack.
     /// - Parameters:
     ///   - maximumDepth: most brackets within brackets.
     ///   - maximumValues: most values, arrays and objects counted `bracketWeight` times: what an event loop has time
@@ -47,6 +48,8 @@ extension JSONValue {
         parsing text: some Sequence<UInt8>, maximumDepth: Int, maximumValues: Int = .max
     ) throws(JSONError) {
         let shape = Shape(of: text)
+        // The decoder would take it for UTF-16 or UTF-32, and find in it what was not counted.
+        guard !shape.hasNull else { throw .malformed }
         guard shape.depth <= maximumDepth else { throw .tooDeep(maximum: maximumDepth) }
         guard shape.weight <= maximumValues else { throw .tooLong(maximum: maximumValues) }
         do {
@@ -64,12 +67,15 @@ extension JSONValue {
         /// Brackets within brackets.
         private(set) var depth = 0
         private(set) var weight = 1
+        /// Whether a byte is 0: in UTF-8 none is, in UTF-16 and UTF-32 every bracket and comma has one.
+        private(set) var hasNull = false
 
         init(of text: some Sequence<UInt8>) {
             var open = 0
             var isInString = false
             var isEscaped = false
             for byte in text {
+                if byte == 0 { hasNull = true }
                 if isInString {
                     if isEscaped {
                         isEscaped = false

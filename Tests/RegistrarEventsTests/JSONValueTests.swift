@@ -27,6 +27,21 @@ struct JSONValueTests {
         #expect(throws: JSONError.malformed) { try parse(text) }
     }
 
+    /// The decoder reads them, but would find other strings in them, and so other values, than were counted.
+    @Test func onlyUTF8IsJSON() {
+        let hidden = "[\"\u{2261}\",\(String(repeating: "[", count: 40))1\(String(repeating: "]", count: 40))]"
+        for text in ["[1,2]", "1", "\u{feff}[1]", hidden] {
+            for encoding in [
+                String.Encoding.utf16LittleEndian, .utf16BigEndian, .utf16, .utf32LittleEndian, .utf32BigEndian, .utf32,
+            ] {
+                let bytes = text.data(using: encoding) ?? Data()
+                #expect(throws: JSONError.malformed) { try JSONValue(parsing: bytes, maximumDepth: 16) }
+            }
+        }
+        #expect(throws: JSONError.malformed) { try parse("[\"\0\"]") }
+        #expect(throws: JSONError.malformed) { try parse("[1]\0") }
+    }
+
     @Test func valuesAreCountedBeforeTheyAreParsed() throws {
         func parse(_ text: String, _ maximum: Int) throws -> JSONValue {
             try JSONValue(parsing: text.utf8, maximumDepth: 16, maximumValues: maximum)
