@@ -22,6 +22,8 @@ public struct GatewaySettings: Sendable {
     public var unregisterTime: Duration = .seconds(5)
     /// Requests of one client that may wait while its login is under way.
     public var waitingMessages = 32
+    /// Requests of one client that are answered without a login, those that were to be one included.
+    public var earlyMessages = 64
     /// Logins of all clients that may be under way.
     public var waitingLogins = 10_000
     /// Session ids kept for `rsessionid`, and for how long after their last connection.

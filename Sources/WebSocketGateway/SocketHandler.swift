@@ -12,9 +12,9 @@ final class SocketHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private let environment: SocketEnvironment
-    private let lane: SocketLane
-    private let terms: HandshakeTerms
+    let environment: SocketEnvironment
+    let lane: SocketLane
+    let terms: HandshakeTerms
     private var reader: MessageReader
     private var liveness: Liveness
     private var conversation: Conversation
@@ -23,14 +23,18 @@ final class SocketHandler: ChannelInboundHandler {
     private var hasRequests = false
     /// Requests that wait for the end of a login.
     private var waiting: Deque<ByteBuffer> = []
-    private var context: ChannelHandlerContext?
-    private var writer: SocketWriter?
+    /// How many requests came before a login succeeded.
+    private var earlyRequests = 0
+    /// Whether the rest of what was read waits for another turn.
+    private var isReadingLater = false
+    var context: ChannelHandlerContext?
+    var writer: SocketWriter?
     private var connection: UInt32 = 0
     /// Bytes that wait to be sent, or more: looked up only when it matters.
-    private var outstanding = 0
+    var outstanding = 0
     private let loginDeadline: MonotonicInstant
     /// Set with the close frame that was sent; from then on nothing is taken in.
-    private var closingUntil: MonotonicInstant?
+    var closingUntil: MonotonicInstant?
     /// Whether the round of deliveries under way has to do with this socket.
     private var isTouched = false
     /// Whether the lane may send what is pushed without asking.
@@ -96,7 +100,43 @@ final class SocketHandler: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         liveness.heard(at: SystemClock.monotonic())
         reader.feed(Self.unwrapInboundIn(data))
-        while self.context != nil, let action = reader.next() { received(action, context) }
+        if !isReadingLater { readOn() }
+    }
+
+    /// Handles what has been read, for a while: one read may hold a thousand requests, and others of the loop wait.
+    private func readOn() {
+        let begun = SystemClock.monotonic()
+        while let context, let action = reader.next() {
+            received(action, context)
+            guard SystemClock.monotonic() - begun < Self.longestTurn else { return readLater() }
+        }
+        guard isReadingLater else { return }
+        isReadingLater = false
+        setReading(true)
+    }
+
+    /// About what the largest request takes.
+    private static let longestTurn: Duration = .milliseconds(2)
+
+    /// Goes on when it is its turn again. Nothing more is read until then, so that little waits.
+    private func readLater() {
+        if !isReadingLater {
+            isReadingLater = true
+            setReading(false)
+        }
+        lane.readLater(self)
+    }
+
+    /// It is its turn again.
+    func goOnReading() {
+        liveness.heard(at: SystemClock.monotonic())  // it was the server that did not read
+        readOn()
+        writer?.flush()
+    }
+
+    private func setReading(_ isOn: Bool) {
+        // An option of every socket's channel; one that has closed meanwhile needs it no more.
+        try? context?.channel.syncOptions?.setOption(.autoRead, value: isOn)
     }
 
     private func received(_ action: MessageReader.Action, _ context: ChannelHandlerContext) {
@@ -174,7 +214,22 @@ final class SocketHandler: ChannelInboundHandler {
             waiting.append(text)
             return
         }
+        handle(text)
+    }
+
+    private func handle(_ text: ByteBuffer) {
+        guard isKnown() else { return }
         perform(conversation.received(text, at: SystemClock.now()))
+    }
+
+    /// Whether the client has logged in, or may ask some more before it does.
+    private func isKnown() -> Bool {
+        guard conversation.member == nil else { return true }
+        earlyRequests += 1
+        guard earlyRequests > environment.settings.earlyMessages else { return true }
+        environment.counters.protocolErrors.count()
+        close(.policyViolation, "too many requests without a login")
+        return false
     }
 
     private func perform(_ actions: [Conversation.Action]) {
@@ -222,7 +277,7 @@ final class SocketHandler: ChannelInboundHandler {
         }
         perform(conversation.loginFinished(result))
         while !conversation.isLoggingIn, closingUntil == nil, let text = waiting.popFirst() {
-            perform(conversation.received(text, at: SystemClock.now()))
+            handle(text)
         }
         writer?.flush()
     }
@@ -290,7 +345,7 @@ final class SocketHandler: ChannelInboundHandler {
                 descriptor: descriptor, number: feed.number, head: feed.head, deflate: terms.deflate), of: connection)
     }
 
-    private func closeExpressWay() {
+    func closeExpressWay() {
         guard hasExpressWay else { return }
         hasExpressWay = false
         lane.setExpressWay(nil, of: connection)
@@ -313,65 +368,5 @@ final class SocketHandler: ChannelInboundHandler {
                 environment.node.ready(subscriber(number), lostAfter: position, on: domain)
             }
         }
-    }
-
-    // MARK: Sending
-
-    /// Whether so many bytes more are within the budget. What is larger than that alone may go when nothing waits.
-    private func hasRoom(for bytes: Int) -> Bool {
-        let budget = environment.settings.limits.websocketBudgetBytes
-        guard outstanding + bytes > budget else { return true }
-        // A client of whom that cannot be told counts as slow.
-        outstanding = writer?.waitingBytes ?? outstanding
-        return outstanding == 0 || outstanding + bytes <= budget
-    }
-
-    /// Replies are never compressed: they are short, and some hold what is secret.
-    private func reply(_ json: [UInt8]) {
-        guard closingUntil == nil, answer(Frames.text(json)) else { return }
-        environment.counters.repliesSent.count()
-    }
-
-    private func echo(_ kind: MessageKind, _ message: ByteBuffer) {
-        environment.counters.messagesReceived.count()
-        let deflater = terms.deflate.map { lane.deflater($0) }
-        answer(Frames.message(kind, Array(message.readableBytesView), deflater))
-    }
-
-    /// Sends what the client asked for; one that asks and does not read has to go.
-    /// - Returns: whether it was sent.
-    @discardableResult
-    private func answer(_ frame: ByteBuffer) -> Bool {
-        guard hasRoom(for: frame.readableBytes) else {
-            environment.counters.protocolErrors.count()
-            close(.policyViolation, "replies are not being read")
-            return false
-        }
-        write(frame)
-        return true
-    }
-
-    private func write(_ bytes: ByteBuffer) {
-        closeExpressWay()
-        outstanding += bytes.readableBytes
-        writer?.write(bytes)
-    }
-
-    /// Says goodbye; the channel closes with the client's answer or after `closeTime`.
-    func close(_ code: CloseCode, _ reason: String) {
-        guard context != nil, closingUntil == nil else { return }
-        closingUntil = SystemClock.monotonic() + environment.settings.closeTime
-        write(Frames.close(code.rawValue, reason))
-        writer?.flush()
-    }
-
-    /// Says goodbye to a client that broke the rules: nothing more is read or sent, and the channel closes with the
-    /// client's end or after `closeTime` (RFC 6455 section 7.1.7).
-    private func fail(_ code: CloseCode, _ reason: String) {
-        guard context != nil else { return }
-        environment.counters.protocolErrors.count()
-        closingUntil = SystemClock.monotonic() + environment.settings.closeTime
-        closeExpressWay()
-        writer?.end(with: Frames.close(code.rawValue, reason))
     }
 }

@@ -1,4 +1,5 @@
 import ClusterRuntime
+import DequeModule
 import NIOCore
 import RegistrarEvents
 import Synchronization
@@ -20,6 +21,8 @@ final class SocketLane: SubscriberLane {
         var ticker: RepeatedTask?
         /// Those that are still to be closed when the node goes down.
         var leaving: ArraySlice<SocketHandler> = []
+        /// Those that have read more than they had time for, in turn; the first is at it, or is the next.
+        var readers: Deque<SocketHandler> = []
         var inflater: Inflater?
         /// By their window.
         var deflaters: [DeflateTerms: FrameDeflater] = [:]
@@ -63,6 +66,25 @@ final class SocketLane: SubscriberLane {
     }
 
     private static let maximumHeads = 256
+
+    /// Has a socket go on with what it has read: one socket at a time, and the loop looks for what has arrived for the
+    /// others in between.
+    func readLater(_ socket: SocketHandler) {
+        state.value.readers.append(socket)
+        if state.value.readers.count == 1 { scheduleReader() }
+    }
+
+    private func scheduleReader() {
+        // Not at once: a loop looks for what has arrived when nothing that it is to do is due.
+        eventLoop.scheduleTask(in: Self.readerPause) {
+            guard let socket = self.state.value.readers.first else { return }
+            socket.goOnReading()
+            self.state.value.readers.removeFirst()
+            if !self.state.value.readers.isEmpty { self.scheduleReader() }
+        }
+    }
+
+    private static let readerPause = TimeAmount.microseconds(100)
 
     func start() {
         eventLoop.execute {

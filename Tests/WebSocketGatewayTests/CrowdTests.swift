@@ -1,6 +1,8 @@
+import AccessTokens
 import ClusterRuntime
 import Synchronization
 import Testing
+import WebSocketFrames
 
 @testable import WebSocketGateway
 
@@ -67,6 +69,32 @@ import Testing
             #expect(head.hasPrefix("HTTP/1.1 503") && head.contains("Retry-After: 2\r\n"), "\(head)")
             #expect(gateway.server.statistics.turnedAway == 1)
             for client in [first, second, third] { client.close() }
+        }
+    }
+
+    @Test func oneClientsRequestsLeaveTimeForOthers() async throws {
+        try await Gateway.run({ $0.threads = 1 }) { gateway in
+            let values = Array(repeating: "1", count: 2_000).joined(separator: ",")
+            let ping = Array(#"["ping",{"qid":1,"x":[\#(values)]}]"#.utf8)
+            let payload = ping.withUnsafeBytes { FrameDeflater(windowBits: 12).compress([$0]).map(Array.init) }
+            let compressed = RawClient.frame(1, try #require(payload), reserved: 4)
+            let total = 100
+            let other = try await gateway.service()
+            let busy = try await RawClient.connect(port: gateway.port)
+            let token = try await gateway.tokens.mint(domain: demo)
+            try await busy.send(
+                text: RawClient.handshake(
+                    "/ws/token/v1/\(token)", "Sec-WebSocket-Extensions: permessage-deflate\r\n"))
+            #expect(try await busy.head().contains("permessage-deflate"))
+            // The server's reads grow with what comes, so that nearly all requests are in one.
+            let pongs = (0..<2_000).flatMap { _ in RawClient.frame(10, Array(repeating: 0, count: 125)) }
+            try await busy.send(bytes: pongs + (0..<total).flatMap { _ in compressed })
+            try await Gateway.eventually { gateway.server.statistics.messagesReceived > 0 }
+            #expect(try await other.ask(#"["ping",{"qid":1}]"#).result == "ok")
+            let answered = gateway.server.statistics.repliesSent
+            #expect(answered < total / 2, "\(answered) of \(total) requests of one client came first")
+            for _ in 0..<total { #expect(try await busy.message().result == "ok") }
+            #expect(try await busy.ask(#"["ping",{"qid":1}]"#).result == "ok")
         }
     }
 

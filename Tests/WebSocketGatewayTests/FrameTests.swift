@@ -7,6 +7,28 @@ import Testing
 @Suite(.timeLimit(.minutes(1))) struct FrameTests {
     private static let ping = Array(#"["ping",{"qid":1}]"#.utf8)
 
+    @Test func requestsWithoutALoginAreBounded() async throws {
+        try await Gateway.run { gateway in
+            let client = try await RawClient.open(port: gateway.port)
+            for _ in 0..<64 { #expect(try await client.ask(#"["ping",{"qid":1}]"#).result == "ok") }
+            try await client.say(#"["ping",{"qid":1}]"#)
+            #expect(try await client.closeCode() == 1008)
+            // Whoever is logged in may ask on.
+            let member = try await gateway.loggedIn()
+            for _ in 0..<100 { #expect(try await member.ask(#"["ping",{"qid":1}]"#).result == "ok") }
+        }
+    }
+
+    /// What is UTF-16 to the parser, and valid UTF-8 all the same.
+    @Test func aRequestInUTF16IsNoJSON() async throws {
+        try await Gateway.run { gateway in
+            let client = try await RawClient.open(port: gateway.port)
+            let text = #"["ping",{"qid":1}]"#.utf8.flatMap { [$0, 0] as [UInt8] }
+            try await client.send(bytes: RawClient.frame(1, text))
+            #expect(try await client.closeCode() == 1007)
+        }
+    }
+
     @Test func brokenFramesCloseWithTheRightCode() async throws {
         try await Gateway.run { gateway in
             let cases: [(String, [UInt8], Int)] = [
