@@ -133,7 +133,7 @@ extension Follower {
             }
             return StatesSnapshot(domain: domain, position: pushedStates, taken: now, contacts: contacts)
         }
-        if let list = sharedStates, now.monotonic - list.taken < settings.snapshotSharing,
+        if let list = sharedStates, now.monotonic - list.taken < settings.snapshotSharing || lists.areEnough,
             states.index(after: list.position) != nil
         {
             return list
@@ -143,6 +143,7 @@ extension Follower {
         table.forEachAccount { contacts.append($0) }
         let list = StatesSnapshot(domain: domain, position: pushedStates, taken: now, contacts: contacts)
         sharedStates = list
+        lists.add(list)
         return list
     }
 }

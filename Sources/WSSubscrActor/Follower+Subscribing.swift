@@ -154,7 +154,8 @@ extension Follower {
 
     // MARK: Snapshots
 
-    /// What is live now, or was a moment ago.
+    /// What is live now, or was a moment ago; or earlier, if the recent events reach back to there and slow readers
+    /// hold enough lists already.
     private mutating func takeSnapshot(for matcher: SubscriptionMatcher, at now: Moment) -> ListSnapshot {
         let replica = receiver.replica
         let use: ListSnapshot.Use =
@@ -163,7 +164,7 @@ extension Follower {
             return ListSnapshot(
                 domain: domain, place: recent.end, use: use, taken: now, contacts: contacts(of: objects, at: now))
         }
-        if let shared, now.monotonic - shared.taken < settings.snapshotSharing,
+        if let shared, now.monotonic - shared.taken < settings.snapshotSharing || lists.areEnough,
             shared.use.serves(changes: matcher.changes),
             recent.index(of: shared.place, changes: matcher.changes) != nil
         {
@@ -176,6 +177,7 @@ extension Follower {
         }
         let list = ListSnapshot(domain: domain, place: recent.end, use: use, taken: now, contacts: contacts)
         shared = list
+        lists.add(list)
         return list
     }
 

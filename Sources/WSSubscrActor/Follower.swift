@@ -55,6 +55,7 @@ public struct Follower: Sendable {
     var slices = SliceCache()
     /// The last list of all accounts that are online.
     var sharedStates: StatesSnapshot?
+    var lists = LivingLists()
     /// The owner begins this epoch's log anew, since a snapshot failed: nothing is pushed until the list is whole.
     private(set) var isRebuilding = false
     /// Whether nobody serves the domain any more, because the topology has it no more.
@@ -184,8 +185,11 @@ public struct Follower: Sendable {
     private mutating func sweep(at now: Moment) -> [Directive] {
         guard now.monotonic - lastSweep >= .seconds(1) else { return [] }
         lastSweep = now.monotonic
-        if let shared, now.monotonic - shared.taken >= settings.snapshotSharing * 10 { self.shared = nil }
-        if let list = sharedStates, now.monotonic - list.taken >= settings.snapshotSharing * 10 { sharedStates = nil }
+        if !lists.areEnough {
+            let old = now.monotonic - settings.snapshotSharing * 10
+            if let shared, shared.taken <= old { self.shared = nil }
+            if let sharedStates, sharedStates.taken <= old { self.sharedStates = nil }
+        }
         let due = subscriptions.filter { $0.value.deadline <= now.monotonic || isOverdue($0.value, at: now) }
         return due.keys.sorted().flatMap { id in
             var answers = 0

@@ -17,7 +17,7 @@ public struct FollowerSettings: Sendable, Hashable {
     public var waitingSubscriptions = 20_000
     /// How long a subscription waits for it.
     public var waitingTime = Periods().requestDeadline
-    /// How long a snapshot of the whole list serves later subscribers too.
+    /// How long a snapshot of the whole list serves later subscribers too; longer while several are still being sent.
     public var snapshotSharing: Duration = .seconds(1)
     /// Messages from owners that may wait for the follower; over it they are dropped, and the owner sends again.
     public var mailboxMessages = 4_096

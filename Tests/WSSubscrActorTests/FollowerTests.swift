@@ -231,6 +231,30 @@ struct FollowerTests {
         #expect(try answer(3, "c") == accepted)
     }
 
+    /// Each list keeps alive what was replaced since.
+    @Test mutating func howeverManyReadSlowlyFewListsAreKept() throws {
+        var settings = FollowerSettings()
+        settings.sliceBytes = 100
+        follower = Follower(domain: demo, settings: settings)
+        try run(owner.beginEpoch(1, .restart) + [owner.append(accounts(20))])
+        var slow = (1...30).map { Client(UInt32($0)) }
+        for index in slow.indices {
+            let time = Int64(index) * 2_000
+            try run([owner.append([registered("new\(index)")])], at: time)
+            let request = SubscribeRequest(
+                id: slow[index].id, matcher: SubscriptionMatcher(.all), expires: .seconds(3600), start: .snapshot)
+            try slow[index].take(follower.handle(.subscribe(request), at: at(time)))
+            try run([.tick], at: time)
+        }
+        #expect(follower.lists.count == LivingLists.enough)
+        for index in slow.indices {
+            while let event = slow[index].ready() { try slow[index].take(follower.handle(event, at: at(60_000))) }
+            #expect(slow[index].set.count == 50, "\(index)")
+        }
+        try run([.tick], at: 120_000)
+        #expect(follower.lists.count == 0)
+    }
+
     @Test mutating func slowSocketIsResynchronisedWhenTheEventsAreGone() throws {
         try run(owner.beginEpoch(1, .restart) + [owner.append(accounts(10))])
         try subscribe()
