@@ -1,10 +1,16 @@
-import DequeModule
 import Synchronization
 
-/// The connections of devices: at which event loop each is open, and which were closed. Shared by all event loops.
+/// How devices are reached from this node: at which event loop each connection is open, and who has registered here
+/// lately. Shared by all event loops.
 ///
-/// A contact that was registered over a connection can be reached over that one only (RFC 5626 section 3.1). What was
-/// closed longest ago is forgotten over the bound, and then nothing is known of it.
+/// A contact that was registered over a connection can be reached over that one only (RFC 5626 section 3.1), and one
+/// that was registered over UDP only by whom its device has sent to: address translators and firewalls let in nobody
+/// else. The address alone does not tell whom that was, since a device may go from one node to another with the same
+/// port. So what is kept is the Call-ID and its latest CSeq, the same for all registrations of a device (RFC 3261
+/// section 10.2): where a contact has a later one, its device has registered elsewhere since.
+///
+/// Of the registrations over UDP, and of those over connections, at least the latest `capacity` are remembered. Of what
+/// was forgotten nothing is known.
 final class FlowBook: Sendable {
     /// The far end of a connection, as contacts have it.
     struct End: Hashable {
@@ -14,32 +20,38 @@ final class FlowBook: Sendable {
         let port: UInt16
     }
 
+    /// A REGISTER, as its contacts tell of it.
+    struct Origin {
+        let end: End
+        let callID: String
+        let cseq: UInt32
+    }
+
     enum State {
         /// At this event loop, as the connection of this number.
         case open(lane: Int, number: UInt64, SIPPeer)
         case closed
-        /// It never was one of this node, or was too long ago.
+        /// It was registered elsewhere, or too long ago.
         case unknown
     }
 
     private struct Flows {
         var open: [End: (lane: Int, number: UInt64, peer: SIPPeer)] = [:]
-        var closed: Set<End> = []
-        /// The oldest first. May have ends that are open again.
-        var order: Deque<End> = []
+        var overDatagrams: LatestCalls
+        var overConnections: LatestCalls
     }
 
-    private let flows = Mutex(Flows())
-    private let capacity: Int
+    private let flows: Mutex<Flows>
 
-    /// - Parameter capacity: closed connections that are remembered.
-    init(capacity: Int = 65_536) { self.capacity = capacity }
+    init(capacity: Int = 262_144) {
+        let calls = LatestCalls(capacity: capacity)
+        flows = Mutex(Flows(overDatagrams: calls, overConnections: calls))
+    }
+
+    // MARK: What happens
 
     func opened(_ peer: SIPPeer, lane: Int, number: UInt64) {
-        flows.withLock { flows in
-            flows.open[End(peer)] = (lane, number, peer)
-            flows.closed.remove(End(peer))
-        }
+        flows.withLock { $0.open[End(peer)] = (lane, number, peer) }
     }
 
     func closed(_ peer: SIPPeer, lane: Int, number: UInt64) {
@@ -48,16 +60,27 @@ final class FlowBook: Sendable {
             // The same ports may be in use again before the end of the earlier connection is noticed.
             guard let open = flows.open[end], open.lane == lane, open.number == number else { return }
             flows.open[end] = nil
-            guard flows.closed.insert(end).inserted else { return }
-            flows.order.append(end)
-            while flows.order.count > capacity, let oldest = flows.order.popFirst() { flows.closed.remove(oldest) }
         }
     }
 
-    func state(of end: End) -> State {
+    /// A REGISTER with contacts was granted that had come to this node.
+    func granted(_ origin: Origin, isReliable: Bool) {
         flows.withLock { flows in
-            if let open = flows.open[end] { return .open(lane: open.lane, number: open.number, open.peer) }
-            return flows.closed.contains(end) ? .closed : .unknown
+            if isReliable { flows.overConnections.note(origin) } else { flows.overDatagrams.note(origin) }
+        }
+    }
+
+    // MARK: What is known
+
+    /// Whether a contact's device has sent its latest REGISTER over UDP to this node.
+    func hasHeard(_ origin: Origin) -> Bool { flows.withLock { $0.overDatagrams.has(origin) } }
+
+    /// What became of the connection that a contact was registered over.
+    func state(of origin: Origin) -> State {
+        flows.withLock { flows in
+            guard flows.overConnections.has(origin) else { return .unknown }
+            guard let open = flows.open[origin.end] else { return .closed }
+            return .open(lane: open.lane, number: open.number, open.peer)
         }
     }
 }
@@ -65,5 +88,37 @@ final class FlowBook: Sendable {
 extension FlowBook.End {
     init(_ peer: SIPPeer) {
         self.init(transport: peer.transport.eventName, address: peer.address, port: peer.port)
+    }
+}
+
+/// Calls by a hash of end and Call-ID, which nobody outside can make meet, with their latest CSeq. In two halves: when
+/// the newer one is full the older one is forgotten.
+private struct LatestCalls {
+    private let capacity: Int
+    private var newer: [Int: UInt32] = [:]
+    private var older: [Int: UInt32] = [:]
+
+    init(capacity: Int) { self.capacity = capacity }
+
+    mutating func note(_ origin: FlowBook.Origin) {
+        let key = Self.key(origin)
+        if newer.count >= capacity, newer[key] == nil {
+            swap(&newer, &older)
+            newer.removeAll(keepingCapacity: true)
+        }
+        newer[key] = origin.cseq
+    }
+
+    func has(_ origin: FlowBook.Origin) -> Bool {
+        let key = Self.key(origin)
+        guard let latest = newer[key] ?? older[key] else { return false }
+        return origin.cseq <= latest
+    }
+
+    private static func key(_ origin: FlowBook.Origin) -> Int {
+        var hasher = Hasher()
+        hasher.combine(origin.end)
+        hasher.combine(origin.callID)
+        return hasher.finalize()
     }
 }

@@ -9,7 +9,7 @@ final class IncomingRequest: Sendable {
     let transaction: TransactionTable.Key
 
     init(message: SIPMessage, essentials: SIPEssentials, route: Route) {
-        transaction = TransactionTable.Key(message, essentials)
+        transaction = TransactionTable.Key(message, essentials, from: route.peer)
         self.message = message
         self.essentials = essentials
         self.route = route

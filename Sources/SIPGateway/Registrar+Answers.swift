@@ -19,6 +19,9 @@ extension Registrar {
     }
 
     mutating func accept(_ waiting: Waiting, _ contacts: [LiveContact], at now: Moment, _ out: inout Outbox) {
+        if !waiting.register.wishes.isEmpty {
+            flows.granted(waiting.origin, isReliable: waiting.request.route.isReliable)
+        }
         let answer = answer(to: waiting.request, waiting.register, contacts, at: now)
         guard waiting.request.route.takes(answer) else {
             counters.tooLarge.count()

@@ -197,6 +197,13 @@ extension Registrar.Waiting {
         }
     }
 
+    /// As its contacts tell of it.
+    var origin: FlowBook.Origin {
+        let essentials = request.essentials
+        return FlowBook.Origin(
+            end: FlowBook.End(request.route.peer), callID: essentials.callID.string, cseq: essentials.cseq.number)
+    }
+
     /// What it adds and removes.
     fileprivate var binding: Binding {
         guard case .bind(let binding) = register.operation else {

@@ -17,7 +17,11 @@ extension Registrar {
     /// - Returns: nil when nothing is known of whether it could be reached: it is at another event loop or node.
     private func reach(_ details: SIPUserDetails, _ domain: DomainName) -> DeviceProbe.Device.Reach? {
         let route: Route
+        let end = FlowBook.End(transport: details.transport, address: details.peerAddress, port: details.peerPort)
+        let origin = FlowBook.Origin(end: end, callID: details.callID, cseq: details.cseq)
         if details.transport == Via.Transport.udp.eventName {
+            // An address translator lets in only whom its device has sent to. The proxies of a path let in anybody.
+            guard flows.hasHeard(origin) || !details.path.isEmpty else { return nil }
             // What was put there over REST need not be an address, or not one of a device.
             guard details.peerPort > 0,
                 let address = try? SocketAddress(ipAddress: details.peerAddress, port: Int(details.peerPort)),
@@ -25,9 +29,7 @@ extension Registrar {
             else { return nil }
             route = Route(way: .hearsay(address), peer: SIPPeer(.udp, address))
         } else {
-            let end = FlowBook.End(
-                transport: details.transport, address: details.peerAddress, port: details.peerPort)
-            switch flows.state(of: end) {
+            switch flows.state(of: origin) {
             case .open(lane: lane, let number, let peer): route = Route(way: .stream(number), peer: peer)
             case .open, .unknown: return nil
             case .closed: return .gone

@@ -17,6 +17,7 @@ extension Registrar {
             guard watchesWaiting < settings.limits.parkedRequests else {
                 throw .unavailable(after: retryAfter())
             }
+            if case .stream(let number) = request.route.way { watchedOver[number, default: []].insert(domain.name) }
             watchesWaiting += 1
             out.watches.append(watch)
         } catch {

@@ -51,6 +51,8 @@ struct Registrar {
     var waitingByDomain: [DomainName: Int] = [:]
     /// Requests that the watchers of domains have not answered yet.
     var watchesWaiting = 0
+    /// Of which domains somebody watches or has watched over an open connection of the loop, by its number.
+    var watchedOver: [UInt64: Set<DomainName>] = [:]
     /// Whether it leaves.
     var isLeaving = false
     var random: SplitMix64

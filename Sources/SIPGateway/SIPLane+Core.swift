@@ -51,6 +51,10 @@ extension SIPLane {
         func remove(_ stream: UInt64, from peer: SIPPeer) {
             streams[stream] = nil
             registrar.flows.closed(peer, lane: registrar.lane, number: stream)
+            guard let domains = registrar.watchedOver.removeValue(forKey: stream) else { return }
+            // What came over it goes first.
+            handOver()
+            watchers.closed(WatcherWay.Connection(lane: registrar.lane, number: stream), of: domains.sorted())
         }
 
         /// Whether anything of the peer is looked at.

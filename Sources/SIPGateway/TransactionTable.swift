@@ -76,9 +76,16 @@ struct TransactionTable {
 }
 
 extension TransactionTable.Key {
+    /// A repetition comes from where the request came from: in a Via there may be an address of a home network, which
+    /// is another phone's in the next home, and a branch may be another's too, be it by accident or by intent. Whose
+    /// address is changed between the two by a translator has its request carried out once more.
+    ///
     /// Source: RFC 3261 section 17.2.3; the second form is that for senders of RFC 2543.
-    init(_ message: SIPMessage, _ essentials: SIPEssentials) {
+    init(_ message: SIPMessage, _ essentials: SIPEssentials, from peer: SIPPeer) {
         var first = Hasher()
+        first.combine(peer.transport)
+        first.combine(peer.address)
+        first.combine(peer.port)
         if essentials.via.hasUniqueBranch, let branch = essentials.via.branch {
             branch.hash(into: &first)
             essentials.via.sentByHost.hash(into: &first)

@@ -36,6 +36,19 @@ struct WatcherWay: Sendable, Equatable {
     /// The gateway's own Contact.
     let contact: String
 
+    /// A connection of this node.
+    struct Connection: Sendable, Hashable {
+        let lane: Int
+        /// In its lane.
+        let number: UInt64
+    }
+
+    /// Nil when a watcher is sent datagrams.
+    var connection: Connection? {
+        guard case .stream(let number) = route.way else { return nil }
+        return Connection(lane: lane, number: number)
+    }
+
     static func == (left: Self, right: Self) -> Bool {
         left.lane == right.lane && left.route.way == right.route.way && left.contact == right.contact
     }

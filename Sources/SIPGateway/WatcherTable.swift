@@ -67,6 +67,11 @@ final class WatcherTable: Sendable {
         actor(of: domain)?.post(.answered(answer), isVital: false)
     }
 
+    /// A connection is no more that requests for these domains came over.
+    func closed(_ connection: WatcherWay.Connection, of domains: [DomainName]) {
+        for domain in domains { actor(of: domain)?.post(.closed(connection), isVital: true) }
+    }
+
     func assigned(_ assignments: [Assignment]) {
         for assignment in assignments {
             table.withLock { table in

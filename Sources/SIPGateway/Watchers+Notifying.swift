@@ -23,7 +23,8 @@ extension Watchers {
         let candidates = delayed
         for tag in candidates { queue(tag, at: now) }
         // Those that were due earlier have left the queue in the meantime, and may be in it once more.
-        delayed = candidates.filter { watchers[$0]?.queue == .delayed }
+        var kept: Set<String> = []
+        delayed = candidates.filter { watchers[$0]?.queue == .delayed && kept.insert($0).inserted }
     }
 
     /// Sends what is due, as far as that may be done now.
@@ -54,6 +55,29 @@ extension Watchers {
         return [.notify(transaction.bytes, watcher.way)]
     }
 
+    // MARK: Connections
+
+    /// A watcher is reached over its way's connection, when that is one.
+    mutating func connect(_ tag: String, to way: WatcherWay) {
+        guard let connection = way.connection else { return }
+        connected[connection, default: []].append(tag)
+    }
+
+    mutating func disconnect(_ tag: String, from way: WatcherWay) {
+        guard let connection = way.connection, var tags = connected[connection] else { return }
+        tags.removeAll { $0 == tag }
+        connected[connection] = tags.isEmpty ? nil : tags
+    }
+
+    /// Nothing reaches those any more who were reached over a connection. That ends what is under way, and so the
+    /// subscription. Sources: RFC 3261 section 17.1.4, RFC 6665 section 4.2.2.
+    mutating func closed(_ connection: WatcherWay.Connection) -> [Directive] {
+        for tag in connected.removeValue(forKey: connection) ?? [] { remove(tag, isLost: true) }
+        let unheard = waiting.filter { $0.watch.way.connection == connection }
+        waiting.removeAll { $0.watch.way.connection == connection }
+        return unheard.map { refuseForNow($0.watch) }
+    }
+
     // MARK: Transactions
 
     /// Source for what ends a subscription: RFC 6665 section 4.2.2.
@@ -70,14 +94,17 @@ extension Watchers {
         } else if answer.status < 300 {
             queue(tag, at: now)
         } else if let seconds = answer.retryAfter {
-            watchers[tag]?.wait(until: now + .seconds(Int64(min(seconds, Self.maximumRetryAfter))))
+            let rest = Duration.seconds(Int64(min(max(seconds, Self.minimumRetryAfter), Self.maximumRetryAfter)))
+            watchers[tag]?.wait(until: max(watcher.earliest, now + rest))
             queue(tag, at: now)
         } else {
             remove(tag, isLost: true)
         }
     }
 
-    /// Longest time in seconds that a watcher's Retry-After is heeded. Own decision.
+    /// What a watcher's Retry-After counts for, in seconds. Some say 0, again and again: RFC 3261 section 14.2 has a 500
+    /// say anything up to 10. Own decision.
+    private static let minimumRetryAfter: UInt32 = 1
     private static let maximumRetryAfter: UInt32 = 300
 
     mutating func repeatNotifications(at now: MonotonicInstant) -> [Directive] {
@@ -105,6 +132,7 @@ extension Watchers {
 
     private mutating func remove(_ tag: String, isLost: Bool) {
         guard let watcher = watchers.removeValue(forKey: tag) else { return }
+        disconnect(tag, from: watcher.way)
         if isLost, !watcher.isOver { counters.watchersLost.count() } else { counters.watchersEnded.count() }
         counters.watchers.subtract(1, ordering: .relaxed)
         accounts[watcher.account]?.watchers.removeAll { $0 == tag }

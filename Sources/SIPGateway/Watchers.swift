@@ -23,6 +23,8 @@ struct Watchers {
         case chunk(SnapshotChunk, from: NodeID)
         case subscribe(WatchRequest)
         case answered(NotifyAnswer)
+        /// A connection is no more that a SUBSCRIBE came over.
+        case closed(WatcherWay.Connection)
         /// The account is no more.
         case removed(account: String)
         /// Time goes by; about each 100 ms while `isActive`.
@@ -60,6 +62,8 @@ struct Watchers {
     var accounts: [String: WatchedAccount] = [:]
     /// By the local tags of their dialogs.
     var watchers: [String: Watcher] = [:]
+    /// The tags of those who are reached over a connection.
+    var connected: [WatcherWay.Connection: [String]] = [:]
     var waiting: [Waiting] = []
     /// Watchers that a NOTIFY is to be sent to, in their order, and those for which it is too early.
     var due: Deque<String> = []
@@ -102,6 +106,7 @@ struct Watchers {
         case .answered(let answer):
             answered(answer, at: now.monotonic)
             return []
+        case .closed(let connection): return closed(connection)
         case .removed(let account):
             for tag in accounts[account]?.watchers ?? [] {
                 watchers[tag]?.end(.noResource)
@@ -135,7 +140,8 @@ struct Watchers {
             do throws(SIPRefusal) {
                 try watcher.refresh(watch, at: now.monotonic)
             } catch { return [.answer(watch, .refused(error))] }
-            watchers[tag] = watcher
+            if let before = watchers.updateValue(watcher, forKey: tag) { disconnect(tag, from: before.way) }
+            connect(tag, to: watcher.way)
             queue(tag, at: now.monotonic)
             return [.answer(watch, .accepted)]
         case .begin(let account, let addressOfRecord):
@@ -162,6 +168,7 @@ struct Watchers {
         accounts[account]?.watchers.append(tag)
         watchers[tag] = Watcher(
             watch, account: account, addressOfRecord: addressOfRecord, at: now.monotonic)
+        connect(tag, to: watch.way)
         counters.watchers.count()
         queue(tag, at: now.monotonic)
         return .answer(watch, .accepted)
@@ -174,7 +181,7 @@ struct Watchers {
         return served.flatMap { subscribe($0.watch, at: now) }
     }
 
-    private mutating func refuseForNow(_ watch: WatchRequest) -> Directive {
+    mutating func refuseForNow(_ watch: WatchRequest) -> Directive {
         .answer(watch, .refused(.unavailable(after: retryAfter())))
     }
 

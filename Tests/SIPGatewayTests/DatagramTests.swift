@@ -149,7 +149,8 @@ import Testing
     func aContactAtNoAddressHarmsNobody(address: String) async throws {
         try await RunningServer.run(devices: 1) { running in
             let details = SIPUserDetails(
-                contactURI: "sip:alice@h", transport: "udp", peerAddress: address, peerPort: 9)
+                contactURI: "sip:alice@h", transport: "udp", path: ["<sip:edge.example;lr>"], peerAddress: address,
+                peerPort: 9)
             try running.owner.put(Registration(account: "alice", contact: "c", sipuser: details))
             let socket = try await DatagramClient(port: running.udp)
             var phone = Phone()

@@ -79,22 +79,52 @@ import Testing
         #expect(ProbeBranch(.init("z9hG4bK1")) == nil)
     }
 
-    @Test func theBookOfFlowsForgetsWhatWasClosedFirst() throws {
-        let book = FlowBook(capacity: 2)
-        let peers = try (1...3).map { try TestRegistrar.stream(0, "192.0.2.1", $0).peer }
-        func isClosed(_ peer: SIPPeer) -> Bool {
-            if case .closed = book.state(of: FlowBook.End(peer)) { true } else { false }
+    private func origin(_ peer: SIPPeer, _ callID: String = "c", _ cseq: UInt32 = 2) -> FlowBook.Origin {
+        FlowBook.Origin(end: FlowBook.End(peer), callID: callID, cseq: cseq)
+    }
+
+    private func describe(_ state: FlowBook.State) -> String {
+        switch state {
+        case .open(let lane, let number, _): "open \(lane) \(number)"
+        case .closed: "closed"
+        case .unknown: "unknown"
         }
-        for (index, peer) in peers.enumerated() {
-            book.opened(peer, lane: 1, number: UInt64(index))
-            #expect(!isClosed(peer))
-        }
+    }
+
+    @Test func aConnectionSaysNothingOfWhatWasNotRegisteredOverIt() throws {
+        let book = FlowBook()
+        let peer = try TestRegistrar.stream(0).peer
+        book.opened(peer, lane: 1, number: 7)
+        #expect(describe(book.state(of: origin(peer))) == "unknown")
+        book.granted(origin(peer), isReliable: true)
+        let contacts = [origin(peer, "c", 1), origin(peer), origin(peer, "c", 3), origin(peer, "d")]
+        func states() -> [String] { contacts.map { describe(book.state(of: $0)) } }
+        #expect(states() == ["open 1 7", "open 1 7", "unknown", "unknown"])
         // Another connection's end is not this one's.
-        book.closed(peers[0], lane: 1, number: 7)
-        #expect(!isClosed(peers[0]))
-        for (index, peer) in peers.enumerated() { book.closed(peer, lane: 1, number: UInt64(index)) }
-        #expect(peers.map(isClosed) == [false, true, true])
-        book.opened(peers[2], lane: 2, number: 9)
-        #expect(!isClosed(peers[2]))
+        book.closed(peer, lane: 1, number: 6)
+        #expect(states() == ["open 1 7", "open 1 7", "unknown", "unknown"])
+        book.closed(peer, lane: 1, number: 7)
+        #expect(states() == ["closed", "closed", "unknown", "unknown"])
+        book.opened(peer, lane: 2, number: 9)
+        #expect(states() == ["open 2 9", "open 2 9", "unknown", "unknown"])
+        #expect(!book.hasHeard(contacts[0]))
+    }
+
+    @Test func theLatestRegistrationsAreRemembered() throws {
+        let book = FlowBook(capacity: 2)
+        let phones = try (1...5).map { origin(try TestRegistrar.route("192.0.2.1", $0).peer) }
+        func heard() -> [Bool] { phones.map(book.hasHeard) }
+        for phone in phones.prefix(4) { book.granted(phone, isReliable: false) }
+        #expect(heard() == [true, true, true, true, false])
+        // Those who come again need no more room.
+        for phone in phones.prefix(4).suffix(2) { book.granted(phone, isReliable: false) }
+        #expect(heard() == [true, true, true, true, false])
+        book.granted(phones[4], isReliable: false)
+        #expect(heard() == [false, false, true, true, true])
+        // What comes over connections takes nothing of it.
+        for number in 6...20 {
+            book.granted(origin(try TestRegistrar.stream(0, "192.0.2.1", number).peer), isReliable: true)
+        }
+        #expect(heard() == [false, false, true, true, true])
     }
 }

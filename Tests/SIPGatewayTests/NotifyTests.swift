@@ -196,6 +196,32 @@ import Testing
         #expect((later.version, later.scope, later.contacts.count) == (2, "full", 2))
     }
 
+    @Test func whoWantsToBeToldAtOnceIsToldAfterASecond() throws {
+        var (test, _, phone) = try watched()
+        let sent = try test.receive(phone.register(first + ";expires=100"))
+        var notify = try Notification(try #require(sent.first { $0.status == 0 }))
+        for _ in 0..<3 {
+            #expect(try test.receive(notify.response(500, ("Retry-After", "0"))).isEmpty)
+            #expect(test.advance(.milliseconds(900)).isEmpty)
+            let later = test.advance(.milliseconds(200))
+            #expect(later.count == 1)
+            notify = try Notification(try #require(later.first?.answer))
+            #expect(notify.scope == "full")
+        }
+    }
+
+    /// Each refresh brings it forward, and each answer puts it off again.
+    @Test func whoIsPutOffAgainAndAgainWaitsOnce() throws {
+        var (test, watcher, _) = try watched()
+        for _ in 0..<10 {
+            let sent = try test.receive(watcher.request())
+            let notify = try Notification(try #require(sent.first { $0.status == 0 }))
+            #expect(try test.receive(notify.response(503, ("Retry-After", "300"))).isEmpty)
+            test.advance(.milliseconds(100))
+        }
+        #expect(test.watchers.delayed.count == 1)
+    }
+
     @Test func aResponseOfSomebodyElseMeansNothing() throws {
         var (test, watcher, phone) = try watched()
         let sent = try test.receive(phone.register(first + ";expires=100"))

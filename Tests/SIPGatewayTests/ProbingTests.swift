@@ -2,6 +2,7 @@ import ClusterRuntime
 import NIOCore
 import RegistrarEvents
 import SIP
+import SRActor
 import Testing
 
 @testable import SIPGateway
@@ -9,6 +10,7 @@ import Testing
 /// An account that has as many devices as it may, and one more that wants in.
 @Suite struct ProbingTests {
     private let newcomer = "Contact: <sip:alice@192.0.2.9>;expires=120"
+    private static let edge = "<sip:edge.example;lr>"
 
     /// Devices 1 and 2 are registered over UDP, the first with less time left; two is the limit.
     private func full(_ change: (inout SIPSettings) -> Void = { _ in }) throws -> TestRegistrar {
@@ -181,14 +183,58 @@ import Testing
             SIPUserDetails(
                 contactURI: "sip:a@h1", transport: "tls", peerAddress: "192.0.2.1", peerPort: 5061),
             SIPUserDetails(
-                contactURI: "sip:a@h2\r\nX: y", transport: "udp", peerAddress: "192.0.2.1", peerPort: 5060),
-            SIPUserDetails(contactURI: "sip:a@h3", transport: "udp", peerAddress: "nowhere", peerPort: 5060),
+                contactURI: "sip:a@h2\r\nX: y", transport: "udp", path: [Self.edge], peerAddress: "192.0.2.1",
+                peerPort: 5060),
+            SIPUserDetails(
+                contactURI: "sip:a@h3", transport: "udp", path: [Self.edge], peerAddress: "nowhere", peerPort: 5060),
         ]
         for (number, details) in details.enumerated() {
             try test.put(Registration(account: "alice", contact: "c\(number)", sipuser: details))
         }
         var phone = Phone()
         #expect(try test.receive(phone.register(newcomer)).map(\.status) == [403])
+    }
+
+    /// Its router lets in only whom it has sent to, which is another node. Proxies let in anybody.
+    @Test func overUDPADeviceOfAnotherNodeCannotBeAskedUnlessItIsBehindProxies() throws {
+        for path in [[], [Self.edge]] {
+            var test = try TestRegistrar(devices: 1)
+            let details = SIPUserDetails(
+                contactURI: "sip:alice@10.0.0.9", transport: "udp", path: path, callID: "first", cseq: 1,
+                peerAddress: "192.0.2.9", peerPort: 5060)
+            try test.put(Registration(account: "alice", contact: "c", sipuser: details))
+            var phone = Phone(callID: "newcomer")
+            let sent = try test.receive(phone.register(newcomer))
+            #expect(sent.map(\.status) == (path.isEmpty ? [403] : [0]))
+            #expect(test.advance(.seconds(2)).last?.answer.status == (path.isEmpty ? nil : 200))
+        }
+    }
+
+    /// By its CSeq the contact was registered elsewhere since: the address is still the one that was heard here, or the
+    /// one that a connection of this node had.
+    @Test func aDeviceThatHasGoneToAnotherNodeIsNotTakenForGone() throws {
+        let stream = try TestRegistrar.stream(5, "192.0.2.5", 40_000)
+        for route in [try TestRegistrar.route("192.0.2.5", 40_000), stream] {
+            var test = try TestRegistrar(devices: 1)
+            var first = Phone(callID: "first")
+            test.flows.opened(stream.peer, lane: 1, number: 5)
+            #expect(try test.answer(first.register("Contact: <sip:alice@10.0.0.5>"), from: route).status == 200)
+            let contact = try #require(test.owner.replica.table.contact(inSlot: 0)?.contact)
+            var registration = try contact.registration()
+            guard case .sipuser(var details) = registration.details else {
+                Issue.record("no SIP device")
+                return
+            }
+            #expect(details.cseq == 1)
+            details.cseq = 2
+            registration.details = .sipuser(details)
+            try test.put(registration)
+            var phone = Phone(callID: "newcomer")
+            #expect(try test.receive(phone.register(newcomer)).map(\.status) == [403])
+            test.flows.closed(stream.peer, lane: 1, number: 5)
+            #expect(try test.receive(phone.register(newcomer)).map(\.status) == [403])
+            #expect(test.counters.statistics.probes == 0)
+        }
     }
 
     @Test func theWayOverProxiesIsKept() throws {
@@ -208,7 +254,8 @@ import Testing
         #expect(second.status == 503 && second[.retryAfter] != nil)
         for number in 1...2 {
             let details = SIPUserDetails(
-                contactURI: "sip:bob@h\(number)", transport: "udp", peerAddress: "192.0.2.1", peerPort: 5060)
+                contactURI: "sip:bob@h\(number)", transport: "udp", path: [Self.edge], peerAddress: "192.0.2.1",
+                peerPort: 5060)
             try test.put(Registration(account: "bob", contact: "c\(number)", sipuser: details))
         }
         var bob = Phone(account: "bob", callID: "bob")

@@ -30,6 +30,22 @@ import Testing
         #expect(test.held.count == 1)
     }
 
+    /// In the next home there is a phone with the same address and, by accident, the same branch; and whoever has read a
+    /// branch somewhere could ask for what was answered.
+    @Test func theSameFromElsewhereIsNoRepetition() throws {
+        var test = try TestRegistrar()
+        var phone = Phone()
+        let request = phone.register(contact)
+        let first = try test.answer(request)
+        for route in [try TestRegistrar.route("192.0.2.2"), try TestRegistrar.route("192.0.2.1", 5_061)] {
+            let other = try test.answer(request, from: route)
+            #expect(try other.status == 200 && other.toTag != first.toTag)
+        }
+        #expect(test.counters.statistics.registers == 3 && test.counters.statistics.repetitions == 0)
+        #expect(try test.answer(request).bytes == first.bytes)
+        #expect(test.counters.statistics.repetitions == 1)
+    }
+
     /// A restart: what waits is answered, what is new is left to the node's next life.
     @Test func whoeverLeavesAnswersWhatWaitsAndTakesOnNothingNew() throws {
         var test = try TestRegistrar()

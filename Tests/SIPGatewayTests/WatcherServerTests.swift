@@ -83,6 +83,21 @@ import Testing
         }
     }
 
+    @Test func withItsConnectionAWatcherIsGoneAtOnce() async throws {
+        try await RunningServer.run(change: { $0.limits.watchersPerAccount = 1 }) { running in
+            for number in 1...3 {
+                let client = try await StreamClient(port: running.tcp)
+                var watcher = try TestWatcher(callID: "watch-\(number)")
+                try await client.send(watcher.request())
+                #expect(try await client.answer().status == 200)
+                try await client.send(try Notification(try await client.answer()).response())
+                try await client.close()
+                try await eventually("it is gone") { running.server.statistics.watchers == 0 }
+            }
+            #expect(running.server.statistics.watchersLost == 3)
+        }
+    }
+
     @Test func aServerThatStopsTellsItsWatchers() async throws {
         let holder = Mutex<DatagramClient?>(nil)
         try await RunningServer.run { running in

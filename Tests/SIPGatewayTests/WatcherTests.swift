@@ -246,6 +246,36 @@ import Testing
         #expect(test.registrar.watchesWaiting == 0)
     }
 
+    /// An application that connects anew each time, as on a reload of its page.
+    @Test func withItsConnectionAWatcherIsGone() throws {
+        var test = try TestRegistrar { $0.limits.watchersPerAccount = 2 }
+        func close(_ number: UInt64) {
+            #expect(test.tellWatchers(.closed(WatcherWay.Connection(lane: 1, number: number))).isEmpty)
+        }
+        for number in 1...4 as ClosedRange<UInt64> {
+            var watcher = try TestWatcher(callID: "watch-\(number)", route: try TestRegistrar.stream(number))
+            try watcher.subscribe(&test)
+            // It has gone over to another connection when the first ends.
+            watcher.route = try TestRegistrar.stream(number + 10)
+            try watcher.subscribe(&test)
+            close(number)
+            #expect(test.counters.statistics.watchers == 1)
+            close(number + 10)
+            #expect(test.counters.statistics.watchers == 0)
+        }
+        #expect(test.counters.statistics.watchersLost == 4 && test.watchers.connected.isEmpty)
+        #expect(test.watchers.accounts.isEmpty && test.watchers.watchers.isEmpty)
+    }
+
+    @Test func whoHangsUpBeforeTheListIsHereWaitsNoLonger() throws {
+        var test = try TestRegistrar(isOwned: false)
+        var watcher = try TestWatcher(route: try TestRegistrar.stream(3))
+        #expect(try test.receive(watcher.request(), from: watcher.route).isEmpty)
+        #expect(test.registrar.watchesWaiting == 1)
+        _ = test.tellWatchers(.closed(WatcherWay.Connection(lane: 1, number: 3)))
+        #expect(test.registrar.watchesWaiting == 0 && test.watchers.waiting.isEmpty)
+    }
+
     @Test func aWatcherIsReachedTheWayItCame() throws {
         var test = try TestRegistrar()
         var watcher = try TestWatcher(route: try TestRegistrar.stream(4))
