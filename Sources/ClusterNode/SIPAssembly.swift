@@ -93,7 +93,7 @@ extension NodeEnvironment {
             ("notifies", "NOTIFY requests sent, repetitions apart.", \.notifies),
             ("notify_repetitions", "NOTIFY requests sent again for want of an answer.", \.notifyRepetitions),
             ("watchers_ended", "Subscriptions that ended with a last NOTIFY.", \.watchersEnded),
-            ("watchers_lost", "Subscriptions whose watchers refused a NOTIFY or did not answer.", \.watchersLost),
+            ("watchers_lost", "Subscriptions whose watchers refused a NOTIFY, or went.", \.watchersLost),
         ]
         for (name, help, path) in counters {
             metrics.counter("rollcall_sip_\(name)_total", help: help) { server.statistics[keyPath: path] }

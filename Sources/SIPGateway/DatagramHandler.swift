@@ -95,6 +95,9 @@ final class DatagramHandler: ChannelInboundHandler, SIPSocket {
         if burst.capacity <= Self.keptBurst { burst.clear() } else { burst = ByteBuffer() }
     }
 
+    /// Nothing is kept of whoever sends datagrams.
+    func granted() {}
+
     private func peer(_ address: SocketAddress) -> SIPPeer {
         if let latest, latest.address == address { return latest.peer }
         let peer = SIPPeer(.udp, address)

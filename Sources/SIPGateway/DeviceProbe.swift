@@ -39,6 +39,9 @@ struct DeviceProbe {
     /// How long an answer is waited for. Own decision: the request that waits for it is then still repeated by its
     /// sender, who gives up after 32 s.
     static let deadline = Duration.seconds(2)
+    /// How many devices of an account are asked at most. Own decision: an account may have thousands, and who has gone
+    /// is found among those that have not been renewed for the longest time.
+    static let maximumAsked = 64
     /// How often time is looked at.
     static let tickPeriod = Duration.milliseconds(100)
 
@@ -92,7 +95,7 @@ extension DeviceProbe.Device {
         }
     }
 
-    fileprivate var isGone: Bool { branch == nil }
+    var isGone: Bool { branch == nil }
 
     /// Streams lose nothing.
     fileprivate var isToBeRepeated: Bool {

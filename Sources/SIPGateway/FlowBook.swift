@@ -37,14 +37,14 @@ final class FlowBook: Sendable {
 
     private struct Flows {
         var open: [End: (lane: Int, number: UInt64, peer: SIPPeer)] = [:]
-        var overDatagrams: LatestCalls
-        var overConnections: LatestCalls
+        var overDatagrams: Latest<UInt32>
+        var overConnections: Latest<UInt32>
     }
 
     private let flows: Mutex<Flows>
 
     init(capacity: Int = 262_144) {
-        let calls = LatestCalls(capacity: capacity)
+        let calls = Latest<UInt32>(capacity: capacity)
         flows = Mutex(Flows(overDatagrams: calls, overConnections: calls))
     }
 
@@ -91,27 +91,12 @@ extension FlowBook.End {
     }
 }
 
-/// Calls by a hash of end and Call-ID, which nobody outside can make meet, with their latest CSeq. In two halves: when
-/// the newer one is full the older one is forgotten.
-private struct LatestCalls {
-    private let capacity: Int
-    private var newer: [Int: UInt32] = [:]
-    private var older: [Int: UInt32] = [:]
+extension Latest<UInt32> {
+    /// By end and Call-ID, the latest CSeq.
+    fileprivate mutating func note(_ origin: FlowBook.Origin) { note(origin.cseq, Self.key(origin)) }
 
-    init(capacity: Int) { self.capacity = capacity }
-
-    mutating func note(_ origin: FlowBook.Origin) {
-        let key = Self.key(origin)
-        if newer.count >= capacity, newer[key] == nil {
-            swap(&newer, &older)
-            newer.removeAll(keepingCapacity: true)
-        }
-        newer[key] = origin.cseq
-    }
-
-    func has(_ origin: FlowBook.Origin) -> Bool {
-        let key = Self.key(origin)
-        guard let latest = newer[key] ?? older[key] else { return false }
+    fileprivate func has(_ origin: FlowBook.Origin) -> Bool {
+        guard let latest = self[Self.key(origin)] else { return false }
         return origin.cseq <= latest
     }
 

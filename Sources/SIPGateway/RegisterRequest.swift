@@ -81,6 +81,10 @@ extension RegisterRequest {
                 changes.append(.put(wish.contact, ttl: seconds * 1_000))
             }
         }
+        // RFC 5626 section 6: one connection is one flow.
+        guard wishes.count <= 1 || !wishes.contains(where: \.isFlow) else {
+            throw .badRequest("Bad Request (a contact with reg-id goes alone)")
+        }
         self.wishes = wishes
         operation = .bind(
             Binding(
@@ -99,7 +103,12 @@ extension RegisterRequest.Extensions {
         let supported = try SIPRefusal.reading { () throws(SIPParseError) in try OptionTags(message, .supported) }
         let required = try SIPRefusal.reading { () throws(SIPParseError) in try OptionTags(message, .require) }
         func has(_ tag: StaticString) -> Bool { supported.contains(tag) || required.contains(tag) }
-        path = message.all(.path).map(\.string)
+        path = try message.all(.path).map { (text) throws(SIPRefusal) in
+            // Without one that can be read a request could not be led back.
+            let address = try SIPRefusal.reading { () throws(SIPParseError) in try NameAddress(parsing: text) }
+            guard address.uri.isSIP else { throw .badRequest("Bad Request (Path is no SIP URI)") }
+            return text.string
+        }
         // RFC 3327 section 5.3: a client that does not know of Path must not be led over one.
         guard path.isEmpty || has("path") else {
             throw SIPRefusal(status: 420, headers: [("Unsupported", "path")])

@@ -28,7 +28,12 @@ extension Registrar {
             return refuse(waiting.request, .answerTooLarge, at: now, &out)
         }
         counters.accepted.count()
+        granted(waiting.request, &out)
         finish(waiting.request, answer, at: now, &out)
+    }
+
+    func granted(_ request: IncomingRequest, _ out: inout Outbox) {
+        if case .stream(let number) = request.route.way { out.granted.append(number) }
     }
 
     /// Nothing is asked of the owner when what the request registers makes an answer already that no datagram holds.

@@ -23,6 +23,7 @@ extension Registrar {
     /// Searches for room that are under way, of this event loop.
     struct Probing {
         struct Search {
+            let id: UInt64
             let waiting: Waiting
             let limit: UInt32
             /// As they were listed.
@@ -32,13 +33,16 @@ extension Registrar {
 
         /// Those of which devices are being asked, in the order of their beginnings.
         var searches: [Search] = []
+        /// Which search each question belongs to.
+        var byBranch: [ProbeBranch: UInt64] = [:]
+        var nextID: UInt64 = 0
         /// All, from the owner's refusal on.
         var accounts: Set<AccountOfDomain> = []
     }
 
     struct AccountOfDomain: Hashable {
         let domain: DomainName
-        let account: String
+        let account: ExactText
     }
 
     // MARK: The owner
@@ -92,15 +96,26 @@ extension Registrar {
         let needed = binding.excess(over: contacts, limit: limit)
         // One has ended by itself meanwhile.
         guard needed > 0 else { return ask(waiting.in(.bindingAgain), at: now, &out) }
-        var devices: [DeviceProbe.Device] = []
-        for live in contacts where !binding.concerns(live) {
-            if let device = device(live, waiting.register.domain) { devices.append(device) }
-        }
+        let devices = devices(contacts.filter { !binding.concerns($0) }, waiting.register.domain)
+        probing.nextID += 1
         var search = Probing.Search(
-            waiting: waiting, limit: limit, contacts: contacts,
+            id: probing.nextID, waiting: waiting, limit: limit, contacts: contacts,
             probe: DeviceProbe(devices, needed: needed, at: now.monotonic))
         answers.expect(search.probe.branches)
+        for branch in search.probe.branches { probing.byBranch[branch] = search.id }
         if !perform(search.probe.begin(), &search, at: now, &out) { probing.searches.append(search) }
+    }
+
+    /// Those that are gone, and of the others as many as are asked: those with the least time left.
+    private func devices(_ contacts: [LiveContact], _ domain: DomainName) -> [DeviceProbe.Device] {
+        var devices: [DeviceProbe.Device] = []
+        var asked = 0
+        for live in contacts.sorted(by: { $0.ttl < $1.ttl }) {
+            guard let device = device(live, domain, mayAsk: asked < DeviceProbe.maximumAsked) else { continue }
+            devices.append(device)
+            asked += device.isGone ? 0 : 1
+        }
+        return devices
     }
 
     /// Ends silent contacts, but none that was renewed while its device was asked: such a device lives, though perhaps
@@ -135,7 +150,11 @@ extension Registrar {
         else { return }
         if let branch = NotifyBranch(branch.string) { return notifyAnswered(branch, message, status: status, &out) }
         guard status >= 200, let branch = ProbeBranch(branch) else { return }
-        if answers.take(branch) { searchOn(at: now, &out) }
+        guard answers.take(branch) else { return }
+        // Of another event loop's search: that looks for it when time has passed.
+        guard let index = probing.searches.firstIndex(where: { $0.id == probing.byBranch[branch] }) else { return }
+        var search = probing.searches.remove(at: index)
+        if !advance(&search, at: now, &out) { probing.searches.insert(search, at: index) }
     }
 
     /// Looks at the time, and at what came in at other event loops.
@@ -153,9 +172,15 @@ extension Registrar {
     private mutating func advance(_ search: inout Probing.Search, at now: Moment, _ out: inout Outbox) -> Bool {
         for branch in answers.answered(search.probe.branches) {
             answers.forget([branch])
+            probing.byBranch[branch] = nil
             if perform(search.probe.answered(branch), &search, at: now, &out) { return true }
         }
         return perform(search.probe.timePassed(at: now.monotonic), &search, at: now, &out)
+    }
+
+    private mutating func forget(_ search: Probing.Search) {
+        answers.forget(search.probe.branches)
+        for branch in search.probe.branches { probing.byBranch[branch] = nil }
     }
 
     private mutating func perform(
@@ -171,12 +196,12 @@ extension Registrar {
             }
             return false
         case .makeRoom(let keys):
-            answers.forget(search.probe.branches)
+            forget(search)
             let silent = keys.compactMap { key in search.contacts.first { $0.contact.keyBytes == key[...] } }
             ask(search.waiting.in(.lookingAgain(silent, limit: search.limit)), at: now, &out)
             return true
         case .refuse:
-            answers.forget(search.probe.branches)
+            forget(search)
             refuseRoom(for: search.waiting, limit: search.limit, at: now, &out)
             return true
         }
@@ -185,7 +210,7 @@ extension Registrar {
 
 extension Registrar.Waiting {
     var accountOfDomain: Registrar.AccountOfDomain {
-        Registrar.AccountOfDomain(domain: register.domain, account: register.account)
+        Registrar.AccountOfDomain(domain: register.domain, account: ExactText(register.account))
     }
 
     /// The question to the owner at this stage.

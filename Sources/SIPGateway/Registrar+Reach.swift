@@ -6,16 +6,19 @@ import SIP
 /// How a registered device is reached with a question, and the question.
 extension Registrar {
     /// - Returns: nil when the contact cannot be asked, and so stays.
-    func device(_ live: LiveContact, _ domain: DomainName) -> DeviceProbe.Device? {
+    /// - Parameter mayAsk: whether one that has to be asked would be.
+    func device(_ live: LiveContact, _ domain: DomainName, mayAsk: Bool) -> DeviceProbe.Device? {
         // What cannot be read was put there by something newer.
         guard let registration = try? live.contact.registration(), case .sipuser(let details) = registration.details,
-            let reach = reach(details, domain)
+            let reach = reach(details, domain, mayAsk: mayAsk)
         else { return nil }
         return DeviceProbe.Device(key: Array(live.contact.keyBytes), ttl: live.ttl, reach: reach)
     }
 
     /// - Returns: nil when nothing is known of whether it could be reached: it is at another event loop or node.
-    private func reach(_ details: SIPUserDetails, _ domain: DomainName) -> DeviceProbe.Device.Reach? {
+    private func reach(
+        _ details: SIPUserDetails, _ domain: DomainName, mayAsk: Bool
+    ) -> DeviceProbe.Device.Reach? {
         let route: Route
         let end = FlowBook.End(transport: details.transport, address: details.peerAddress, port: details.peerPort)
         let origin = FlowBook.Origin(end: end, callID: details.callID, cseq: details.cseq)
@@ -35,7 +38,7 @@ extension Registrar {
             case .closed: return .gone
             }
         }
-        return question(details, domain, route)
+        return mayAsk ? question(details, domain, route) : nil
     }
 
     /// RFC 3261 section 11.1. A device that cannot be named in a request cannot be asked.

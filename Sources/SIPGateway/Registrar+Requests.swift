@@ -53,7 +53,7 @@ extension Registrar {
             try checkAnswer(to: request, register, at: now)
             ask(Waiting(request: request, register: register), at: now, &out)
         } catch {
-            if error.status == 404 { gate.annoyed(by: request.route.peer, at: now.monotonic) }
+            if error.status == 404 { notFound(request, at: now) }
             refuse(request, error, at: now, &out)
         }
     }
@@ -105,10 +105,12 @@ extension Registrar {
         let verdict = authenticator.check(
             request.message, method: method, domain: domain, network: peer.network, at: now
         ) { account in
-            gate.mayGuess(account, peer, at: now.monotonic)
+            gate.mayGuess(account, of: domain.name, peer, at: now.monotonic)
         }
         switch verdict {
-        case .accepted(let login): return login
+        case .accepted(let login):
+            gate.succeeded(login, of: domain.name, peer)
+            return login
         case .malformed(let reason):
             gate.annoyed(by: request.route.peer, at: now.monotonic)
             throw .badRequest("Bad Request (\(reason))")

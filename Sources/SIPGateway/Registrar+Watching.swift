@@ -21,7 +21,7 @@ extension Registrar {
             watchesWaiting += 1
             out.watches.append(watch)
         } catch {
-            if error.status == 404 { gate.annoyed(by: request.route.peer, at: now.monotonic) }
+            if error.status == 404 { notFound(request, at: now) }
             refuse(request, error, at: now, &out)
         }
     }
@@ -38,6 +38,7 @@ extension Registrar {
             writer.header("Contact", "<\(watch.way.contact)>")
             writer.header("Expires", watch.expires)
             writer.header("Allow-Events", SIPCapabilities.events)
+            granted(watch.request, &out)
             finish(watch.request, writer, at: now, &out)
         }
     }
@@ -99,7 +100,7 @@ extension Registrar {
         else { throw SIPRefusal(status: 404) }
         guard login.map({ ExactText($0) == ExactText(account) }) ?? true else { throw SIPRefusal(status: 403) }
         guard counters.watchers.load(ordering: .relaxed) < UInt64(settings.limits.watchersPerNode) else {
-            throw SIPRefusal(status: 503, headers: [("Retry-After", "60")])
+            throw .tooManyWatchers
         }
         return .begin(account: account, addressOfRecord: "\(uri.scheme.name):\(user)@\(uri.host)")
     }
@@ -156,5 +157,7 @@ extension Registrar {
 }
 
 extension SIPRefusal {
+    /// The node has as many watchers as it may.
+    static let tooManyWatchers = SIPRefusal(status: 503, headers: [("Retry-After", "60")])
     fileprivate static let badEvent = SIPRefusal(status: 489, headers: [("Allow-Events", SIPCapabilities.events)])
 }

@@ -21,6 +21,8 @@ struct Registrar {
     struct Outbox {
         var answers: [(bytes: [UInt8], route: Route)] = []
         var requests: [(message: Message, peer: NodeName)] = []
+        /// Connections, by number, over which a registration or a subscription was granted.
+        var granted: [UInt64] = []
         /// For the watchers of a domain.
         var watches: [WatchRequest] = []
         var notifyAnswers: [(answer: NotifyAnswer, domain: DomainName)] = []
@@ -53,6 +55,9 @@ struct Registrar {
     var watchesWaiting = 0
     /// Of which domains somebody watches or has watched over an open connection of the loop, by its number.
     var watchedOver: [UInt64: Set<DomainName>] = [:]
+    /// Domains that the topology had before. Their phones go on for a while, and are no nuisance.
+    private var formerDomains: Set<DomainName> = []
+    private static let maximumFormerDomains = 10_000
     /// Whether it leaves.
     var isLeaving = false
     var random: SplitMix64
@@ -76,16 +81,27 @@ struct Registrar {
         nextID = RequestID.first(of: lane, life)
     }
 
+    /// The domains of the topology have changed.
+    mutating func serve(_ domains: [DomainName: DomainSpec]) {
+        let gone = Set(settings.domains.keys).subtracting(domains.keys)
+        formerDomains.formUnion(gone)
+        if formerDomains.count > Self.maximumFormerDomains { formerDomains = gone }
+        formerDomains.subtract(domains.keys)
+        settings.domains = domains
+    }
+
     // MARK: What happens
 
     /// Responses are listened to wherever they come from: somebody here asked for them, and they are not answered.
     mutating func received(_ bytes: [UInt8], from route: Route, at now: Moment, _ out: inout Outbox) {
-        guard SIPMessage.isResponse(bytes) || admits(route.peer, at: now) else { return }
+        let admission = SIPMessage.isResponse(bytes) ? .everything : gate.admission(of: route.peer, at: now.monotonic)
+        guard admission != .nothing else { return counters.banned.count() }
         let limits = SIPLimits(messageBytes: settings.messageBytes)
         let message: SIPMessage
         do throws(SIPParseError) {
             message = try SIPMessage.parse(bytes, limits: limits)
         } catch {
+            guard admission == .everything else { return counters.banned.count() }
             counters.malformed.count()
             gate.annoyed(by: route.peer, at: now.monotonic)
             guard let salvaged = SIPMessage.salvage(bytes, limits: limits) else { return }
@@ -96,16 +112,37 @@ struct Registrar {
         do throws(SIPParseError) {
             essentials = try message.essentials()
         } catch {
+            guard admission == .everything else { return counters.banned.count() }
             counters.malformed.count()
             gate.annoyed(by: route.peer, at: now.monotonic)
             return refuseMalformed(message, error, route, &out)
         }
+        guard admission == .everything || isOfKnownAccount(essentials, route.peer) else {
+            return counters.banned.count()
+        }
         request(IncomingRequest(message: message, essentials: essentials, route: route), at: now, &out)
+    }
+
+    private func isOfKnownAccount(_ essentials: SIPEssentials, _ peer: SIPPeer) -> Bool {
+        let uri = essentials.to.uri
+        guard let account = uri.decodedUser, let domain = DomainName(uri.host.string) else { return false }
+        return gate.knows(account, of: domain, peer)
+    }
+
+    /// What a request asks for is not here.
+    func notFound(_ request: IncomingRequest, at now: Moment) {
+        // Of a target that cannot be read nothing is known.
+        if let target = try? target(of: request.message), let domain = DomainName(target.host.string),
+            formerDomains.contains(domain)
+        {
+            return
+        }
+        gate.annoyed(by: request.route.peer, at: now.monotonic)
     }
 
     /// Whether anything of the peer is looked at. What is not is counted.
     func admits(_ peer: SIPPeer, at now: Moment) -> Bool {
-        let isAdmitted = gate.admits(peer, at: now.monotonic)
+        let isAdmitted = gate.admission(of: peer, at: now.monotonic) != .nothing
         if !isAdmitted { counters.banned.count() }
         return isAdmitted
     }

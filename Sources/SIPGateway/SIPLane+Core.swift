@@ -6,6 +6,8 @@ protocol SIPSocket: AnyObject {
     /// Queues a message. `flush` sends what was queued.
     func write(_ bytes: [UInt8], to route: Route)
     func flush()
+    /// A request that came over it was granted.
+    func granted()
 }
 
 extension SIPLane {
@@ -76,7 +78,7 @@ extension SIPLane {
             switch item {
             case .replies(let replies, let node): registrar.replied(replies, from: node, at: SystemClock.now(), &outbox)
             case .assigned(let assignments): registrar.assigned(assignments, at: SystemClock.now(), &outbox)
-            case .domains(let domains): registrar.settings.domains = domains
+            case .domains(let domains): registrar.serve(domains)
             case .watched(let watch, let answer): registrar.watched(watch, answer, at: SystemClock.now(), &outbox)
             case .notify(let bytes, let route): outbox.answers.append((bytes, route))
             }
@@ -86,6 +88,8 @@ extension SIPLane {
         func flush() {
             for (bytes, route) in outbox.answers { write(bytes, to: route) }
             outbox.answers.removeAll(keepingCapacity: true)
+            for number in outbox.granted { streams[number]?.granted() }
+            outbox.granted.removeAll(keepingCapacity: true)
             datagrams?.flush()
             if !written.isEmpty {
                 // In any order: connections have nothing to do with each other.

@@ -22,6 +22,7 @@ public final class SIPServer: Service {
     private let counters: SIPCounters
     private let gate: AddressGate
     private let watchers: WatcherTable
+    private let newcomers: Newcomers
     private let log: Logger
     private let isListening = Atomic<Bool>(false)
     private let knowsOwners = Atomic<Bool>(false)
@@ -57,7 +58,9 @@ public final class SIPServer: Service {
         self.log = log
         counters = SIPCounters()
         group = MultiThreadedEventLoopGroup(numberOfThreads: settings.threads)
-        gate = AddressGate(limits: settings.limits, periods: settings.periods)
+        gate = AddressGate(
+            limits: settings.limits, periods: settings.periods, shared: settings.listen.sharedNetworks)
+        newcomers = Newcomers(limit: settings.limits.connectionsPerNode, shared: settings.listen.sharedNetworks)
         let (flows, answers) = (FlowBook(), ProbeAnswers())
         let watchers = WatcherTable(settings, counters: counters, life: life, transport: transport, log: log)
         self.watchers = watchers
@@ -179,35 +182,37 @@ public final class SIPServer: Service {
         var channels: [any Channel] = []
         if let port = settings.listen.udp { channels += try await listenUDP(port) }
         if let port = settings.listen.tcp {
-            let channel = try await listenTCP(port, .tcp) { channel, core in
+            let channel = try await listenTCP(port, .tcp) { channel, core, probation in
                 try channel.pipeline.syncOperations.addHandler(
-                    StreamHandler(core, .tcp, counters: counters, settings: settings))
+                    StreamHandler(core, .tcp, counters: counters, settings: settings, probation: probation))
             }
             ports.withLock { $0.tcp = channel.localAddress?.port }
             channels.append(channel)
         }
         if let tls = settings.listen.tls {
             let certificate = try ServerCertificate(tls.files, log: log)
-            let channel = try await listenTCP(tls.port, .tls) { channel, core in
+            let channel = try await listenTCP(tls.port, .tls) { channel, core, probation in
                 try channel.pipeline.syncOperations.addHandler(certificate.handler())
                 try channel.pipeline.syncOperations.addHandler(
-                    StreamHandler(core, .tls, counters: counters, settings: settings))
+                    StreamHandler(core, .tls, counters: counters, settings: settings, probation: probation))
             }
             ports.withLock { $0.tls = channel.localAddress?.port }
             channels.append(channel)
         }
         if let port = settings.listen.ws {
-            let channel = try await listenTCP(port, .ws) { channel, core in
-                try WebSocketUpgrade.begin(channel, core, .ws, counters: counters, settings: settings)
+            let channel = try await listenTCP(port, .ws) { channel, core, probation in
+                try WebSocketUpgrade.begin(
+                    channel, core, .ws, counters: counters, settings: settings, probation: probation)
             }
             ports.withLock { $0.ws = channel.localAddress?.port }
             channels.append(channel)
         }
         if let wss = settings.listen.wss {
             let certificate = try ServerCertificate(wss.files, log: log)
-            let channel = try await listenTCP(wss.port, .wss) { channel, core in
+            let channel = try await listenTCP(wss.port, .wss) { channel, core, probation in
                 try channel.pipeline.syncOperations.addHandler(certificate.handler())
-                try WebSocketUpgrade.begin(channel, core, .wss, counters: counters, settings: settings)
+                try WebSocketUpgrade.begin(
+                    channel, core, .wss, counters: counters, settings: settings, probation: probation)
             }
             ports.withLock { $0.wss = channel.localAddress?.port }
             channels.append(channel)
@@ -271,11 +276,12 @@ public final class SIPServer: Service {
 
     private func listenTCP(
         _ port: Int, _ transport: SIPTransport,
-        _ prepare: @escaping @Sendable (any Channel, SIPLane.Core) throws -> Void
+        _ prepare: @escaping @Sendable (any Channel, SIPLane.Core, Probation) throws -> Void
     ) async throws -> any Channel {
         let settings = settings
         let counters = counters
         let lanes = lanes
+        let newcomers = newcomers
         let channel = try await ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 4_096)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -293,10 +299,15 @@ public final class SIPServer: Service {
                     guard let lane = lanes.first(where: { $0.eventLoop === channel.eventLoop }) else {
                         preconditionFailure("a connection on an event loop without a lane")
                     }
-                    guard lane.core.admits(SIPPeer(transport.via, channel.remoteAddress), at: SystemClock.now()) else {
+                    let peer = SIPPeer(transport.via, channel.remoteAddress)
+                    guard lane.core.admits(peer, at: SystemClock.now()) else { return channel.close(promise: nil) }
+                    guard
+                        let probation = Probation(channel, peer.network, newcomers, open: Int(open), settings: settings)
+                    else {
+                        counters.turnedAway.count()
                         return channel.close(promise: nil)
                     }
-                    try prepare(channel, lane.core)
+                    try prepare(channel, lane.core, probation)
                 }
             }
             .bind(host: settings.host, port: port).get()

@@ -17,8 +17,9 @@ public struct SIPSettings: Sendable {
     var transactionBytes = 32 << 20
     /// Largest datagram and largest message on a stream (RFC 3261 section 18.1.1).
     var messageBytes = 65_535
-    /// How long a connection may be without a message in the beginning.
+    /// How long a connection may be without a message in the beginning, and after that without one that is granted.
     var firstMessageTime = Duration.seconds(30)
+    var firstGrantTime = Duration.seconds(180)
     /// Accounts at their limit of devices whose devices may be asked at the same time whether they live, at each event
     /// loop; further ones are refused.
     var maximumProbes = 64

@@ -39,7 +39,8 @@ public struct SIPStatistics: Sendable, Hashable {
     public var subscribes: UInt64 = 0
     public var notifies: UInt64 = 0
     public var notifyRepetitions: UInt64 = 0
-    /// Subscriptions now; those that ended with a last NOTIFY; and those whose watchers did not answer or refused one.
+    /// Subscriptions now; those that ended with a last NOTIFY; and those whose watchers did not answer, refused one
+    /// or closed their connection.
     public var watchers: UInt64 = 0
     public var watchersEnded: UInt64 = 0
     public var watchersLost: UInt64 = 0

@@ -13,18 +13,20 @@ final class StreamHandler: ChannelInboundHandler, SIPSocket {
     private let core: SIPLane.Core
     private let counters: SIPCounters
     private let transport: Via.Transport
-    private let firstMessageTime: TimeAmount
+    private let probation: Probation
     private var framer: StreamFramer
     private var context: ChannelHandlerContext?
     private var number: UInt64 = 0
     private var peer: SIPPeer?
-    private var patience: Scheduled<Void>?
 
-    init(_ core: SIPLane.Core, _ transport: Via.Transport, counters: SIPCounters, settings: SIPSettings) {
+    init(
+        _ core: SIPLane.Core, _ transport: Via.Transport, counters: SIPCounters, settings: SIPSettings,
+        probation: Probation
+    ) {
         self.core = core
         self.counters = counters
         self.transport = transport
-        firstMessageTime = TimeAmount(settings.firstMessageTime)
+        self.probation = probation
         framer = StreamFramer(limits: SIPLimits(messageBytes: settings.messageBytes))
     }
 
@@ -34,13 +36,9 @@ final class StreamHandler: ChannelInboundHandler, SIPSocket {
         self.peer = peer
         number = core.add(self, from: peer)
         counters.open.count()
-        patience = context.eventLoop.assumeIsolated().scheduleTask(in: firstMessageTime) {
-            self.context?.close(promise: nil)
-        }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        patience?.cancel()
         if let peer { core.remove(number, from: peer) }
         if self.context != nil { counters.open.subtract(1, ordering: .relaxed) }
         self.context = nil
@@ -55,7 +53,7 @@ final class StreamHandler: ChannelInboundHandler, SIPSocket {
             while let frame = try framer.next() {
                 switch frame {
                 case .message(let bytes):
-                    patience?.cancel()
+                    probation.spoke()
                     core.received(bytes, from: route, at: now)
                 case .keepAlivePing: if core.admits(peer, at: now) { write(Self.pong, to: route) }
                 case .crlf: break
@@ -87,6 +85,8 @@ final class StreamHandler: ChannelInboundHandler, SIPSocket {
     }
 
     func flush() { context?.flush() }
+
+    func granted() { probation.end() }
 
     private static let pong: [UInt8] = [13, 10]
 }

@@ -32,6 +32,12 @@ struct WatchedAccount: Sendable {
         return ContactChange(contact: renewed, event: old.renewal(as: renewed))
     }
 
+    /// The account is no more.
+    mutating func endAll() -> [ContactChange] {
+        defer { contacts = [] }
+        return contacts.map { ContactChange(contact: $0, event: .rejected) }
+    }
+
     /// - Returns: nil when it was not there.
     mutating func ended(_ id: String, _ reason: UnregisterReason) -> ContactChange? {
         guard let index = contacts.firstIndex(where: { $0.id == id }) else { return nil }

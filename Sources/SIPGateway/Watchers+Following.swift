@@ -45,10 +45,10 @@ extension Watchers {
     ) {
         // What cannot be read has no name, and so nobody watches it.
         guard isSettled, contact.kind == .sipuser, let key = try? contact.key(),
-            var account = accounts[key.account.name]
+            var account = accounts[ExactText(key.account.name)]
         else { return }
         let change = apply(&account, key)
-        accounts[key.account.name] = account
+        accounts[ExactText(key.account.name)] = account
         guard let change else { return }
         for tag in account.watchers {
             watchers[tag]?.owe(change)
@@ -59,7 +59,7 @@ extension Watchers {
     /// The list is whole, and new: everybody is told everything.
     private mutating func settle(at now: Moment) -> [Directive] {
         isSettled = true
-        for (name, account) in accounts { accounts[name] = restated(name, account, at: now) }
+        for (name, account) in accounts { accounts[name] = restated(name.string, account, at: now) }
         for tag in watchers.keys.sorted() where watchers[tag]?.isOver == false {
             watchers[tag]?.oweEverything()
             queue(tag, at: now.monotonic)

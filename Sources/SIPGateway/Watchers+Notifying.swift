@@ -42,7 +42,7 @@ extension Watchers {
 
     mutating func notify(_ tag: String, at now: MonotonicInstant) -> [Directive] {
         guard let watcher = watchers[tag] else { return [] }
-        let contacts = accounts[watcher.account]?.contacts ?? []
+        let contacts = accounts[ExactText(watcher.account)]?.contacts ?? []
         guard
             let transaction = watchers[tag]?.notify(
                 contacts, within: settings.documentBytes, gap: settings.notifyInterval, at: now)
@@ -102,8 +102,8 @@ extension Watchers {
         }
     }
 
-    /// What a watcher's Retry-After counts for, in seconds. Some say 0, again and again: RFC 3261 section 14.2 has a 500
-    /// say anything up to 10. Own decision.
+    /// What a watcher's Retry-After counts for, in seconds. Some say 0, again and again: RFC 3261 section 14.2 has a
+    /// 500 say anything up to 10. Own decision.
     private static let minimumRetryAfter: UInt32 = 1
     private static let maximumRetryAfter: UInt32 = 300
 
@@ -135,7 +135,8 @@ extension Watchers {
         disconnect(tag, from: watcher.way)
         if isLost, !watcher.isOver { counters.watchersLost.count() } else { counters.watchersEnded.count() }
         counters.watchers.subtract(1, ordering: .relaxed)
-        accounts[watcher.account]?.watchers.removeAll { $0 == tag }
-        if accounts[watcher.account]?.watchers.isEmpty == true { accounts[watcher.account] = nil }
+        let account = ExactText(watcher.account)
+        accounts[account]?.watchers.removeAll { $0 == tag }
+        if accounts[account]?.watchers.isEmpty == true { accounts[account] = nil }
     }
 }

@@ -2,6 +2,7 @@ import ClusterRuntime
 import DequeModule
 import RegistrarEvents
 import SIP
+import Synchronization
 
 /// The watchers of a domain's accounts: the notifier of the event package `reg`.
 ///
@@ -59,7 +60,7 @@ struct Watchers {
     /// Whether everything live has been restated since the last `clear`.
     var isSettled = false
     /// Those that somebody watches, by name.
-    var accounts: [String: WatchedAccount] = [:]
+    var accounts: [ExactText: WatchedAccount] = [:]
     /// By the local tags of their dialogs.
     var watchers: [String: Watcher] = [:]
     /// The tags of those who are reached over a connection.
@@ -108,7 +109,8 @@ struct Watchers {
             return []
         case .closed(let connection): return closed(connection)
         case .removed(let account):
-            for tag in accounts[account]?.watchers ?? [] {
+            endContacts(of: ExactText(account))
+            for tag in accounts[ExactText(account)]?.watchers ?? [] {
                 watchers[tag]?.end(.noResource)
                 queue(tag, at: now.monotonic)
             }
@@ -122,11 +124,22 @@ struct Watchers {
     /// The domain is no more. Where its end was not heard of, what was there is void all the same.
     private mutating func endAll(at now: Moment) {
         let heardAll = isServing
-        if !heardAll { for name in accounts.keys { accounts[name]?.restate([], at: now.monotonic) } }
+        for name in accounts.keys {
+            if heardAll { endContacts(of: name) } else { accounts[name]?.restate([], at: now.monotonic) }
+        }
         for tag in watchers.keys.sorted() where watchers[tag]?.ending == nil {
             watchers[tag]?.end(.noResource)
             if !heardAll { watchers[tag]?.oweEverything() }
             queue(tag, at: now.monotonic)
+        }
+    }
+
+    /// What was registered under an account that is no more has ended, whether or not the log has said so yet: the last
+    /// NOTIFY tells of it.
+    private mutating func endContacts(of account: ExactText) {
+        guard let ended = accounts[account]?.endAll() else { return }
+        for tag in accounts[account]?.watchers ?? [] {
+            for change in ended { watchers[tag]?.owe(change) }
         }
     }
 
@@ -160,12 +173,17 @@ struct Watchers {
         let tag = watch.request.localTag
         // RFC 3261 section 8.2.2.2: over a stream, where repetitions are not looked for.
         guard watchers[tag] == nil else { return .answer(watch, .refused(SIPRefusal(status: 482))) }
-        guard accounts[account]?.watchers.count ?? 0 < settings.watchersPerAccount else {
+        // Others have come while the request waited for the list.
+        guard counters.watchers.load(ordering: .relaxed) < UInt64(settings.watchersPerNode) else {
+            return .answer(watch, .refused(.tooManyWatchers))
+        }
+        let name = ExactText(account)
+        guard accounts[name]?.watchers.count ?? 0 < settings.watchersPerAccount else {
             let reason = "Forbidden (\(settings.watchersPerAccount) watchers at most)"
             return .answer(watch, .refused(SIPRefusal(status: 403, reason: reason)))
         }
-        if accounts[account] == nil { accounts[account] = restated(account, WatchedAccount(), at: now) }
-        accounts[account]?.watchers.append(tag)
+        if accounts[name] == nil { accounts[name] = restated(account, WatchedAccount(), at: now) }
+        accounts[name]?.watchers.append(tag)
         watchers[tag] = Watcher(
             watch, account: account, addressOfRecord: addressOfRecord, at: now.monotonic)
         connect(tag, to: watch.way)
@@ -244,6 +262,8 @@ struct Watchers {
 /// The limits and periods of watchers.
 struct WatcherSettings: Sendable {
     var watchersPerAccount = Limits().watchersPerAccount
+    /// Of all domains.
+    var watchersPerNode = Limits().watchersPerNode
     /// Between two notifications of changes to one watcher.
     var notifyInterval = Periods().notifyInterval
     /// How long a SUBSCRIBE waits for the domain's list.
@@ -259,6 +279,7 @@ struct WatcherSettings: Sendable {
 
     init(_ settings: SIPSettings) {
         watchersPerAccount = settings.limits.watchersPerAccount
+        watchersPerNode = settings.limits.watchersPerNode
         notifyInterval = settings.periods.notifyInterval
         waitingTime = settings.periods.requestDeadline
     }

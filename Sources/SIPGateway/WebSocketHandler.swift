@@ -14,8 +14,7 @@ final class WebSocketHandler: ChannelInboundHandler, SIPSocket {
     private let core: SIPLane.Core
     private let counters: SIPCounters
     private let transport: SIPTransport
-    /// Closes a connection that has sent no message yet.
-    private let patience: Scheduled<Void>
+    private let probation: Probation
     private var reader: MessageReader
     private var context: ChannelHandlerContext?
     private var number: UInt64 = 0
@@ -30,12 +29,12 @@ final class WebSocketHandler: ChannelInboundHandler, SIPSocket {
 
     init(
         _ core: SIPLane.Core, _ transport: SIPTransport, counters: SIPCounters, settings: SIPSettings,
-        patience: Scheduled<Void>
+        probation: Probation
     ) {
         self.core = core
         self.transport = transport
         self.counters = counters
-        self.patience = patience
+        self.probation = probation
         reader = MessageReader(maximumBytes: settings.messageBytes, takesBinary: true)
     }
 
@@ -95,7 +94,7 @@ final class WebSocketHandler: ChannelInboundHandler, SIPSocket {
             if bytes == Self.keepAlivePing, core.admits(peer, at: now) { write(Self.keepAlivePong, to: route) }
             return
         }
-        patience.cancel()
+        probation.spoke()
         core.received(bytes, from: route, at: now)
     }
 
@@ -132,6 +131,8 @@ final class WebSocketHandler: ChannelInboundHandler, SIPSocket {
     }
 
     func flush() { context?.flush() }
+
+    func granted() { probation.end() }
 
     private static let keepAlivePing: [UInt8] = [13, 10, 13, 10]
     private static let keepAlivePong: [UInt8] = [13, 10]

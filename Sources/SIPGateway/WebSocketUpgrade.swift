@@ -13,22 +13,16 @@ final class WebSocketUpgrade: HTTPServerProtocolUpgrader {
 
     init(makeHandler: @escaping () -> WebSocketHandler) { self.makeHandler = makeHandler }
 
-    /// Sets up a new channel, on its event loop: it is closed unless a SIP message has come by the end of `patience`.
+    /// Sets up a new channel, on its event loop.
     static func begin(
         _ channel: any Channel, _ core: SIPLane.Core, _ transport: SIPTransport, counters: SIPCounters,
-        settings: SIPSettings
+        settings: SIPSettings, probation: Probation
     ) throws {
-        let patience = channel.eventLoop.scheduleTask(in: TimeAmount(settings.firstMessageTime)) {
-            channel.close(promise: nil)
-        }
         counters.open.count()
-        channel.closeFuture.whenComplete { _ in
-            patience.cancel()
-            counters.open.subtract(1, ordering: .relaxed)
-        }
+        channel.closeFuture.whenComplete { _ in counters.open.subtract(1, ordering: .relaxed) }
         let answerer = HandshakeRefusalHandler(refusal: { problem($0) }, onRefused: { counters.malformed.count() })
         let upgrade = WebSocketUpgrade {
-            WebSocketHandler(core, transport, counters: counters, settings: settings, patience: patience)
+            WebSocketHandler(core, transport, counters: counters, settings: settings, probation: probation)
         }
         let isolated = NIOLoopBound(answerer, eventLoop: channel.eventLoop)
         let configuration: NIOHTTPServerUpgradeConfiguration = (

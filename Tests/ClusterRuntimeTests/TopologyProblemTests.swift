@@ -181,6 +181,10 @@ struct SpoiltTopology: Sendable, CustomTestStringConvertible {
             "t.yaml:17: sites[1].servers[1].nodes[5].sip.service_route[1]: found `sip:edge.example:0;lr`; "
                 + "expected a SIP URI with lr and without < and >, such as sip:edge.example;lr"),
         SpoiltTopology(
+            "tcp: 5060", "shared: [edge.example]",
+            "t.yaml:17: sites[1].servers[1].nodes[5].sip.shared[1]: found `edge.example`; "
+                + "expected an IPv4 or IPv6 address that many devices share"),
+        SpoiltTopology(
             "tcp: 5060", "tcps: 5061",
             "t.yaml:17: unknown key `sites[1].servers[1].nodes[5].sip.tcps`; expected `tcp`"),
     ])

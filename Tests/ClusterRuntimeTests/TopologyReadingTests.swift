@@ -103,7 +103,8 @@ import Testing
         let text = TopologyFixture.withGateway.replacing(
             "tcp: 5060",
             with: "tls: { listen: 5061, cert: c.pem, key: /k.pem }, ws: 5062, open: true, "
-                + "service_route: [sip:edge.example;lr, \"sips:in@[::1]:5061;transport=tls;lr\"]")
+                + "service_route: [sip:edge.example;lr, \"sips:in@[::1]:5061;transport=tls;lr\"], "
+                + "shared: [192.0.2.1, \"2001:db8::7\"]")
         let full = try Topology.parse(text, path: "/t/t.yaml").nodes(of: .sg).first
         #expect(
             full?.sip
@@ -111,7 +112,8 @@ import Testing
                     udp: 5060, tls: .init(port: 5061, files: TLSFiles(certificatePath: "/t/c.pem", keyPath: "/k.pem")),
                     ws: 5062,
                     isOpen: true,
-                    serviceRoute: ["sip:edge.example;lr", "sips:in@[::1]:5061;transport=tls;lr"]))
+                    serviceRoute: ["sip:edge.example;lr", "sips:in@[::1]:5061;transport=tls;lr"],
+                    sharedNetworks: ["192.0.2.1", "2001:db8::/64"]))
     }
 
     @Test func everythingAboutWebSocketsIsRead() throws {

@@ -171,6 +171,76 @@ import Testing
         #expect(try test.answer(phone.register(contact)).status == 401)
     }
 
+    /// Wrong passwords for as many accounts as it takes to have a network banned.
+    private func guess(_ test: inout TestRegistrar, _ nonce: String) throws {
+        var phone = Phone(callID: "guesser@phone")
+        for number in 0..<Limits().loginFailures {
+            var guess = Credentials(nonce: nonce)
+            guess.account = "user\(number)"
+            #expect(try test.answer(phone.register(contact, guess.header)).status == 401)
+        }
+    }
+
+    /// Behind a carrier's address translator somebody guesses.
+    @Test func whoHasProvenItselfIsListenedToWhileItsNetworkIsBanned() throws {
+        var test = try registrar()
+        var phone = Phone()
+        let nonce = try test.answer(phone.register(contact)).nonce
+        #expect(try test.answer(phone.register(contact, Credentials(nonce: nonce).header)).status == 200)
+        try guess(&test, nonce)
+        #expect(try test.answer(phone.register(contact, Credentials(nonce: nonce, count: 2).header)).status == 200)
+        var stranger = Phone(account: "bob", callID: "bob@phone")
+        #expect(try test.receive(stranger.register(contact)).isEmpty)
+        var elsewhere = Phone(domain: "other.example", callID: "other@phone")
+        #expect(try test.receive(elsewhere.register(contact)).isEmpty)
+        #expect(try test.receive(phone.register(contact).replacing("CSeq: ", with: "CSeq: x")).isEmpty)
+        var hidden = Credentials(nonce: nonce, count: 3)
+        hidden.account = "bob"
+        #expect(try test.receive(phone.register(contact, hidden.header)).isEmpty)
+        #expect((test.counters.statistics.banned, test.counters.statistics.malformed) == (4, 0))
+        // What it guesses itself is held against it alone, and makes the ban no longer.
+        let wrong = Credentials(password: "guess", nonce: nonce, count: 3)
+        test.advance(Periods().loginBan / 2)
+        #expect(try test.answer(phone.register(contact, wrong.header)).status == 401)
+        #expect(try test.receive(phone.register(contact, wrong.header)).isEmpty)
+        test.advance(Periods().loginBan / 2)
+        #expect(try test.answer(stranger.register(contact)).status == 401)
+    }
+
+    @Test func aNetworkThatIsSharedIsNotBannedButItsAccountsAreGuarded() throws {
+        var test = try TestRegistrar(directory: directory) {
+            $0.listen = SIPListen(udp: 5060, tcp: 5060, sharedNetworks: ["192.0.2.1"])
+        }
+        var phone = Phone()
+        let nonce = try test.answer(phone.register(contact)).nonce
+        try guess(&test, nonce)
+        for _ in 0..<Limits().loginFailures * 10 { try test.receive("nonsense") }
+        #expect(try test.answer(phone.register(contact)).status == 401)
+        #expect(try test.answer(phone.register(contact, Credentials(password: "x", nonce: nonce).header)).status == 401)
+        #expect(try test.receive(phone.register(contact, Credentials(nonce: nonce).header)).isEmpty)
+    }
+
+    /// They ask for a while longer, perhaps through a proxy that others use as well.
+    @Test func phonesOfADomainThatWasRemovedAreNoNuisance() throws {
+        var test = try registrar()
+        test.serve([demo])
+        var phone = Phone(domain: "other.example")
+        for _ in 0...Limits().loginFailures * 10 {
+            #expect(try test.answer(phone.register(contact)).status == 404)
+        }
+    }
+
+    /// Unreadable responses are looked at, since they may be answers, and anybody can forge them.
+    @Test func aBanIsNotMadeLongerByWhatIsDroppedForIt() throws {
+        var test = try registrar()
+        var phone = Phone(domain: "nowhere.example")
+        for _ in 0..<Limits().loginFailures * 10 { try test.receive(phone.register(contact)) }
+        test.advance(Periods().loginBan / 2)
+        #expect(try test.receive("SIP/x").isEmpty)
+        test.advance(Periods().loginBan / 2)
+        #expect(try test.answer(phone.register(contact)).status == 404)
+    }
+
     /// No account has such a name, so nothing can be guessed by it.
     @Test func aNameTooLongForAnAccountIsNotRemembered() throws {
         var test = try registrar()

@@ -53,6 +53,27 @@ import Testing
         #expect(taken.all(.path) == ["<sip:edge.example;lr>", "<sip:inner.example;lr>"])
     }
 
+    @Test(arguments: ["garbage", "<sip:a;lr>,,<sip:b;lr>", "<tel:+1>"])
+    func aPathThatNobodyCouldFollowIsRefused(path: String) throws {
+        var test = try TestRegistrar()
+        var phone = Phone()
+        let request = phone.register("Contact: <sip:alice@192.0.2.1>", "Path: \(path)", "Supported: path")
+        #expect(try test.answer(request).status == 400)
+        #expect(test.registered == 0)
+    }
+
+    @Test func aFlowGoesAlone() throws {
+        var test = try TestRegistrar()
+        var phone = Phone()
+        let flow = "Contact: <sip:alice@192.0.2.1>;+sip.instance=\"<urn:uuid:1>\";reg-id=1"
+        let other = "Contact: <sip:alice@192.0.2.2>"
+        #expect(try test.answer(phone.register(flow, other, "Supported: outbound")).status == 400)
+        #expect(test.registered == 0)
+        // What is removed is no flow any more, and without `outbound` there are none.
+        #expect(try test.answer(phone.register(flow, other + ";expires=0", "Supported: outbound")).status == 200)
+        #expect(try test.answer(phone.register(flow, other)).status == 200)
+    }
+
     @Test func aFlowReplacesTheOneOfItsNumber() throws {
         var test = try TestRegistrar()
         var phone = Phone()

@@ -11,26 +11,6 @@ import Testing
     private let first = "Contact: <sip:alice@192.0.2.1>"
     private let second = "Contact: <sip:alice@192.0.2.2>"
 
-    /// A watcher of alice that has been told everything there is, which is nothing.
-    private func watched(
-        change: (inout SIPSettings) -> Void = { _ in }
-    ) throws -> (test: TestRegistrar, watcher: TestWatcher, phone: Phone) {
-        var test = try TestRegistrar(minimumExpires: .seconds(2), change: change)
-        var watcher = try TestWatcher()
-        try watcher.subscribe(&test)
-        test.advance(.seconds(2))
-        return (test, watcher, Phone())
-    }
-
-    /// Sends a phone's request, and answers the NOTIFY that comes of it.
-    private func notified(_ test: inout TestRegistrar, by request: String) throws -> Notification {
-        let sent = try test.receive(request)
-        let notify = try Notification(try #require(sent.first { $0.status == 0 }))
-        #expect(try test.receive(notify.response()).isEmpty)
-        test.advance(.seconds(1))
-        return notify
-    }
-
     @Test func whatPhonesDoIsToldAsWhatChanged() throws {
         var (test, _, phone) = try watched()
         let registered = try notified(&test, by: phone.register(first + ";expires=100"))
@@ -91,6 +71,34 @@ import Testing
         #expect(last.subscription == "terminated;reason=noresource")
         _ = try test.receive(last.response())
         #expect(try test.answer(watcher.request()).status == 481)
+    }
+
+    /// The word of the removal overtakes what the owner says.
+    @Test func theLastNotificationOfARemovedAccountTellsOfItsContactsEnds() throws {
+        var (test, _, phone) = try watched()
+        _ = try notified(&test, by: phone.register(first + ";expires=100"))
+        let last = try Notification(try #require(test.tellWatchers(.removed(account: "alice")).first?.answer))
+        #expect(last.subscription == "terminated;reason=noresource" && last.state == "terminated")
+        #expect(last.events == ["rejected sip:alice@192.0.2.1"])
+        test.endAll(of: "alice")
+        #expect(try test.receive(last.response()).isEmpty && test.takeSent().isEmpty)
+        #expect(test.counters.statistics.watchers == 0)
+    }
+
+    /// Their names look the same, and are not.
+    @Test func accountsThatLookAlikeAreToldApart() throws {
+        var test = try TestRegistrar()
+        var watchers = try ["jos%C3%A9", "jose%CC%81"].map { try TestWatcher(account: $0, callID: "watch-\($0)") }
+        var phone = Phone(account: "jos%C3%A9")
+        #expect(try test.answer(phone.register("Contact: <sip:j@192.0.2.9>;expires=100")).status == 200)
+        let first = try watchers[0].subscribe(&test).notify
+        let second = try watchers[1].subscribe(&test).notify
+        #expect(first.events == ["registered sip:j@192.0.2.9"] && second.events == [])
+        test.advance(.seconds(1))
+        let sent = try test.receive(phone.register("Contact: <sip:j@192.0.2.10>;expires=100"))
+        #expect(sent.map(\.status).sorted() == [0, 200])
+        _ = test.tellWatchers(.removed(account: "jos\u{E9}"))
+        #expect(test.watchers.watchers[watchers[1].tag ?? ""]?.ending == nil)
     }
 
     @Test func whatIsOfNoPhoneOfTheAccountIsNotTold() throws {
@@ -350,67 +358,5 @@ import Testing
         #expect(state.firstMatch(of: #/^terminated;reason=probation;retry-after=[1-5]$/#) != nil)
         var late = try TestWatcher(callID: "late@phone")
         #expect(try test.answer(late.request()).status == 503)
-    }
-
-    // MARK: The document
-
-    @Test func whatDevicesSayOfThemselvesIsInTheDocument() throws {
-        var (test, _, phone) = try watched()
-        let contact =
-            first + ";+sip.instance=\"<urn:uuid:1>\";reg-id=2;q=0.25;audio;+g.x=\"<a> & 'b'\";expires=100"
-        let notify = try notified(&test, by: phone.register(contact, "Supported: outbound"))
-        #expect(notify.contacts[0].attributes["q"] == "0.25")
-        #expect(
-            notify.contacts[0].parameters
-                == ["+sip.instance": "\"<urn:uuid:1>\"", "reg-id": "2", "audio": "", "+g.x": "\"<a> & 'b'\""])
-        #expect(notify.contacts[0].gruu == "sip:alice@demo.example;gr=urn:uuid:1")
-    }
-
-    @Test func whatComesFromElsewhereCannotBreakTheDocument() throws {
-        var (test, _, _) = try watched()
-        let details = SIPUserDetails(
-            contactURI: "sip:a\"<&>@x.example;p=\u{FFFF}\u{1}", parameters: "no parameters; at \"all", callID: "<\"&>")
-        try test.put(Registration(account: "alice", contact: "\"/><x", sipuser: details))
-        let notify = try Notification(try #require(test.takeSent().first?.answer))
-        #expect(notify.contacts.map(\.id) == ["\"/><x"])
-        #expect(notify.contacts[0].uri == "sip:a\"<&>@x.example;p=  ")
-        #expect(notify.contacts[0].attributes["callid"] == "<\"&>" && notify.contacts[0].parameters.isEmpty)
-    }
-
-    /// A datagram could not hold all that a device may say of itself, once it is escaped.
-    @Test func ofAContactThatIsTooLargeTheAddressIsTold() throws {
-        var (test, _, _) = try watched()
-        let details = SIPUserDetails(
-            contactURI: "sip:a@h", parameters: "x=\"" + String(repeating: "&", count: 12_000) + "\"",
-            callID: String(repeating: "<", count: 2_000))
-        try test.put(Registration(account: "alice", contact: "c", sipuser: details))
-        let message = try #require(test.takeSent().first?.answer)
-        #expect(message.bytes.count < 2_000)
-        let notify = try Notification(message)
-        #expect(notify.events == ["registered sip:a@h"] && notify.contacts[0].parameters.isEmpty)
-    }
-
-    @Test func whatDoesNotFitFollowsInTheNext() throws {
-        var test = try TestRegistrar(devices: 100)
-        for number in 0..<100 {
-            let uri = "sip:alice@192.0.2.3;line=\(number);x=" + String(repeating: "x", count: 800)
-            try test.put(Registration(account: "alice", contact: uri, sipuser: SIPUserDetails(contactURI: uri)))
-        }
-        var watcher = try TestWatcher()
-        var sent = try test.receive(watcher.request(expires: 0))
-        #expect(sent.removeFirst().status == 200)
-        var notifications: [Notification] = []
-        while let message = sent.first, notifications.count < 10 {
-            #expect(sent.count == 1 && message.bytes.count < 50 << 10)
-            let notify = try Notification(message)
-            notifications.append(notify)
-            sent = try test.receive(notify.response())
-        }
-        #expect(notifications.map(\.version) == Array(0..<notifications.count))
-        #expect(notifications.map(\.scope) == ["full"] + notifications.dropFirst().map { _ in "partial" })
-        #expect(notifications.count == 4 && notifications.dropLast().allSatisfy { $0.subscription.hasPrefix("active") })
-        #expect(notifications.last?.subscription == "terminated;reason=timeout")
-        #expect(Set(notifications.flatMap { $0.contacts.map(\.uri) }).count == 100)
-        #expect(test.counters.statistics.watchers == 0)
     }
 }

@@ -264,6 +264,45 @@ import Testing
         #expect(try test.receive(bob.register("Contact: <sip:bob@h3>")).count == 2)
     }
 
+    private func put(_ account: String, _ count: Int, in test: inout TestRegistrar) throws {
+        for number in 0..<count {
+            let details = SIPUserDetails(
+                contactURI: "sip:\(account)@h\(number)", transport: "udp", path: [Self.edge], peerAddress: "192.0.2.1",
+                peerPort: 5060)
+            let registration = Registration(account: account, contact: "c\(number)", sipuser: details)
+            try test.put(registration, ttl: 600_000 - UInt32(number) * 1_000)
+        }
+    }
+
+    @Test func ofManyDevicesThoseWithTheLeastTimeLeftAreAsked() throws {
+        var test = try TestRegistrar(devices: 100)
+        try put("alice", 100, in: &test)
+        var phone = Phone(callID: "newcomer")
+        let questions = try test.receive(phone.register(newcomer))
+        let asked = questions.map { $0.message.requestURI?.string }
+        #expect(asked == (36..<100).reversed().map { "sip:alice@h\($0)" })
+        for question in questions.dropLast() { #expect(try test.receive(answer(to: question)).isEmpty) }
+        #expect(try test.receive(answer(to: questions[63])).map(\.status) == [403])
+        #expect(test.answers.count == 0 && test.registrar.probing.byBranch.isEmpty)
+    }
+
+    /// What came in at another event loop is looked for when time has passed, not with each answer.
+    @Test func anAnswerAdvancesItsOwnSearchAlone() throws {
+        var test = try TestRegistrar(devices: 1)
+        var questions: [Answer] = []
+        for account in ["alice", "bob"] {
+            try put(account, 1, in: &test)
+            var phone = Phone(account: account, callID: account)
+            questions += try test.receive(phone.register("Contact: <sip:\(account)@new>"))
+        }
+        try #require(questions.count == 2)
+        let via = try Via(parsing: try #require(questions[1].message.first(.via)))
+        #expect(test.answers.take(try #require(via.branch.flatMap(ProbeBranch.init))))
+        #expect(try test.receive(answer(to: questions[0])).map { $0[.callID] } == ["alice"])
+        #expect(test.advance(.milliseconds(100)).map { $0.answer[.callID] } == ["bob"])
+        #expect(test.answers.count == 0 && test.registrar.probing.byBranch.isEmpty)
+    }
+
     @Test func anOwnerThatIsLostMeanwhileIsOneThatIsLost() throws {
         var test = try full()
         var phone = Phone(callID: "newcomer")

@@ -106,6 +106,62 @@ import Testing
         }
     }
 
+    @Test func aConnectionOnWhichNothingIsGrantedIsClosedAndOneThatRegisteredIsNot() async throws {
+        try await RunningServer.run(change: { $0.firstGrantTime = .milliseconds(300) }) { running in
+            let device = try await StreamClient(port: running.tcp)
+            var phone = Phone()
+            try await device.send(phone.register(Self.contact))
+            #expect(try await device.answer().status == 200)
+            let watching = try await StreamClient(port: running.tcp)
+            var watcher = try TestWatcher()
+            try await watching.send(watcher.request())
+            #expect(try await watching.answer().status == 200)
+            let idle = try await StreamClient(port: running.tcp)
+            try await idle.send(phone.request("OPTIONS", uri: "sip:demo.example"))
+            #expect(try await idle.answer().status == 200)
+            let wrong = try await StreamClient(port: running.tcp)
+            try await wrong.send("X\r\nContent-Length: 0\r\n\r\n")
+            try await idle.closed()
+            try await wrong.closed()
+            #expect(!device.isClosed && !watching.isClosed)
+            try await device.close()
+            try await watching.close()
+        }
+    }
+
+    /// Most of the connections are one network's, and nothing was granted on them.
+    @Test func nearTheLimitANetworkHasItsShareOfConnectionsWithoutAGrant() async throws {
+        try await RunningServer.run(change: { $0.limits.connectionsPerNode = 40 }) { running in
+            var idle: [StreamClient] = []
+            for _ in 0..<20 { idle.append(try await StreamClient(port: running.tcp)) }
+            try await eventually("all are counted") { running.server.statistics.open == 20 }
+            try await StreamClient(port: running.tcp).closed()
+            #expect(running.server.statistics.turnedAway == 1)
+            var phone = Phone()
+            for client in idle.prefix(5) {
+                try await client.send(phone.register(Self.contact))
+                #expect(try await client.answer().status == 200)
+            }
+            let next = try await StreamClient(port: running.tcp)
+            try await next.send(phone.register(Self.contact))
+            #expect(try await next.answer().status == 200)
+            for client in idle + [next] { try await client.close() }
+        }
+    }
+
+    @Test func theShareOfANetworkIsItsOwn() {
+        let newcomers = Newcomers(limit: 320, shared: ["192.0.2.3"])
+        for _ in 0..<20 { #expect(newcomers.begin("192.0.2.1", open: 159)) }
+        #expect(newcomers.begin("192.0.2.2", open: 160))
+        for _ in 0..<100 { #expect(newcomers.begin("192.0.2.3", open: 160)) }
+        #expect(!newcomers.begin("192.0.2.1", open: 160))
+        newcomers.end("192.0.2.1")
+        #expect(newcomers.begin("192.0.2.1", open: 160))
+        for _ in 0..<20 { newcomers.end("192.0.2.1") }
+        newcomers.end("192.0.2.2")
+        #expect(newcomers.count == 1)
+    }
+
     /// The device limit is one, and the device's connection was closed: it can never be reached again.
     @Test func aContactWhoseConnectionIsGoneMakesRoomAtOnce() async throws {
         try await RunningServer.run(devices: 1) { running in

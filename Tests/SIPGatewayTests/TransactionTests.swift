@@ -30,8 +30,8 @@ import Testing
         #expect(test.held.count == 1)
     }
 
-    /// In the next home there is a phone with the same address and, by accident, the same branch; and whoever has read a
-    /// branch somewhere could ask for what was answered.
+    /// In the next home there is a phone with the same address and, by accident, the same branch; and whoever has read
+    /// a branch somewhere could ask for what was answered.
     @Test func theSameFromElsewhereIsNoRepetition() throws {
         var test = try TestRegistrar()
         var phone = Phone()

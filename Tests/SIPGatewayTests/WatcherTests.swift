@@ -267,6 +267,17 @@ import Testing
         #expect(test.watchers.accounts.isEmpty && test.watchers.watchers.isEmpty)
     }
 
+    @Test func theLimitOfANodeHoldsForThoseWhoHaveWaitedForTheList() throws {
+        var test = try TestRegistrar(isOwned: false) { $0.limits.watchersPerNode = 1 }
+        for account in ["alice", "bob"] {
+            var watcher = try TestWatcher(account: account, callID: account)
+            #expect(try test.receive(watcher.request()).isEmpty)
+        }
+        test.assign()
+        #expect(test.takeSent().map(\.answer.status).sorted() == [0, 200, 503])
+        #expect(test.counters.statistics.watchers == 1 && test.registrar.watchesWaiting == 0)
+    }
+
     @Test func whoHangsUpBeforeTheListIsHereWaitsNoLonger() throws {
         var test = try TestRegistrar(isOwned: false)
         var watcher = try TestWatcher(route: try TestRegistrar.stream(3))

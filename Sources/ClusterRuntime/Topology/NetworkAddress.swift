@@ -16,6 +16,9 @@ package enum NetworkAddress {
         }
     }
 
+    /// Whether the text is an IPv4 or IPv6 address.
+    static func isNumeric(_ text: String) -> Bool { isIPv4(text) || isIPv6(text) }
+
     /// The address as it stands in front of a port: one of IPv6 in brackets (RFC 3986 section 3.2.2).
     package static func host(_ text: String) -> String { text.contains(":") ? "[\(text)]" : text }
 

@@ -16,6 +16,10 @@ public struct SIPListen: Hashable, Sendable {
     /// REGISTER repeat them (RFC 3608). Empty when they may go anywhere.
     public let serviceRoute: [String]
 
+    /// Networks behind which there are many devices, such as those of proxies and of a carrier's address translators,
+    /// as `NetworkOfAddress` has them: they are never banned.
+    public let sharedNetworks: [String]
+
     /// A TCP port for TLS, and what the server shows there.
     public struct TLS: Hashable, Sendable {
         public let port: Int
@@ -29,7 +33,7 @@ public struct SIPListen: Hashable, Sendable {
 
     public init(
         udp: Int? = nil, tcp: Int? = nil, tls: TLS? = nil, ws: Int? = nil, wss: TLS? = nil, isOpen: Bool = false,
-        serviceRoute: [String] = []
+        serviceRoute: [String] = [], sharedNetworks: [String] = []
     ) {
         self.udp = udp
         self.tcp = tcp
@@ -38,6 +42,7 @@ public struct SIPListen: Hashable, Sendable {
         self.wss = wss
         self.isOpen = isOpen
         self.serviceRoute = serviceRoute
+        self.sharedNetworks = sharedNetworks
     }
 
     /// Every port the gateway listens on for devices, with the key that sets it.

@@ -5,7 +5,7 @@ extension TopologyReader {
             fields["sip"]?.reject("not for role \(role.name)", expected: "sip at sg nodes alone")
             return nil
         }
-        let known = ["udp", "tcp", "tls", "ws", "wss", "open", "service_route"]
+        let known = ["udp", "tcp", "tls", "ws", "wss", "open", "service_route", "shared"]
         guard let value = fields.required("sip", "{ udp: PORT, tcp: PORT }"), let sip = value.fields(known) else {
             return nil
         }
@@ -16,7 +16,20 @@ extension TopologyReader {
         return SIPListen(
             udp: port(sip["udp"]), tcp: port(sip["tcp"]), tls: tls(sip["tls"], "SIP over TLS"), ws: port(sip["ws"]),
             wss: tls(sip["wss"], "SIP over websocket and TLS"),
-            isOpen: sip["open"]?.flag() ?? false, serviceRoute: serviceRoute(sip["service_route"]))
+            isOpen: sip["open"]?.flag() ?? false, serviceRoute: serviceRoute(sip["service_route"]),
+            sharedNetworks: sharedNetworks(sip["shared"]))
+    }
+
+    private static let maximumSharedAddresses = 1_024
+
+    private func sharedNetworks(_ value: YAMLValue?) -> [String] {
+        (value?.items(atMost: Self.maximumSharedAddresses) ?? []).compactMap { item in
+            let expected = "an IPv4 or IPv6 address that many devices share"
+            guard let text = item.text(expected) else { return nil }
+            if NetworkAddress.isNumeric(text) { return NetworkOfAddress.text(text) }
+            item.reject("found \(quoted(text))", expected: expected)
+            return nil
+        }
     }
 
     /// Most proxies that devices are led over.

@@ -49,8 +49,9 @@ struct TestRegistrar {
         change(&settings)
         registrar = Registrar(
             settings: settings, authenticator: directory.map { Authenticator(directory: $0) },
-            gate: AddressGate(limits: settings.limits, periods: settings.periods), counters: counters, flows: flows,
-            answers: answers, life: Self.life, lane: 1)
+            gate: AddressGate(
+                limits: settings.limits, periods: settings.periods, shared: settings.listen.sharedNetworks),
+            counters: counters, flows: flows, answers: answers, life: Self.life, lane: 1)
         watchers = Watchers(domain: demo, settings: WatcherSettings(settings), counters: counters, seed: 1)
         let policy = DomainPolicy(
             minimumTTL: UInt32(minimumExpires.milliseconds), maximumDevices: devices, acceptsWithoutLease: true)
@@ -78,6 +79,11 @@ struct TestRegistrar {
     // MARK: What happens
 
     mutating func leave() { registrar.isLeaving = true }
+
+    /// The topology has these domains now.
+    mutating func serve(_ domains: [DomainName]) {
+        registrar.serve(Dictionary(uniqueKeysWithValues: domains.map { ($0, DomainSpec(name: $0)) }))
+    }
 
     mutating func assign(epoch: UInt64 = 1) {
         self.epoch = epoch
