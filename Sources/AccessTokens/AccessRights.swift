@@ -23,7 +23,7 @@ public struct AccessRights: Hashable, Sendable {
         self.domain = domain
         self.includesSubtree = includesSubtree
         self.classes = classes
-        self.accounts = accounts.map { Set($0).sorted() }
+        self.accounts = accounts.map { Set($0.map(ExactText.init)).sorted().map(\.string) }
         self.capabilities = capabilities
     }
 

@@ -17,7 +17,10 @@ enum FilterTest<Property: FilterProperty>: Hashable, Sendable {
 
     enum Operand: Hashable, Sendable {
         case property(Property)
+        /// Of any kind but a text.
         case constant(JSONValue)
+        /// Some comparisons look at the bytes, so texts that only look alike make different filters.
+        case text(ExactText)
     }
 
     /// All others are made of these by exchanging operands or by `not`.
@@ -44,6 +47,7 @@ extension FilterTest.Operand {
         switch self {
         case .property(let property): subject.value(of: property)
         case .constant(let constant): constant
+        case .text(let text): .string(text.string)
         }
     }
 }

@@ -94,7 +94,10 @@ struct FilterParser<Property: FilterProperty> {
     private mutating func operand(
         _ value: JSONValue, at place: [Int]
     ) throws(FilterError) -> FilterTest<Property>.Operand {
-        guard case .array(let elements) = value else { return .constant(try constant(value, at: place)) }
+        guard case .array(let elements) = value else {
+            let constant = try constant(value, at: place)
+            return constant.text.map { .text(ExactText($0)) } ?? .constant(constant)
+        }
         guard elements.count == 2, elements[0] == "property" else {
             throw FilterError(at: place, expected: #"a constant or ["property",NAME]"#, found: value)
         }

@@ -129,6 +129,9 @@ import Testing
         #expect(few.include(account: "\u{e9}"))
         // The same letter in two ways of writing it: two accounts.
         #expect(!few.include(account: "e\u{301}"))
+        let both = AccessRights(domain: Self.demo, accounts: ["\u{e9}", "e\u{301}", "\u{e9}"])
+        #expect(both.accounts?.count == 2)
+        #expect(both.include(account: "\u{e9}") && both.include(account: "e\u{301}"))
         #expect(exact.include(account: "anybody"))
     }
 

@@ -29,6 +29,15 @@ struct FilterTests {
         #expect(try Filter(text).matches(thing) == expected)
     }
 
+    /// They hold for other things, so nobody may take one for the other.
+    @Test(arguments: ["contains", "startswith", "endswith"])
+    func filtersThatOnlyLookTheSameAreTwo(_ name: String) throws {
+        let filters = try ["\u{e9}", "e\u{301}"].map { try Filter(#"["\#(name)",["property","name"],"\#($0)"]"#) }
+        #expect(filters[0] != filters[1])
+        #expect(try filters[0] == Filter(#"["\#(name)",["property","name"],"\u00e9"]"#))
+        #expect(filters.map { $0.matches(Thing([.name: "\u{e9}"])) } == [true, false])
+    }
+
     @Test(arguments: [
         (#"["==",["property","name"],null]"#, true), (#"["!=",["property","name"],"x"]"#, true),
         (#"["<",["property","size"],1]"#, false), (#"[">=",["property","size"],1]"#, false),
