@@ -3,7 +3,8 @@ public import RegistrarEvents
 /// How far one subscription's events have got towards a socket, and what its follower has to be told.
 ///
 /// Legal transitions: `flowing` -> `lost` when a pushed batch does not fit; -> `asked` when the follower was asked for
-/// what is missing, or for the next slice; -> `flowing` with the slice that ends it.
+/// what is missing, or for the next slice; -> `flowing` with the slice that ends it, or
+/// when the subscription has ended.
 public struct SocketFeed: Sendable {
     public enum State: Hashable, Sendable {
         /// Pushed events go to the socket.
@@ -52,6 +53,9 @@ public struct SocketFeed: Sendable {
     public mutating func subscribed(anew: Bool) {
         if anew, case .lost = state { state = .asked }
     }
+
+    /// The follower's subscription is over; with a request on its way it begins anew, and nothing of before is owed.
+    public mutating func ended() { state = .flowing }
 
     public enum Request: Sendable {
         case ready(lostAfter: Position?)

@@ -15,7 +15,7 @@ extension Conversation {
         guard let member else { throw .loginNeeded }
         let id = try subscriptionID(parameters)
         var expires = min(try parameters.integer("expires") ?? Self.maximumExpires, Self.maximumExpires)
-        guard expires > 0 else { return end(id, parameters.qid) }
+        guard expires > 0 else { return end(id, parameters.qid, at: now) }
         if let expiresAt = member.expiresAt {
             let rest = expiresAt - now.wall / 1_000
             guard rest > 0 else { throw .forbidden("the token has expired; connect with a new one") }
@@ -28,14 +28,14 @@ extension Conversation {
         let domain = try domain(parameters, of: existing?.entry.domain, for: member)
         var matcher = try matcher(parameters, changing: existing?.entry.matcher)
         if let asked = matcher { matcher = try narrow(asked, events: parameters, for: member) }
-        guard existing != nil || numbers.count < maximumSubscriptions else {
+        guard existing != nil || hasRoom(at: now) else {
             throw .tooMany("a connection may have \(maximumSubscriptions) subscriptions")
         }
         guard (existing?.entry.pending.count ?? 0) < Self.maximumPending else {
             throw .tooMany("\(Self.maximumPending) requests for this subscription wait for their answers")
         }
         let number = existing?.number ?? add(id, domain)
-        entries[number]?.pending.append((parameters.qid, expires))
+        entries[number]?.pending.append((parameters.qid, expires, matcher))
         if let matcher { entries[number]?.matcher = matcher }
         if let wantsSynced { entries[number]?.wantsSynced = wantsSynced }
         return [.subscribe(number: number, on: domain, matcher: matcher, expires: .seconds(expires), start: start)]
@@ -129,6 +129,18 @@ extension Conversation {
     /// What there is of `modelevents`.
     private static let dataChanged = ["modelevents.data_changed", "modelevents.*"]
 
+    /// Whether there may be one subscription more. One that was ended takes room until its follower has answered what
+    /// was asked for it: otherwise beginning and ending in a loop would ask for more at once than there may be.
+    private mutating func hasRoom(at now: Moment) -> Bool {
+        if numbers.count + leaving.count >= maximumSubscriptions {
+            leaving = leaving.filter { $0.value.until > now.monotonic }
+        }
+        return numbers.count + leaving.count < maximumSubscriptions
+    }
+
+    /// One that waited for the list, and was ended, is not answered.
+    private static let leavingTime: Duration = .seconds(10)
+
     private mutating func add(_ id: [UInt8], _ domain: DomainName) -> UInt32 {
         // Numbers come round, and a subscription may have lasted since.
         repeat { nextNumber = (nextNumber + 1) & SubscriberID.maximumNumber } while entries[nextNumber] != nil
@@ -139,10 +151,13 @@ extension Conversation {
     }
 
     /// Ends a subscription at the client's wish; one that has ended already is ended.
-    private mutating func end(_ id: [UInt8], _ qid: JSONValue) -> [Action] {
+    private mutating func end(_ id: [UInt8], _ qid: JSONValue, at now: Moment) -> [Action] {
         var actions: [Action] = []
         if let number = numbers.removeValue(forKey: id), let entry = entries.removeValue(forKey: number) {
             actions.append(.cancel(number: number, on: entry.domain))
+            if !entry.pending.isEmpty {
+                leaving[number] = Leaving(answers: entry.pending.count, until: now.monotonic + Self.leavingTime)
+            }
             for request in entry.pending {
                 actions.append(.reply(ServerMessage.error("subscribe", request.qid, .ended)))
             }
@@ -157,8 +172,14 @@ extension Conversation {
 
     /// A follower's answer to the oldest request of the subscription that it has not answered.
     mutating func answered(_ number: UInt32, _ answer: SubscribeAnswer) -> [Action] {
-        guard let entry = entries[number], let request = entry.pending.first else { return [] }
+        guard let entry = entries[number], let request = entry.pending.first else {
+            answeredLate(number)
+            return []
+        }
         entries[number]?.pending.removeFirst()
+        if case .accepted = answer, let matcher = request.matcher { entries[number]?.accepted = matcher }
+        // What was refused is not what the next change is made to.
+        if entry.pending.count == 1, let accepted = entries[number]?.accepted { entries[number]?.matcher = accepted }
         switch answer {
         case .accepted(let position):
             let reply = ServerMessage.ok("subscribe", request.qid) { json in
@@ -169,13 +190,22 @@ extension Conversation {
             }
             return [.reply(reply)]
         case .refused(let refusal):
-            if entry.pending.count == 1 { remove(number) }
+            // Of any other end the follower tells by itself, after the answer.
+            if refusal == .unknown, entry.pending.count == 1 { remove(number) }
             return [.reply(ServerMessage.error("subscribe", request.qid, ReplyError(refusal)))]
         }
     }
 
+    /// To a subscription that the client has ended.
+    private mutating func answeredLate(_ number: UInt32) {
+        guard let answers = leaving[number]?.answers else { return }
+        leaving[number]?.answers = answers - 1
+        if answers == 1 { leaving[number] = nil }
+    }
+
     /// The follower says that the subscription is over. With a request still to be answered it may begin anew.
     mutating func ended(_ number: UInt32) {
+        leaving[number] = nil
         if entries[number]?.pending.isEmpty == true { remove(number) }
     }
 

@@ -36,12 +36,20 @@ struct Conversation {
         /// `EventJSON.head` for it.
         let head: [UInt8]
         let domain: DomainName
-        /// What was asked for last.
+        /// What was asked for last, and was not refused.
         var matcher = SubscriptionMatcher.everything
+        /// What was accepted last.
+        var accepted = SubscriptionMatcher.everything
         /// Whether the client wants to be told when everything up to now has been sent.
         var wantsSynced = false
         /// Requests that the follower has not answered, in order.
-        var pending: [(qid: JSONValue, expires: Int64)] = []
+        var pending: [(qid: JSONValue, expires: Int64, matcher: SubscriptionMatcher?)] = []
+    }
+
+    /// A subscription that the client ended before all of its requests were answered.
+    struct Leaving {
+        var answers: Int
+        let until: MonotonicInstant
     }
 
     /// What clients can ask for.
@@ -63,6 +71,7 @@ struct Conversation {
     var capabilities = [Capability.subscribe]
     var entries: [UInt32: Entry] = [:]
     var numbers: [[UInt8]: UInt32] = [:]
+    var leaving: [UInt32: Leaving] = [:]
     var nextNumber: UInt32 = 0
 
     /// - Parameter service: of a service's connection, its rights.

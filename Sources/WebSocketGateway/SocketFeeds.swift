@@ -38,6 +38,13 @@ struct SocketFeeds {
         return place
     }
 
+    /// A subscription is over at its follower.
+    /// - Parameter isRenewed: whether a request is on its way by which it may begin anew.
+    mutating func ended(_ number: UInt32, isRenewed: Bool) {
+        guard isRenewed else { return remove(number) }
+        if let index = index(of: number) { feeds[index].ended() }
+    }
+
     mutating func remove(_ number: UInt32) {
         if let index = index(of: number) { feeds.remove(at: index) }
     }

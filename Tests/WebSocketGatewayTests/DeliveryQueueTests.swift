@@ -111,6 +111,26 @@ import WSSubscrActor
         #expect(feed.state == .lost(after: Position(epoch: 1, seq: 4)))
     }
 
+    @Test func whatBeginsAnewAfterItsEndIsOwedNothing() {
+        var feeds = SocketFeeds()
+        let batch = EventBatch(after: Position(epoch: 1, seq: 4), through: Position(epoch: 1, seq: 5), tails: [[1]])
+        for number in [1, 2] as [UInt32] {
+            let index = feeds.insert(number, head: [])
+            _ = feeds[index].received(batch, .pulled(more: true), fits: true)
+            guard case .ready(nil) = feeds[index].drained() else {
+                Issue.record("the next slice was not asked for")
+                return
+            }
+            feeds.ended(number, isRenewed: number == 1)
+        }
+        // What was asked for does not come any more; the new subscription is live.
+        guard case .write = feeds[0].received(batch, .pushed, fits: true) else {
+            Issue.record("an event of the new subscription was dropped")
+            return
+        }
+        #expect(feeds.index(of: 2) == nil && feeds[0].state == .flowing)
+    }
+
     @Test func feedsAreFoundByTheirNumbers() {
         var feeds = SocketFeeds()
         for number in [7, 3, 9, 1, 5] as [UInt32] { _ = feeds.insert(number, head: [UInt8(number)]) }

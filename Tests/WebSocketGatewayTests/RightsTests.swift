@@ -16,7 +16,7 @@ import WebSocketFrames
     private static let served: Set<DomainName> = [demo, beneath, foreign]
 
     /// A service's connection, and what it is answered.
-    private struct Client {
+    struct Client {
         var conversation: Conversation
         var now = Moment(monotonic: MonotonicInstant(nanoseconds: 0), wall: 1_000_000)
 

@@ -1,6 +1,7 @@
 import ClusterRuntime
 import RegistrarEvents
 import Testing
+import WSSubscrActor
 
 @testable import WebSocketGateway
 
@@ -78,6 +79,25 @@ import Testing
             gateway.registrar.append([registered("b")])
             #expect(try await client.ask(#"["ping",{}]"#).method == "ping_result")
             #expect(try await client.ask(#"["subscribe",{"id":1,"expires":60}]"#).errorCode == 400)
+        }
+    }
+
+    @Test func whatWasNotRenewedIsRenewedNoMore() async throws {
+        try await Gateway.run { gateway in
+            let client = try await gateway.service()
+            for renewal in [#""expires":60"#, #""expires":60,"events":["*"]"#] {
+                _ = try await client.ask(#"["subscribe",{"id":1,"expires":1,"events":["*"]}]"#)
+                try await Gateway.eventually { gateway.node.report(of: demo)?.subscriptions == 0 }
+                let reply = try await client.ask(#"["subscribe",{"id":1,\#(renewal)}]"#)
+                guard renewal.contains("events") else {
+                    #expect(reply.errorCode == 400)
+                    continue
+                }
+                // It begins anew.
+                #expect(reply.fields["position"] as? [String: Int] == ["epoch": 1, "seq": 1])
+                gateway.registrar.append([registered("a")])
+                #expect(try await client.message().seq == 2)
+            }
         }
     }
 
