@@ -1,4 +1,4 @@
-import NIOCore
+package import NIOCore
 
 /// One frame of a client, unmasked.
 struct Frame {
@@ -158,7 +158,7 @@ struct FrameReader {
 extension ByteBuffer {
     /// The same bytes, in memory of their own when they would keep much more of it: what a connection holds for long
     /// must not be a sliver of the buffer that it came in.
-    var compacted: ByteBuffer {
+    package var compacted: ByteBuffer {
         guard storageCapacity > 512, storageCapacity > 2 * readableBytes else { return self }
         return ByteBuffer(bytes: readableBytesView)
     }

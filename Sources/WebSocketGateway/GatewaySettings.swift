@@ -20,7 +20,7 @@ public struct GatewaySettings: Sendable {
     public var closeTime: Duration = .seconds(2)
     /// At shutdown, how long the registrations of closed connections may take to be ended.
     public var unregisterTime: Duration = .seconds(5)
-    /// Requests of one client that may wait while its login is under way.
+    /// Requests of one client that may wait while its login is under way; together they may be as large as one message.
     public var waitingMessages = 32
     /// Requests of one client that are answered without a login, those that were to be one included.
     public var earlyMessages = 64

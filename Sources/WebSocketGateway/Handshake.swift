@@ -75,10 +75,19 @@ final class Handshake: HTTPServerProtocolUpgrader {
             let logins = environment.logins
             let peer = peer
             let handshake = NIOLoopBound(self, eventLoop: channel.eventLoop)
-            return channel.eventLoop.makeFutureWithTask { await logins.service(token, from: peer) }.flatMap { member in
-                guard let member else { return handshake.value.refuse(.unauthorized, channel) }
-                handshake.value.terms.service = member
-                return response()
+            return channel.eventLoop.makeFutureWithTask { () -> Result<Member, HandshakeRefusal> in
+                do throws(HandshakeRefusal) {
+                    return .success(try await logins.service(token, from: peer))
+                } catch {
+                    return .failure(error)
+                }
+            }.flatMap { result in
+                switch result {
+                case .success(let member):
+                    handshake.value.terms.service = member
+                    return response()
+                case .failure(let refusal): return handshake.value.refuse(refusal, channel)
+                }
             }
         }
     }

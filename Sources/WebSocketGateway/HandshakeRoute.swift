@@ -61,4 +61,11 @@ extension HandshakeRefusal {
     static let unauthorized = HandshakeRefusal(
         status: .unauthorized, reason: "the token is missing or not accepted",
         headers: [["WWW-Authenticate", "Bearer"]])
+
+    /// - Parameter rest: of the address's ban.
+    static func throttled(_ rest: Duration) -> HandshakeRefusal {
+        HandshakeRefusal(
+            status: .tooManyRequests, reason: "too many failed logins of this address; try again later",
+            headers: [["Retry-After", "\(rest.components.seconds + 1)"]])
+    }
 }

@@ -4,6 +4,7 @@ import FoundationEssentials
 import RegistrarEvents
 import Synchronization
 import WSSubscrActor
+import WebSocketFrames
 
 /// Checks logins, gives out sessions, and has connections registered.
 final class LoginService: Sendable {
@@ -55,13 +56,25 @@ final class LoginService: Sendable {
         do {
             try await slow(attempt.peer)
             let (owner, session) = try await check(attempt)
-            let member = try await register(owner, session: session, attempt)
-            counters.loginsAccepted.count()
-            return .success(member)
+            return .success(try await register(owner, session: session, attempt))
         } catch {
-            counters.loginsRefused.count()
             return .failure(error)
         }
+    }
+
+    /// The end of a login, to be called where its socket lives, which is the socket of a user from now on. The account
+    /// may have been removed while the connection was being registered: who closed its websockets did not see this one.
+    func confirmed(_ result: LoginResult) -> LoginResult {
+        var result = result
+        if case .success(let member) = result, let problem = problem(with: member.domain, member.account) {
+            close(member)
+            result = .failure(problem)
+        }
+        switch result {
+        case .success: counters.loginsAccepted.count()
+        case .failure: counters.loginsRefused.count()
+        }
+        return result
     }
 
     private func slow(_ peer: Peer) async throws(ReplyError) {
@@ -103,18 +116,26 @@ final class LoginService: Sendable {
             else { throw refuse(attempt.peer) }
             let owner = SessionTable.Owner(
                 domain: domain, account: user, rights: claims.rights, expiresAt: claims.expiresAt)
+            try check(owner, attempt.peer)
             return (owner, nil)
         }
     }
 
-    /// Whether a session's owner may still log in.
+    /// Whether a session's or a token's owner may still log in.
     private func check(_ owner: SessionTable.Owner, _ peer: Peer) throws(ReplyError) {
         let isOver = owner.expiresAt.map { SystemClock.now().wall / 1_000 >= $0 } ?? false
-        guard node.serves(owner.domain), !isOver else { throw refuse(peer) }
-        switch directory.presence(owner.domain, AccountID(.user, owner.account)) {
-        case .present: return
-        case .absent: throw refuse(peer)
-        case .unavailable: throw .unavailable("accounts cannot be read at the moment; try again")
+        guard !isOver else { throw refuse(peer) }
+        guard let problem = problem(with: owner.domain, owner.account) else { return }
+        throw problem == .credentials ? refuse(peer) : problem
+    }
+
+    /// Why there can be no connection of an account; nil when there can.
+    private func problem(with domain: DomainName, _ account: String) -> ReplyError? {
+        guard node.serves(domain) else { return .credentials }
+        switch directory.presence(domain, AccountID(.user, account)) {
+        case .present: return nil
+        case .absent: return .credentials
+        case .unavailable: return .unavailable("accounts cannot be read at the moment; try again")
         }
     }
 
@@ -134,7 +155,6 @@ final class LoginService: Sendable {
         _ owner: SessionTable.Owner, session: String?, _ attempt: LoginAttempt
     ) async throws(ReplyError) -> Member {
         let sessionID = session ?? SessionTable.newID()
-        if session == nil { sessions.withLock { $0.begin(sessionID, owner, at: SystemClock.monotonic()) } }
         let member = Member(
             domain: owner.domain, account: owner.account, sessionID: sessionID,
             connectionID: UUID().uuidString.lowercased(),
@@ -145,14 +165,16 @@ final class LoginService: Sendable {
             peerAddress: attempt.peer.address, peerPort: attempt.peer.port)
         let registration = Registration(account: member.account, contact: member.connectionID, user: details)
         guard let contact = PackedContact(registration), let number = member.registration else {
-            leave(sessionID)
+            session.map(leave)
             throw .badRequest("the account's name is too long to be registered")
         }
         let result = await registrations.open(number, contact, on: member.domain)
         guard case .registered = result else {
-            leave(sessionID)
+            session.map(leave)
             throw ReplyError(result)
         }
+        // Not before: one that nobody is told of would take the place of another.
+        if session == nil { sessions.withLock { $0.begin(sessionID, owner, at: SystemClock.monotonic()) } }
         return member
     }
 
@@ -170,18 +192,20 @@ final class LoginService: Sendable {
     // MARK: Services
 
     /// Checks a service's token.
-    /// - Returns: the connection's rights; nil when the token is not accepted.
-    func service(_ token: String, from peer: Peer) async -> Member? {
-        guard case .check = throttle.withLock({ $0.admit(peer.network, at: SystemClock.monotonic()) }) else {
+    /// - Returns: the connection's rights.
+    /// - Throws: `.unauthorized` when the token is not accepted, `.throttled` when the address is banned. Others of the
+    ///   address whose tokens are not accepted do not slow it down: nobody guesses tokens.
+    func service(_ token: String, from peer: Peer) async throws(HandshakeRefusal) -> Member {
+        if let rest = throttle.withLock({ $0.ban(of: peer.network, at: SystemClock.monotonic()) }) {
             counters.loginsBanned.count()
-            return nil
+            throw .throttled(rest)
         }
         guard let claims = try? await tokens.verify(token), claims.scope == .service,  // why not is not told
             let domain = claims.rights.domain, isOfUse(claims.rights, of: domain)
         else {
             _ = refuse(peer)
             counters.loginsRefused.count()
-            return nil
+            throw .unauthorized
         }
         counters.loginsAccepted.count()
         return Member(

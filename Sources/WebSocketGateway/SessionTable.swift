@@ -27,7 +27,8 @@ struct SessionTable: Sendable {
     private let capacity: Int
     private let lifetime: Duration
     private var sessions: [String: Session] = [:]
-    private var left: Deque<(id: String, at: MonotonicInstant)> = []
+    /// Those that were left, in order, and some that have been resumed or left again since.
+    private(set) var left: Deque<(id: String, at: MonotonicInstant)> = []
 
     init(capacity: Int, lifetime: Duration) {
         self.capacity = capacity
@@ -45,7 +46,7 @@ struct SessionTable: Sendable {
 
     /// A connection begins a session.
     mutating func begin(_ id: String, _ owner: Owner, at now: MonotonicInstant) {
-        forgetLeft(at: now)
+        forgetLeft(at: now, makingRoom: true)
         guard sessions.count < capacity else { return }
         sessions[id] = Session(owner: owner)
     }
@@ -53,7 +54,7 @@ struct SessionTable: Sendable {
     /// A connection wants to join a session.
     /// - Returns: whose it is; nil when there is no such session any more.
     mutating func resume(_ id: String, at now: MonotonicInstant) -> Owner? {
-        forgetLeft(at: now)
+        forgetLeft(at: now, makingRoom: false)
         guard let session = sessions[id] else { return nil }
         sessions[id]?.connections += 1
         sessions[id]?.leftAt = nil
@@ -67,10 +68,13 @@ struct SessionTable: Sendable {
         guard session.connections == 1 else { return }
         sessions[id]?.leftAt = now
         left.append((id, now))
+        // A session that is resumed and left over and over is there once for each time.
+        if left.count > 2 * capacity { left.removeAll { sessions[$0.id]?.leftAt != $0.at } }
     }
 
-    private mutating func forgetLeft(at now: MonotonicInstant) {
-        while let first = left.first, now - first.at >= lifetime || sessions.count >= capacity {
+    /// - Parameter makingRoom: for one more, if the table is full.
+    private mutating func forgetLeft(at now: MonotonicInstant, makingRoom: Bool) {
+        while let first = left.first, now - first.at >= lifetime || makingRoom && sessions.count >= capacity {
             left.removeFirst()
             // One that was resumed meanwhile has another time, or none.
             if sessions[first.id]?.leftAt == first.at { sessions[first.id] = nil }

@@ -23,6 +23,7 @@ final class SocketHandler: ChannelInboundHandler {
     private var hasRequests = false
     /// Requests that wait for the end of a login.
     private var waiting: Deque<ByteBuffer> = []
+    private var waitingBytes = 0
     /// How many requests came before a login succeeded.
     private var earlyRequests = 0
     /// Whether the rest of what was read waits for another turn.
@@ -207,11 +208,15 @@ final class SocketHandler: ChannelInboundHandler {
     private func received(_ text: ByteBuffer) {
         environment.counters.messagesReceived.count()
         guard !conversation.isLoggingIn else {
-            guard waiting.count < environment.settings.waitingMessages else {
+            let settings = environment.settings
+            guard waiting.count < settings.waitingMessages,
+                waitingBytes + text.readableBytes <= settings.limits.websocketMessageBytes
+            else {
                 close(.policyViolation, "too many requests before the login's answer")
                 return
             }
-            waiting.append(text)
+            waitingBytes += text.readableBytes
+            waiting.append(text.compacted)
             return
         }
         handle(text)
@@ -270,6 +275,7 @@ final class SocketHandler: ChannelInboundHandler {
     }
 
     private func loginFinished(_ result: LoginResult) {
+        let result = environment.logins.confirmed(result)
         guard context != nil, closingUntil == nil else {
             // The client left meanwhile: nobody is there to stay registered.
             if case .success(let member) = result { environment.logins.close(member) }
@@ -277,6 +283,7 @@ final class SocketHandler: ChannelInboundHandler {
         }
         perform(conversation.loginFinished(result))
         while !conversation.isLoggingIn, closingUntil == nil, let text = waiting.popFirst() {
+            waitingBytes -= text.readableBytes
             handle(text)
         }
         writer?.flush()
@@ -298,7 +305,7 @@ final class SocketHandler: ChannelInboundHandler {
             if conversation.entries[number] == nil { feeds.remove(number) }
         case .ended:
             conversation.ended(number)
-            if conversation.entries[number] == nil { feeds.remove(number) }
+            feeds.ended(number, isRenewed: conversation.entries[number] != nil)
         case .events(let batch, let flow): take(batch, flow, for: number, &round)
         }
     }

@@ -19,6 +19,8 @@ final class Registrar: RegistrarClient {
         var contacts: [[UInt8]: PackedContact] = [:]
         var operations: [Request.Operation] = []
         var refusal: Refusal?
+        /// What happens while an operation is under way.
+        var meanwhile: (@Sendable () async -> Void)?
     }
     let state = Mutex(State())
     private let node: WSSubscrNode
@@ -76,10 +78,11 @@ final class Registrar: RegistrarClient {
     func perform(
         _ operation: Request.Operation, on domain: DomainName, deadline: Duration
     ) async -> Reply.Result {
-        let refusal = state.withLock { state in
+        let (refusal, meanwhile) = state.withLock { state in
             state.operations.append(operation)
-            return state.refusal
+            return (state.refusal, state.meanwhile)
         }
+        await meanwhile?()
         if let refusal { return .refused(refusal) }
         switch operation {
         case .register(let contact, let ttl):

@@ -92,6 +92,23 @@ import Testing
         }
     }
 
+    /// Of many programs behind one address one may have a token that has expired.
+    @Test func othersWithGoodTokensAreNotSlowedDownByBadOnes() async throws {
+        try await Gateway.run({ $0.limits.loginFailures = 20 }) { gateway in
+            let bad = RawClient.handshake("/ws/token/v1/a.b.c")
+            for _ in 0..<12 { #expect(try await status(gateway, bad).contains("401")) }
+            for _ in 0..<5 { try await gateway.service().close() }
+            for _ in 12..<20 { #expect(try await status(gateway, bad).contains("401")) }
+            let client = try await RawClient.connect(port: gateway.port)
+            try await client.send(text: bad)
+            let head = try await client.head()
+            #expect(head.hasPrefix("HTTP/1.1 429") && head.contains("Retry-After: "), "\(head)")
+            #expect(gateway.server.statistics.loginsBanned == 1)
+            #expect(gateway.server.liftBan("127.0.0.1"))
+            try await gateway.service().close()
+        }
+    }
+
     @Test func slowHandshakesAreCutOff() async throws {
         try await Gateway.run({ $0.handshakeTime = .milliseconds(200) }) { gateway in
             let client = try await RawClient.connect(port: gateway.port)

@@ -113,6 +113,66 @@ import Testing
         }
     }
 
+    @Test func whoWasRemovedDoesNotComeBackByAToken() async throws {
+        try await Gateway.run { gateway in
+            let token = try await gateway.tokens.mint(domain: demo, user: "u2")
+            let login = #"["login",{"qid":1,"token":"\#(token)"}]"#
+            let client = try await RawClient.open(port: gateway.port)
+            gateway.directory.isReadable = false
+            #expect(try await client.ask(login).errorCode == 503)
+            gateway.directory.isReadable = true
+            try gateway.directory.remove(demo, AccountID(.user, "u2"))
+            #expect(try await client.ask(login).errorCode == 401)
+            #expect(gateway.registrar.state.withLock { $0.operations.isEmpty })
+        }
+    }
+
+    /// Whoever closes the websockets of removed accounts does not find one that is logging in.
+    @Test func aLoginDoesNotOutliveItsAccount() async throws {
+        try await Gateway.run { gateway in
+            gateway.registrar.state.withLock { state in
+                state.meanwhile = {
+                    // It is removed once; the registration's end comes here as well.
+                    try? gateway.directory.remove(demo, AccountID(.user, "u1"))
+                }
+            }
+            let client = try await RawClient.open(port: gateway.port)
+            #expect(try await client.ask(Gateway.login).errorCode == 401)
+            #expect(gateway.registrar.state.withLock { $0.operations.count } >= 1)
+            try await Gateway.eventually { gateway.registrar.state.withLock { $0.contacts.isEmpty } }
+            #expect(gateway.server.statistics.loginsRefused == 1)
+        }
+    }
+
+    @Test func whatWaitsBehindALoginIsBounded() async throws {
+        try await Gateway.run { gateway in
+            let isHeld = Mutex(true)
+            gateway.registrar.state.withLock { state in
+                state.meanwhile = {
+                    // The task lasts as long as the gateway, so it ends when the test does.
+                    while isHeld.withLock({ $0 }), !Task.isCancelled { try? await Task.sleep(for: .milliseconds(5)) }
+                }
+            }
+            let padding = String(repeating: "x", count: 20_000)
+            let ping = Array(#"["ping",{"qid":1,"x":"\#(padding)"}]"#.utf8)
+            let patient = try await RawClient.open(port: gateway.port)
+            try await patient.say(Gateway.login)
+            for _ in 0..<3 { try await patient.send(bytes: RawClient.frame(1, ping)) }
+            let greedy = try await RawClient.open(port: gateway.port)
+            try await greedy.say(Gateway.login)
+            for _ in 0..<4 { try await greedy.send(bytes: RawClient.frame(1, ping)) }
+            #expect(try await greedy.closeCode() == 1008)
+            isHeld.withLock { $0 = false }
+            #expect(try await patient.message().method == "login_result")
+            // What has been answered waits no more.
+            for _ in 0..<3 { #expect(try await patient.message().result == "ok") }
+            for _ in 0..<5 {
+                try await patient.send(bytes: RawClient.frame(1, ping))
+                #expect(try await patient.message().result == "ok")
+            }
+        }
+    }
+
     @Test func loginFailsWhenTheRegistrarRefuses() async throws {
         try await Gateway.run { gateway in
             gateway.registrar.state.withLock { $0.refusal = .tooManyDevices(limit: 10) }
@@ -196,6 +256,38 @@ import Testing
         #expect(table.resume("a", at: at(30)) == nil)
         for name in ["b", "c", "d"] { table.begin(name, owner, at: at(31)) }
         #expect(table.count == 2)
+    }
+
+    @Test func sessionsThatAreLeftOverAndOverTakeNoMoreRoom() {
+        func at(_ seconds: Int64) -> MonotonicInstant { MonotonicInstant(nanoseconds: seconds * 1_000_000_000) }
+        let owner = SessionTable.Owner(domain: demo, account: "u1", rights: AccessRights(domain: demo))
+        var table = SessionTable(capacity: 10, lifetime: .seconds(3_600))
+        for name in ["a", "b", "c"] { table.begin(name, owner, at: at(0)) }
+        table.leave("b", at: at(1))
+        for second in 2..<1_000 as Range<Int64> {
+            table.leave("a", at: at(second))
+            #expect(table.resume("a", at: at(second)) == owner)
+            #expect(table.left.count <= 20)
+        }
+        // They are forgotten when it is time, as before.
+        #expect(table.count == 3)
+        #expect(table.resume("b", at: at(3_602)) == nil && table.resume("a", at: at(3_602)) == owner)
+    }
+
+    /// Of a session whose login was refused nobody is told: it takes nobody's place.
+    @Test func refusedLoginsLeaveNoSessions() async throws {
+        try await Gateway.run({ $0.sessions = 1 }) { gateway in
+            let first = try await gateway.loggedIn()
+            let session = try #require(
+                try await first.ask(#"["connection_info",{}]"#).fields["sessionid"] as? String)
+            first.close()
+            try await Gateway.eventually { gateway.registrar.state.withLock { $0.contacts.isEmpty } }
+            gateway.registrar.state.withLock { $0.refusal = .tooManyDevices(limit: 10) }
+            let second = try await RawClient.open(port: gateway.port)
+            #expect(try await second.ask(Gateway.login).errorCode == 429)
+            gateway.registrar.state.withLock { $0.refusal = nil }
+            #expect(try await second.ask(#"["login",{"qid":2,"rsessionid":"\#(session)"}]"#).result == "ok")
+        }
     }
 }
 
