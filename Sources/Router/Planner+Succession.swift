@@ -22,9 +22,7 @@ extension Planner {
         // A member that is back without a copy of this epoch never took it up, or has lost its disk; either way
         // nothing more is to be expected of it, and what another member holds of an earlier epoch is the latest.
         let returned = round.byRank(back.map(\.life), ranks[place])
-        if back.count == members.count, holds(anyOf: returned, at: place, round),
-            let holder = mostAdvanced(of: returned + further(than: current, at: place, round), at: place, round)
-        {
+        if back.count == members.count, let holder = mostAdvanced(of: returned, at: place, round) {
             return isQuorate(holder, round) ? (holder, .restart) : nil
         }
         let awaited = members.filter { !returned.map(\.name).contains($0.name) }
@@ -59,19 +57,6 @@ extension Planner {
         let able = holders.filter { isQuorate($0, round) && !mustLeave($0.name, at: place, round.facts) }
         let ordered = able.count == holders.count ? holders : able + holders.filter { !able.contains($0) }
         return furthest(writableFirst(ordered, round.facts), domain: domain, round)
-    }
-
-    private func holds(anyOf lives: [NodeID], at place: Int, _ round: Round) -> Bool {
-        lives.contains { holds($0, layout.domains[place].name, round.facts) }
-    }
-
-    /// Those that are no members any more and have a copy of the same epoch: what a member's disk has lost since they
-    /// were let go of they may have.
-    private func further(than current: Assignment, at place: Int, _ round: Round) -> [NodeID] {
-        round.living(everybody(place)).filter {
-            isQuorate($0, round)
-                && round.facts.copies.report(of: current.domain, by: $0)?.position.epoch == current.epoch
-        }
     }
 
     /// Whether a life has a whole copy with anything in it.
