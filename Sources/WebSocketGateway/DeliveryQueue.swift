@@ -12,6 +12,9 @@ struct DeliveryQueue {
     private var waiting: [Delivery] = []
     /// Of what is pushed; what is pulled is a slice at most for each subscription.
     private var byteCount = 0
+    /// For each audience that something pushed was dropped of, where that is said. Its sockets drop the rest as well
+    /// until they are caught up, so it is said once.
+    private var marks: [Audience: Int] = [:]
 
     /// Most bytes that batches are joined to: sockets have room for a whole batch or for nothing of it.
     private static let joinedBytes = 64 << 10
@@ -29,17 +32,21 @@ struct DeliveryQueue {
 
     private mutating func add(_ delivery: Delivery) {
         guard case .events(let batch, .pushed) = delivery.content else {
+            // By the last slice of several a socket has caught up.
+            marks.removeAll(keepingCapacity: true)
             waiting.append(delivery)
             return
         }
-        guard byteCount + batch.byteCount <= maximumBytes else {
-            if waiting.last.map({ !$0.isSkipped || $0.to != delivery.to }) ?? true {
-                waiting.append(Delivery(to: delivery.to, .events(batch.emptied, .pushed)))
-            }
-            return
-        }
+        guard byteCount + batch.byteCount <= maximumBytes else { return drop(batch, to: delivery.to) }
         byteCount += batch.byteCount
         waiting.append(delivery)
+    }
+
+    private mutating func drop(_ batch: EventBatch, to ids: [SubscriberID]) {
+        guard let audience = Audience(ids) else { return }
+        if let mark = marks[audience], waiting[mark].to == ids { return }
+        marks[audience] = waiting.count
+        waiting.append(Delivery(to: ids, .events(batch.emptied, .pushed)))
     }
 
     /// Everything that waits. What is pushed to the same subscriptions is joined, and each gets everything in order.
@@ -47,6 +54,7 @@ struct DeliveryQueue {
         defer {
             waiting = []
             byteCount = 0
+            marks = [:]
         }
         guard waiting.count > 1 else { return waiting }
         var runs = DeliveryRuns()
@@ -55,14 +63,21 @@ struct DeliveryQueue {
     }
 }
 
+/// Says almost whether two lists of subscriptions are the same.
+private struct Audience: Hashable {
+    let first: SubscriberID
+    let count: Int
+
+    /// Nil for nobody.
+    init?(_ ids: [SubscriberID]) {
+        guard let first = ids.first else { return nil }
+        self.first = first
+        count = ids.count
+    }
+}
+
 /// Deliveries, of which those that may be joined are found together.
 private struct DeliveryRuns {
-    /// Says almost whether two lists of subscriptions are the same.
-    private struct Audience: Hashable {
-        let first: SubscriberID
-        let count: Int
-    }
-
     private struct Run {
         let to: [SubscriberID]
         let content: Delivery.Content
@@ -89,7 +104,8 @@ private struct DeliveryRuns {
     }
 
     mutating func add(_ delivery: Delivery, maximumBytes: Int) {
-        guard case .events(let batch, .pushed) = delivery.content, !batch.tails.isEmpty, let first = delivery.to.first
+        guard case .events(let batch, .pushed) = delivery.content, !batch.tails.isEmpty,
+            let audience = Audience(delivery.to)
         else {
             // What its subscriptions are sent afterwards stays behind it.
             last.removeAll(keepingCapacity: true)
@@ -98,7 +114,6 @@ private struct DeliveryRuns {
             indexed = runs.count
             return
         }
-        let audience = Audience(first: first, count: delivery.to.count)
         // Comparing the lists costs nothing while nobody subscribes: then they are one array.
         if let run = last[audience], runs[run].isOpen, runs[run].to == delivery.to,
             runs[run].bytes + batch.byteCount <= maximumBytes
@@ -123,13 +138,5 @@ private struct DeliveryRuns {
             }
         }
         indexed = runs.count
-    }
-}
-
-extension Delivery {
-    /// Whether it only says that there were events.
-    fileprivate var isSkipped: Bool {
-        if case .events(let batch, .pushed) = content { return batch.tails.isEmpty }
-        return false
     }
 }

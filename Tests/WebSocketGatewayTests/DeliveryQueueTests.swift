@@ -100,6 +100,24 @@ import WSSubscrActor
         #expect(next == ["1 6-7 [7]"])
     }
 
+    @Test func overItsLimitTheQueueDoesNotGrow() {
+        var queue = DeliveryQueue(maximumBytes: 100)
+        for seq in 1...100 as ClosedRange<UInt64> {
+            _ = queue.add([pushed(seq, to: everyone), pushed(seq, to: others)])
+        }
+        // Who is caught up may fall behind again.
+        let slice = EventBatch(after: Position(epoch: 1, seq: 100), through: Position(epoch: 1, seq: 100), tails: [])
+        _ = queue.add([Delivery(to: [everyone[0]], .events(slice, .pulled(more: false)))])
+        for seq in 101...110 as ClosedRange<UInt64> {
+            _ = queue.add([pushed(seq, to: everyone), pushed(seq, to: others)])
+        }
+        let taken = queue.take().map(summary)
+        #expect(
+            taken == [
+                "1 0-1 [1]", "4 0-1 []", "1 1-2 []", "1 100-100 []", "1 100-101 []", "4 100-101 []",
+            ])
+    }
+
     @Test func aDroppedBatchMakesItsFeedAskForWhatIsMissing() {
         var feed = SocketFeed(number: 1, head: [])
         let batch = EventBatch(
