@@ -12,13 +12,18 @@ public struct AccessClaims: Hashable, Sendable {
     public let issuedAt: Int64?
     /// Seconds since 1970.
     public let expiresAt: Int64
+    /// Whether the cluster has issued it itself. Users of other issuers need not be in the directory.
+    public var isOwn: Bool
 
-    public init(scope: AccessScope, rights: AccessRights, user: String?, issuedAt: Int64?, expiresAt: Int64) {
+    public init(
+        scope: AccessScope, rights: AccessRights, user: String?, issuedAt: Int64?, expiresAt: Int64, isOwn: Bool = true
+    ) {
         self.scope = scope
         self.rights = rights
         self.user = user
         self.issuedAt = issuedAt
         self.expiresAt = expiresAt
+        self.isOwn = isOwn
     }
 
     /// Whether it is good for one of these scopes and for this domain or, when none is given, for the whole cluster.

@@ -169,8 +169,9 @@ public final class AccessTokens: Sendable {
         guard token.utf8.count <= Self.maximumLength else {
             throw .malformed("it has more than \(Self.maximumLength) bytes")
         }
-        let (payload, key) = try await payload(of: token, others)
-        let claims = try payload.claims(trusting: key.trust, roles: settings.roles)
+        let (payload, key, isOwn) = try await payload(of: token, others)
+        var claims = try payload.claims(trusting: key.trust, roles: settings.roles)
+        claims.isOwn = isOwn
         let now = now() / 1_000
         guard now < claims.expiresAt else { throw .expired(at: claims.expiresAt) }
         if let start = payload.nbf?.seconds, now < start { throw .tooEarly(until: start) }
@@ -181,18 +182,18 @@ public final class AccessTokens: Sendable {
     /// be ours, or be signed with the key that has no `kid`.
     private func payload(
         of token: String, _ others: IssuerKeys
-    ) async throws(AccessTokenError) -> (Payload, IssuerKey) {
+    ) async throws(AccessTokenError) -> (Payload, IssuerKey, isOwn: Bool) {
         let header = try Self.header(of: token)
-        if let key = header.keyID.flatMap({ others[$0] }) { return (try await key.verify(token, header), key) }
+        if let key = header.keyID.flatMap({ others[$0] }) { return (try await key.verify(token, header), key, false) }
         if let own {
             do throws(AccessTokenError) {
-                return (try await own.verify(token, header), own)
+                return (try await own.verify(token, header), own, true)
             } catch {
                 guard error == .wrongSignature else { throw error }
             }
         }
         guard header.keyID == nil, let unnamed = others.unnamed else { throw .wrongSignature }
-        return (try await unnamed.verify(token, header), unnamed)
+        return (try await unnamed.verify(token, header), unnamed, false)
     }
 
     private static func header(of token: String) throws(AccessTokenError) -> TokenHeader {

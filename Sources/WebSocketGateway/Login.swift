@@ -36,6 +36,8 @@ struct Member: Sendable, Hashable {
     let rights: AccessRights
     /// When the right to subscribe ends, in seconds since 1970; nil when it does not.
     let expiresAt: Int64?
+    /// Whether its account has to be in the directory.
+    var needsAccount = true
 }
 
 /// How a login went.

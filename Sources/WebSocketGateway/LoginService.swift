@@ -66,7 +66,9 @@ final class LoginService: Sendable {
     /// may have been removed while the connection was being registered: who closed its websockets did not see this one.
     func confirmed(_ result: LoginResult) -> LoginResult {
         var result = result
-        if case .success(let member) = result, let problem = problem(with: member.domain, member.account) {
+        if case .success(let member) = result,
+            let problem = problem(with: member.domain, member.account, needsAccount: member.needsAccount)
+        {
             close(member)
             result = .failure(problem)
         }
@@ -115,7 +117,8 @@ final class LoginService: Sendable {
                 let domain = claims.rights.domain, let user = claims.user, node.serves(domain)
             else { throw refuse(attempt.peer) }
             let owner = SessionTable.Owner(
-                domain: domain, account: user, rights: claims.rights, expiresAt: claims.expiresAt)
+                domain: domain, account: user, rights: claims.rights, expiresAt: claims.expiresAt,
+                needsAccount: claims.isOwn)
             try check(owner, attempt.peer)
             return (owner, nil)
         }
@@ -125,13 +128,14 @@ final class LoginService: Sendable {
     private func check(_ owner: SessionTable.Owner, _ peer: Peer) throws(ReplyError) {
         let isOver = owner.expiresAt.map { SystemClock.now().wall / 1_000 >= $0 } ?? false
         guard !isOver else { throw refuse(peer) }
-        guard let problem = problem(with: owner.domain, owner.account) else { return }
+        guard let problem = problem(with: owner.domain, owner.account, needsAccount: owner.needsAccount) else { return }
         throw problem == .credentials ? refuse(peer) : problem
     }
 
     /// Why there can be no connection of an account; nil when there can.
-    private func problem(with domain: DomainName, _ account: String) -> ReplyError? {
+    private func problem(with domain: DomainName, _ account: String, needsAccount: Bool) -> ReplyError? {
         guard node.serves(domain) else { return .credentials }
+        guard needsAccount else { return nil }
         switch directory.presence(domain, AccountID(.user, account)) {
         case .present: return nil
         case .absent: return .credentials
@@ -158,7 +162,8 @@ final class LoginService: Sendable {
         let member = Member(
             domain: owner.domain, account: owner.account, sessionID: sessionID,
             connectionID: UUID().uuidString.lowercased(),
-            registration: nextRegistration.add(1, ordering: .relaxed).oldValue, rights: owner.rights, expiresAt: nil)
+            registration: nextRegistration.add(1, ordering: .relaxed).oldValue, rights: owner.rights, expiresAt: nil,
+            needsAccount: owner.needsAccount)
         let granted = attempt.capabilities.filter { $0.refusal(owner.rights) == nil }
         let details = UserDetails(
             sessionID: SessionTable.published(sessionID), app: attempt.app, caps: granted.map(\.key),

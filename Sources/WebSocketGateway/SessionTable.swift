@@ -16,6 +16,8 @@ struct SessionTable: Sendable {
         let rights: AccessRights
         /// When the token of that login expires, in seconds since 1970: nobody resumes the session after that.
         var expiresAt: Int64?
+        /// Whether it has to be in the directory: not so by a token of another issuer, whose users may be nowhere else.
+        var needsAccount = true
     }
 
     private struct Session: Sendable {

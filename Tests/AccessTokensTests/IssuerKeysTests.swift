@@ -107,7 +107,8 @@ import Testing
         let header: JWTHeader = kid.map { ["kid": .string($0)] } ?? [:]
         let token = try await signer.sign(Claims(), header: header)
         let expected = AccessClaims(
-            scope: .user, rights: AccessRights(domain: Self.domain), user: "u1", issuedAt: 1_000, expiresAt: 2_000)
+            scope: .user, rights: AccessRights(domain: Self.domain), user: "u1", issuedAt: 1_000, expiresAt: 2_000,
+            isOwn: false)
         #expect(try await tokens([spec]).verify(token) == expected)
         #expect(try await tokens([spec], secret: nil).verify(token) == expected)
 

@@ -1,5 +1,6 @@
 import AccessTokens
 import ClusterRuntime
+import Foundation
 import Logging
 import RegistrarEvents
 import Synchronization
@@ -115,6 +116,9 @@ struct Gateway {
     let directory: InMemoryDirectory
     let port: Int
 
+    /// Makes tokens that the gateway accepts as another issuer's.
+    static let otherIssuer = ClusterSecret(Array(repeating: 9, count: 32))
+
     static func run(
         _ change: (inout GatewaySettings) -> Void = { _ in }, _ body: @Sendable (Gateway) async throws -> Void
     ) async throws {
@@ -131,7 +135,12 @@ struct Gateway {
         let directory = InMemoryDirectory()
         try directory.add(demo, AccountID(.user, "u1"), password: "secret")
         try directory.add(demo, AccountID(.user, "u2"), password: "secret")
-        let tokens = await AccessTokens(clusterSecret: Array(repeating: 7, count: 32))
+        let key = FileManager.default.temporaryDirectory.appendingPathComponent("issuer-\(UUID().uuidString)").path
+        try Data(otherIssuer.key(for: "access token")).write(to: URL(fileURLWithPath: key))
+        defer { try? FileManager.default.removeItem(atPath: key) }  // Nothing to do about litter.
+        let tokens = try await AccessTokens(
+            ClusterSecret(Array(repeating: 7, count: 32)),
+            settings: TokenSettings(keys: [TokenKeySpec(keyID: nil, algorithm: .hs256, path: key)]))
         let server = WebSocketServer(
             settings: settings, node: node, registrations: registrations, directory: directory, tokens: tokens,
             log: log)

@@ -127,6 +127,18 @@ import Testing
         }
     }
 
+    @Test func usersOfAnotherIssuerNeedNoAccount() async throws {
+        try await Gateway.run { gateway in
+            let token = try await AccessTokens(Gateway.otherIssuer).mint(domain: demo, user: "elsewhere")
+            let client = try await RawClient.open(port: gateway.port)
+            let reply = try await client.ask(#"["login",{"qid":1,"token":"\#(token)"}]"#)
+            let session = try #require(reply.fields["sessionid"] as? String)
+            let second = try await RawClient.open(port: gateway.port)
+            let resumed = try await second.ask(#"["login",{"qid":2,"rsessionid":"\#(session)"}]"#)
+            #expect(resumed.errorCode == nil && resumed.fields["login"] as? String == "elsewhere")
+        }
+    }
+
     /// Whoever closes the websockets of removed accounts does not find one that is logging in.
     @Test func aLoginDoesNotOutliveItsAccount() async throws {
         try await Gateway.run { gateway in
