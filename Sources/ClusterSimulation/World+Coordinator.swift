@@ -1,6 +1,7 @@
 import ClusterRuntime
 import RegistrarEvents
 import Router
+import SRActor
 
 /// What a router asks of the coordinator.
 enum CoordinatorQuestion {
@@ -82,9 +83,20 @@ extension World {
             losses += 1
             trace.note(now, "\(next.domain) may have lost something before epoch \(next.epoch)")
             history.mayHaveEnded(next.domain, at: now)
-            // An owner that waits for nobody takes nothing without a lease, which is over.
-            guard options.acceptsWithoutLease || !current.inSync.isEmpty else { continue }
+            // An owner that waits for nobody takes nothing without a lease, which is over. But one of an earlier epoch
+            // may go on with standbys that have not heard of the next one either.
+            guard
+                options.acceptsWithoutLease || !current.inSync.isEmpty
+                    || isServed(next.domain, below: current.epoch)
+            else { continue }
             history.forgive(next.domain, below: next.epoch)
+        }
+    }
+
+    private func isServed(_ domain: DomainName, below epoch: UInt64) -> Bool {
+        nodes.values.contains { node in
+            guard node.isRunning, let report = node.domains[domain]?.report else { return false }
+            return report.isOwner && report.position.epoch < epoch
         }
     }
 

@@ -30,7 +30,8 @@ final class WebSocketUpgrade: HTTPServerProtocolUpgrader {
             completionHandler: { $0.pipeline.syncOperations.removeHandler(isolated.value, promise: nil) }
         )
         try channel.pipeline.syncOperations.configureHTTPServerPipeline(
-            withPipeliningAssistance: false, withServerUpgrade: configuration)
+            withPipeliningAssistance: false, withServerUpgrade: configuration, withEncoderConfiguration: .init(),
+            withDecoderLimitConfiguration: OpeningHandshake.decoderLimits)
         try channel.pipeline.syncOperations.addHandler(answerer)
     }
 

@@ -14,11 +14,7 @@ extension Follower {
             return [answer(request.id, .refused(.unknown))]
         }
         guard previous?.matcher == matcher || audience.hasRoom(for: matcher, filters: settings.filters) else {
-            remove(request.id)
-            return [
-                answer(request.id, .refused(.tooManyFilters(limit: settings.filters))),
-                .deliver(Delivery(to: [request.id], .ended)),
-            ]
+            return refuseFilter(of: request.id, previous)
         }
         var subscription = previous ?? Subscription(matcher: matcher, deadline: now.monotonic, state: .live)
         subscription.deadline = now.monotonic + request.expires
@@ -42,6 +38,18 @@ extension Follower {
         }
         guard isServing(matcher) else { return wait(request.id, subscription, start, at: now) }
         return begin(request.id, subscription, start, answers: 1, at: now)
+    }
+
+    /// A subscription that there is goes on as it was; one that still waits for the list is given up, with all that was
+    /// asked for it.
+    private mutating func refuseFilter(of id: SubscriberID, _ previous: Subscription?) -> [Directive] {
+        let refusal = answer(id, .refused(.tooManyFilters(limit: settings.filters)))
+        let end = Directive.deliver(Delivery(to: [id], .ended))
+        guard case .waiting(_, let answers, _)? = previous?.state else {
+            return previous == nil ? [refusal, end] : [refusal]
+        }
+        remove(id)
+        return Array(repeating: refusal, count: answers + 1) + [end]
     }
 
     /// Whether a subscription that now wants net changes, or no longer does, has to begin with the list: until a replay

@@ -20,7 +20,7 @@ public struct Follower: Sendable {
         case subscribe(SubscribeRequest)
         /// The socket has room for more; `lostAfter`: it has dropped what was pushed after this position.
         case ready(SubscriberID, lostAfter: Position?)
-        /// The subscription is over.
+        /// The subscription is over. To be confirmed, so that whoever begins and ends them in a loop waits for it.
         case cancel(SubscriberID)
         /// Time goes by; about each 100 ms.
         case tick
@@ -104,7 +104,7 @@ public struct Follower: Sendable {
         case .ready(let id, let lostAfter): return push(at: now) + ready(id, lostAfter: lostAfter, at: now)
         case .cancel(let id):
             remove(id)
-            return []
+            return [.deliver(Delivery(to: [id], .ended))]
         case .tick: return replicate(.tick, at: now) + sweep(at: now)
         case .turnEnded: return push(at: now) + replicate(.turnEnded, at: now)
         }

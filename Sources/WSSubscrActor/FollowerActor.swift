@@ -49,7 +49,7 @@ public actor FollowerActor {
     }
 
     /// Hands over an assignment or what a socket asks, in order, and returns at once. They come in however full the
-    /// mailbox is, since nobody would send them again; sockets wait for answers before they ask for more.
+    /// mailbox is, since nobody would send them again; a socket has few subscriptions whose answers it waits for.
     nonisolated func post(_ event: Follower.Event) {
         guard control.post(CollectionOfOne(event), isVital: true) else { return }
         Task { await self.turn() }
@@ -67,11 +67,13 @@ public actor FollowerActor {
     private func turn() async {
         var begun = SystemClock.monotonic()
         while true {
-            let asked = control.take()
+            if asked.isEmpty { asked = ArraySlice(control.take() ?? []) }
             let arrived = inbound.take()
-            guard asked != nil || arrived != nil else { return }
+            guard !asked.isEmpty || arrived != nil else { return }
             let now = SystemClock.now()
-            for event in asked ?? [] { perform(machine.handle(event, at: now)) }
+            let next = asked.prefix(Self.longestRun)
+            asked = asked.dropFirst(Self.longestRun)
+            for event in next { perform(machine.handle(event, at: now)) }
             for event in arrived ?? [] { perform(machine.handle(event, at: now)) }
             perform(machine.handle(.turnEnded, at: now))
             flush()
@@ -85,6 +87,10 @@ public actor FollowerActor {
     }
 
     private static let longestTurn: Duration = .milliseconds(2)
+    /// What sockets ask, before it is looked at what the owner says.
+    private static let longestRun = 256
+    /// What is left of it.
+    private var asked: ArraySlice<Follower.Event> = []
 
     /// A contact of each account of a kind that is online; nil while the list is not whole.
     func onlineAccounts(_ kind: AccountKind) -> [PackedContact]? { machine.onlineAccounts(kind) }

@@ -160,12 +160,13 @@ public final class WSSubscrNode: Sendable {
         guard let follower = follower(of: domain) else {
             // It was removed a moment ago.
             let refusal = Delivery(to: [request.id], .answer(.refused(.unknown)))
-            for lane in lanes.all where Int(lane.number) == request.id.lane {
-                lane.deliver([refusal, Delivery(to: [request.id], .ended)])
-            }
-            return
+            return deliver([refusal, Delivery(to: [request.id], .ended)], to: request.id)
         }
         follower.post(.subscribe(request))
+    }
+
+    private func deliver(_ deliveries: [Delivery], to id: SubscriberID) {
+        for lane in lanes.all where Int(lane.number) == id.lane { lane.deliver(deliveries) }
     }
 
     /// The subscription's socket has room for more.
@@ -173,9 +174,10 @@ public final class WSSubscrNode: Sendable {
         follower(of: domain)?.post(.ready(id, lostAfter: lostAfter))
     }
 
-    /// The subscription is over.
+    /// The subscription is over, and its lane is told so.
     public func cancel(_ id: SubscriberID, on domain: DomainName) {
-        follower(of: domain)?.post(.cancel(id))
+        guard let follower = follower(of: domain) else { return deliver([Delivery(to: [id], .ended)], to: id) }
+        follower.post(.cancel(id))
     }
 
     // MARK: What is told

@@ -224,11 +224,32 @@ struct FollowerTests {
         let refused = SubscribeAnswer.refused(.tooManyFilters(limit: 2))
         #expect(try answer(1, "a") == accepted && answer(2, "b") == accepted)
         #expect(try answer(3, "c") == refused)
+        let count = follower.report.subscriptions
+        #expect(try answer(1, "c") == refused && follower.report.subscriptions == count, "it goes on as it was")
         #expect(try answer(4, "b") == accepted, "what others ask for too costs nothing")
         #expect(try answer(5, "c", objects: ["x"]) == accepted, "it is looked at for the account's events alone")
         // The first one asks for what the second does.
         #expect(try answer(1, "b") == accepted)
         #expect(try answer(3, "c") == accepted)
+    }
+
+    @Test mutating func theEndThatASocketAsksForIsConfirmed() throws {
+        try run(owner.beginEpoch(1, .restart))
+        try subscribe()
+        #expect(!client.isEnded)
+        try run([.cancel(client.id)])
+        #expect(client.isEnded && follower.report.subscriptions == 0)
+    }
+
+    /// Three requests for one subscription wait for the list when there are filters enough.
+    @Test mutating func whatWaitsIsAnsweredWholeWhenAFilterIsRefused() throws {
+        var settings = FollowerSettings()
+        settings.filters = 0
+        follower = Follower(domain: demo, settings: settings)
+        for _ in 0..<2 { try subscribe(.everything, .snapshot) }
+        let filter = try Filter<EventProperty>(["==", ["property", "user_id"], .string("a")])
+        try subscribe(SubscriptionMatcher(.all, filter: filter))
+        #expect(client.answers == Array(repeating: .refused(.tooManyFilters(limit: 0)), count: 3) && client.isEnded)
     }
 
     /// Each list keeps alive what was replaced since.
