@@ -69,5 +69,5 @@ public enum PlantedBug: String, CaseIterable, Sendable, Hashable {
     }
 
     /// How many histories, from seed 1 on, it may take at most to find one. What each took is in docs/testing.md.
-    public static let patience: UInt64 = 120
+    public static let patience: UInt64 = 200
 }
