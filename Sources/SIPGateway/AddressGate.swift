@@ -39,7 +39,7 @@ final class AddressGate: Sendable {
     /// Nuisances of an address for each wrong password that it may send. Own decision.
     private static let nuisancesPerFailure = 10
 
-    /// Networks and accounts that are remembered for good.
+    /// How many networks and accounts that have proven themselves are remembered.
     private static let knownCapacity = 262_144
 
     /// - Parameter shared: networks that are not banned.

@@ -40,12 +40,12 @@ extension Follower {
         return begin(request.id, subscription, start, answers: 1, at: now)
     }
 
-    /// A subscription that there is goes on as it was; one that still waits for the list is given up, with all that was
+    /// A subscription that there is goes on as it was; one that still waits to begin is given up, with all that was
     /// asked for it.
     private mutating func refuseFilter(of id: SubscriberID, _ previous: Subscription?) -> [Directive] {
         let refusal = answer(id, .refused(.tooManyFilters(limit: settings.filters)))
         let end = Directive.deliver(Delivery(to: [id], .ended))
-        guard case .waiting(_, let answers, _)? = previous?.state else {
+        guard case .waiting(_, let answers, _)? = previous?.state, answers > 0 else {
             return previous == nil ? [refusal, end] : [refusal]
         }
         remove(id)

@@ -138,7 +138,7 @@ extension Conversation {
         return numbers.count + leaving.count < maximumSubscriptions
     }
 
-    /// One that waited for the list, and was ended, is not answered.
+    /// The follower confirms the end, unless it is no more.
     private static let leavingTime: Duration = .seconds(10)
 
     private mutating func add(_ id: [UInt8], _ domain: DomainName) -> UInt32 {

@@ -113,17 +113,13 @@ struct DomainMachineRetiringTests {
     @Test func aDomainThatIsPutBackWaitsForTheClearThatWasAskedFor() throws {
         var cluster = try MachineCluster.askedToClear()
         cluster.turn("a", .policy(DomainPolicy(topology: 2)))
-        let refused = try cluster.register("alice")
-        #expect(cluster.replies[refused] == .refused(.notOwner))
+        try cluster.expectRefused()
         cluster.advance(300)
         #expect(cluster.asked.map(\.kind) == [.clear, .remove], "it asks for a revision under which none can come")
         #expect(cluster.asked.last?.node.name == NodeName("a"), "which is none of its standbys")
         cluster.assign(epoch: 2, owner: "a", standbys: ["b+"], cause: .storageCleared)
         cluster.settle()
-        let granted = try cluster.register("alice")
-        cluster.settle()
-        #expect(cluster.replies[granted] != .refused(.notOwner))
-        #expect(try cluster.accounts("a") == ["alice"])
+        try cluster.expectGranted()
     }
 
     @Test func anotherRevisionMakesTheClearVoid() throws {
@@ -131,22 +127,17 @@ struct DomainMachineRetiringTests {
         cluster.turn("a", .policy(DomainPolicy(topology: 2)))
         // However long no router says anything.
         cluster.advance(10_000)
-        let refused = try cluster.register("alice")
-        #expect(cluster.replies[refused] == .refused(.notOwner))
+        try cluster.expectRefused()
         cluster.assign(epoch: 1, owner: "a", standbys: ["b+"])
         cluster.settle()
-        let granted = try cluster.register("alice")
-        cluster.settle()
-        #expect(cluster.replies[granted] != .refused(.notOwner))
-        #expect(try cluster.accounts("a") == ["alice"])
+        try cluster.expectGranted()
     }
 
     /// Whoever gave it may still have the clear granted.
     @Test func anOrderThatLapsesLeavesTheClearToBeWaitedFor() throws {
         var cluster = try MachineCluster.askedToClear()
         cluster.advance(2_500)
-        let refused = try cluster.register("alice")
-        #expect(cluster.replies[refused] == .refused(.notOwner))
+        try cluster.expectRefused()
         #expect(cluster.asked.map(\.kind).last == .remove)
         cluster.orderRetirement("a")
         cluster.advance(300)
@@ -162,13 +153,10 @@ struct DomainMachineRetiringTests {
         }
         #expect(cluster.asked.map(\.kind).last == .retire)
         cluster.turn("a", .policy(DomainPolicy(topology: 2)))
-        let refused = try cluster.register("alice")
-        #expect(cluster.replies[refused] == .refused(.notOwner))
+        try cluster.expectRefused()
         cluster.assign(epoch: 2, owner: "a", standbys: ["b+"], cause: .storageCleared)
         cluster.settle()
-        let granted = try cluster.register("alice")
-        cluster.settle()
-        #expect(cluster.replies[granted] != .refused(.notOwner))
+        try cluster.expectGranted()
     }
 
     @Test func registrationsEndOnlyAsStandbysTakeThemIn() throws {
@@ -249,5 +237,17 @@ extension MachineCluster {
         cluster.settle()
         #expect(cluster.asked.map(\.kind) == [.clear])
         return cluster
+    }
+
+    fileprivate mutating func expectRefused() throws {
+        let refused = try register("alice")
+        #expect(replies[refused] == .refused(.notOwner))
+    }
+
+    fileprivate mutating func expectGranted() throws {
+        let granted = try register("alice")
+        settle()
+        #expect(replies[granted] != .refused(.notOwner))
+        #expect(try accounts("a") == ["alice"])
     }
 }

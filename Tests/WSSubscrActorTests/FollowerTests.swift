@@ -252,6 +252,22 @@ struct FollowerTests {
         #expect(client.answers == Array(repeating: .refused(.tooManyFilters(limit: 0)), count: 3) && client.isEnded)
     }
 
+    @Test mutating func whoWasLiveBeforeIsNotGivenUpForARefusedFilter() throws {
+        var settings = FollowerSettings()
+        settings.filters = 0
+        follower = Follower(domain: demo, settings: settings)
+        try run(owner.beginEpoch(1, .restart) + [owner.append(accounts(3))])
+        try subscribe()
+        owner.seq += 10
+        let part = SnapshotChunk(
+            domain: demo, epoch: 1, snapshot: 1, index: 0, after: owner.seq, contacts: [], seal: nil)
+        try run([.chunk(part, from: owner.node)])
+        let filter = try Filter<EventProperty>(["==", ["property", "user_id"], .string("a")])
+        try subscribe(SubscriptionMatcher(.all, filter: filter))
+        #expect(client.answers.last == .refused(.tooManyFilters(limit: 0)) && !client.isEnded)
+        #expect(follower.report.subscriptions == 1)
+    }
+
     /// Each list keeps alive what was replaced since.
     @Test mutating func howeverManyReadSlowlyFewListsAreKept() throws {
         var settings = FollowerSettings()
